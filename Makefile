@@ -1,0 +1,48 @@
+# The study's commands. `make help` lists them.
+# PROFILE chooses a file of notebooks/profiles, PHOTOS a folder with one sub-folder of photographs a breed.
+
+PROFILE ?= sample
+PHOTOS  ?=
+# The newest Python of 3.11 to 3.13 that really starts (a version manager may leave commands that do not).
+PYTHON  ?= $(firstword $(foreach python,python3.13 python3.12 python3.11 python3,$(shell $(python) -c \
+             'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(python))))
+BIN     := .venv/bin
+READY   := .venv/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help study test lab slides clean pins
+
+help: ## list the commands
+	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs] [PHOTOS=folder]"
+	@awk -F ':.*## ' '/^[a-zA-Z_.]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+study: $(READY) ## run the six notebooks and the slides, print the result table
+	@$(BIN)/dogbreeds study --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+test: $(READY) ## lint, unit tests, one papermill run of the study, nbval on the notebooks
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+lab: $(READY) ## open JupyterLab on notebooks/
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+slides: $(READY) ## render the presentation from the results of PROFILE
+	@$(BIN)/dogbreeds slides --profile '$(PROFILE)'
+
+clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
+	rm -rf .venv data/drawn_dogs .pytest_cache .ruff_cache lib/*.egg-info
+	find outputs -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found: install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version) from requirements.txt: some minutes and about 7 GB, once."
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+pins: ## compile requirements.txt from requirements.in (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' requirements.in --output-file requirements.txt
