@@ -10,7 +10,15 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 
 SUPERSAMPLING = 2  # drawn twice as large, then reduced: smooth edges
-COATS = [(226, 205, 168), (196, 148, 92), (150, 98, 56), (104, 72, 50), (128, 122, 120), (238, 232, 222), (66, 58, 56)]
+COATS = [
+    (226, 205, 168),
+    (196, 148, 92),
+    (150, 98, 56),
+    (104, 72, 50),
+    (128, 122, 120),
+    (238, 232, 222),
+    (66, 58, 56),
+]
 GROUNDS = [(112, 152, 82), (196, 176, 128), (226, 230, 236), (152, 128, 104), (120, 124, 130), (160, 108, 78)]
 SKIES = [(168, 204, 234), (232, 214, 190), (196, 188, 206), (150, 170, 168), (236, 236, 228), (120, 134, 160)]
 
@@ -52,7 +60,9 @@ class Layer:
         self.rotation = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
 
     def _pixels(self, points):
-        return [tuple(p) for p in self.origin + self.scale * (np.asarray(points, float) @ self.rotation) * (1, -1)]
+        return [
+            tuple(p) for p in self.origin + self.scale * (np.asarray(points, float) @ self.rotation) * (1, -1)
+        ]
 
     def blob(self, knots, colour):
         """A smooth closed shape."""
@@ -69,7 +79,9 @@ class Layer:
         """A tapering stroke through `joints`, `widths` wide at each of them."""
         joints, widths, knots = np.asarray(joints, float), np.asarray(widths, float), np.arange(len(joints))
         along = np.linspace(0, knots[-1], 9 * len(joints))
-        centres = self._pixels(np.stack([np.interp(along, knots, joints[:, axis]) for axis in (0, 1)], axis=1))
+        centres = self._pixels(
+            np.stack([np.interp(along, knots, joints[:, axis]) for axis in (0, 1)], axis=1)
+        )
         pen = ImageDraw.Draw(self.picture)
         for (x, y), r in zip(centres, self.scale * np.interp(along, knots, widths) / 2, strict=True):
             pen.ellipse((x - r, y - r, x + r, y + r), fill=(*colour, 255))
@@ -115,9 +127,27 @@ def draw_ear(layer: Layer, anatomy: Anatomy, skull, colour):
     (x, y), size, r = skull, anatomy.ear, anatomy.head
     shapes = {
         "pricked": [(-0.65, 0.5), (-0.45, 0.75), (-0.32, 0.9 + size / r), (0.0, 0.9), (0.1, 0.6)],
-        "bat": [(-0.7, 0.5), (-0.75, 0.6 + size / r), (-0.35, 0.85 + size / r), (0.0, 0.6 + size / r), (0.0, 0.6)],
-        "drop": [(-0.55, 0.85), (0.0, 0.9), (0.25, 0.55 - size / r * 0.5), (0.05, 0.5 - size / r), (-0.35, 0.4)],
-        "pendulous": [(-0.6, 0.6), (-0.05, 0.65), (0.15, -size / r * 0.7), (-0.3, -size / r), (-0.75, -size / r * 0.7)],
+        "bat": [
+            (-0.7, 0.5),
+            (-0.75, 0.6 + size / r),
+            (-0.35, 0.85 + size / r),
+            (0.0, 0.6 + size / r),
+            (0.0, 0.6),
+        ],
+        "drop": [
+            (-0.55, 0.85),
+            (0.0, 0.9),
+            (0.25, 0.55 - size / r * 0.5),
+            (0.05, 0.5 - size / r),
+            (-0.35, 0.4),
+        ],
+        "pendulous": [
+            (-0.6, 0.6),
+            (-0.05, 0.65),
+            (0.15, -size / r * 0.7),
+            (-0.3, -size / r),
+            (-0.75, -size / r * 0.7),
+        ],
         "rose": [(-0.2, 0.85), (-0.1, 0.5), (-0.6, 0.45), (-0.7 - size / r, 0.5), (-0.6, 0.85)],
     }
     layer.blob([(x + r * across, y + r * up) for across, up in shapes[anatomy.ears]], colour)
@@ -196,7 +226,16 @@ def draw_dog(layer: Layer, anatomy: Anatomy, rng: np.random.Generator):
     cuff = marking if anatomy.coat == "pompoms" else None
     hips, shoulder = (-half + 0.12, 0.0), (half - 0.22, -0.1)
     for hip, swing, hind in ((hips, -gait, True), (shoulder, gait, False)):
-        draw_leg(layer, anatomy, (hip[0] + 0.16, hip[1]), swing, ground + 0.06, hind, far, cuff and shade(cuff, 0.8))
+        draw_leg(
+            layer,
+            anatomy,
+            (hip[0] + 0.16, hip[1]),
+            swing,
+            ground + 0.06,
+            hind,
+            far,
+            cuff and shade(cuff, 0.8),
+        )
     draw_tail(layer, anatomy, (-half - 0.12, 0.28), base, marking, rng.uniform(-0.15, 0.3))
     back, belly = rng.uniform(0.4, 0.5), -0.5 + anatomy.tuck
     trunk = [(half - 0.05, 0.52), (0.1, back), (-half + 0.1, 0.46), (-half - 0.22, 0.18), (-half - 0.1, -0.28),

@@ -87,14 +87,14 @@ def _hide_some(scene: Image.Image, ground: float, rng: np.random.Generator):
             front.limb([(x, -0.25), tip], [0.07, 0.02], shade((96, 140, 70), rng.uniform(0.6, 1.2)))
     elif thing == "post":
         x = rng.uniform(0.3, 4 * width / height - 0.3)
-        front.blob([(x - 0.14, -2), (x + 0.14, -2), (x + 0.14, 4), (x - 0.14, 4)], colour)
+        front.blob([(x - 0.1, -2), (x + 0.1, -2), (x + 0.1, 4), (x - 0.1, 4)], colour)
     else:
         front.ellipse((rng.uniform(0.4, 4 * width / height - 0.4), 0.12), (rng.uniform(0.2, 0.4),), colour)
     scene.paste(front.picture, mask=front.picture)
 
 
 def draw(breed: str, seed: int) -> UInt8[np.ndarray, "height width 3"]:
-    """One drawn dog of `breed` in a scene; 150 to 230 pixels wide, the same for the same seed.
+    """One drawn dog of `breed` in a scene; 150 to 210 pixels wide, the same for the same seed.
 
     Pose, scale, side, light, background and what stands in the way are drawn at random.
     Raises StudyError for a breed that has no drawing.
@@ -102,23 +102,27 @@ def draw(breed: str, seed: int) -> UInt8[np.ndarray, "height width 3"]:
     if breed not in BREEDS:
         raise StudyError(f"no drawing of the breed '{breed}'; there are {', '.join(BREEDS)}")
     rng, anatomy = np.random.default_rng([seed, list(BREEDS).index(breed)]), BREEDS[breed]
-    width, height = (SUPERSAMPLING * rng.integers((150, 140), (230, 190))).tolist()
+    width, height = (SUPERSAMPLING * rng.integers((150, 140), (210, 190))).tolist()
     tall = 1.3 + anatomy.leg + anatomy.neck + anatomy.head + 0.5 * anatomy.ear
     long = anatomy.length + 1.5 + anatomy.muzzle + 0.65 * anatomy.neck
-    scale = min(width / long, height / tall) * rng.uniform(0.68, 0.98)
+    scale = min(min(width, height) * 1.1 / long, height / tall) * rng.uniform(0.78, 1.0)
     room = (max(0.0, width - scale * long) / 2, max(0.0, height - scale * tall))
     ground = height - rng.uniform(0.3, 0.9) * room[1] - 0.04 * height
     middle = width / 2 - 0.12 * width + rng.uniform(-1, 1) * room[0]
     scene = _scenery((width, height), rng.uniform(0.3, ground / height - 0.08), rng)
-    layer = Layer((width, height), scale, (middle, ground - scale * (0.5 + anatomy.leg)), rng.uniform(-0.1, 0.1))
+    layer = Layer(
+        (width, height), scale, (middle, ground - scale * (0.5 + anatomy.leg)), rng.uniform(-0.1, 0.1)
+    )
     shadow = Layer((width, height), scale, (middle, ground), 0.0)
     shadow.ellipse((0.1, 0.0), (0.5 * anatomy.length + 0.4, 0.16), (20, 20, 30))
-    dark = shadow.picture.getchannel("A").filter(ImageFilter.GaussianBlur(4)).point(lambda alpha: alpha * 0.45)
+    dark = (
+        shadow.picture.getchannel("A").filter(ImageFilter.GaussianBlur(4)).point(lambda alpha: alpha * 0.45)
+    )
     scene.paste((20, 20, 30), mask=dark)
     draw_dog(layer, anatomy, rng)
     dog = _lit(_furry(layer.picture, (0.15 + 1.7 * anatomy.shag) * SUPERSAMPLING * scale / 60, rng), rng)
     scene.paste(dog, mask=dog)
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         _hide_some(scene, ground, rng)
     scene = scene.reduce(SUPERSAMPLING)
     light = rng.uniform(0.7, 1.2) * rng.uniform(0.92, 1.08, 3)  # exposure and colour of the light

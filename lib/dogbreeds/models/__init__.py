@@ -1,0 +1,55 @@
+"""The three networks, each in two frameworks: `build(architecture, framework, num_classes)`."""
+
+from importlib import import_module
+
+from dogbreeds.errors import StudyError
+
+ARCHITECTURES = ("xception", "resnet50", "se_resnet50")
+FRAMEWORKS = ("keras", "pytorch")
+TITLES = {
+    "xception": "Xception",
+    "resnet50": "ResNet50",
+    "se_resnet50": "SE-ResNet50",
+    "keras": "Keras",
+    "pytorch": "PyTorch",
+}
+_PYTORCH = {
+    "xception": ("dogbreeds.models.xception", "Xception"),
+    "resnet50": ("torchvision.models", "resnet50"),
+    "se_resnet50": ("dogbreeds.models.se_resnet", "se_resnet50"),
+}
+
+# Mean and standard deviation of each colour channel in 0 to 1, as the published weights of each network expect them.
+PREPROCESSING = {
+    "xception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "se_resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def check_names(architecture: str, framework: str) -> None:
+    """Raises StudyError for a network or a framework that the study does not have."""
+    for kind, name, known in (("network", architecture, ARCHITECTURES), ("framework", framework, FRAMEWORKS)):
+        if name not in known:
+            raise StudyError(f"unknown {kind} '{name}': choose one of {', '.join(known)}")
+
+
+def build(architecture: str, framework: str, num_classes: int):
+    """A freshly initialised network that maps photos to logits.
+
+    PyTorch: `[batch, 3, height, width]` to `[batch, num_classes]`; Keras: `[batch, height, width, 3]` likewise.
+    Only the framework asked for is imported. Raises StudyError for an unknown name.
+    """
+    check_names(architecture, framework)
+    if framework == "keras":
+        module, function = "dogbreeds.models.keras_networks", architecture
+    else:
+        module, function = _PYTORCH[architecture]
+    return getattr(import_module(module), function)(num_classes=num_classes)
+
+
+def count_parameters(model) -> int:
+    """Trainable parameters of a model of either framework."""
+    if hasattr(model, "trainable_variables"):
+        return sum(int(variable.numpy().size) for variable in model.trainable_variables)
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

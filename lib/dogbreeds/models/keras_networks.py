@@ -1,0 +1,99 @@
+"""The three networks in Keras: Xception of `keras.applications`, ResNet50 and SE-ResNet50 as twins of PyTorch's.
+
+Deep Residual Learning for Image Recognition, He, Zhang, Ren and Sun, https://arxiv.org/abs/1512.03385; for SE see
+`se_resnet`, for Xception see `xception`.
+
+What differs from `keras.applications.ResNet50`: the stride sits in the 3x3 convolution, convolutions have no biases,
+epsilon is 1e-5, the input is RGB. Layers carry the names of torchvision's modules. Runs on every Keras backend.
+"""
+
+import math
+
+import keras
+from keras import layers
+
+BATCH_NORM_MOMENTUM = (
+    0.9  # the share of the old statistics that is kept; PyTorch's 0.1 is the share of the new ones
+)
+
+
+def xception(num_classes: int) -> keras.Model:
+    """`keras.applications.Xception` for any input size, with a linear head (logits)."""
+    photos = keras.Input((None, None, 3), name="photos")
+    backbone = keras.applications.Xception(
+        include_top=False, weights=None, input_tensor=photos, pooling="avg"
+    )
+    for layer in backbone.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+    logits = layers.Dense(num_classes, name="fc")(backbone.output)
+    return keras.Model(photos, logits, name="xception")
+
+
+def _convolution(x, channels: int, kernel: int, name: str, stride: int = 1):
+    """PyTorch's padding, `kernel // 2` on every side, and torchvision's start (He normal by fan out), no bias."""
+    if kernel > 1 and stride > 1:  # Keras' own "same" would pad the right and the bottom only
+        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
+    start = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
+    padding = "valid" if stride > 1 else "same"
+    return layers.Conv2D(
+        channels, kernel, stride, padding, use_bias=False, kernel_initializer=start, name=name
+    )(x)
+
+
+def _batch_norm(x, name: str):
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5, name=name)(x)
+
+
+def _squeeze_excitation(x, channels: int, name: str, reduction: int = 16):
+    start = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")  # nn.Linear's
+    scale = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_avg_pool")(x)
+    for number, width, activation in ((0, channels // reduction, "relu"), (2, channels, "sigmoid")):
+        name_fc = f"{name}_fc_{number}"
+        dense = layers.Dense(width, activation, use_bias=False, kernel_initializer=start, name=name_fc)
+        scale = dense(scale)
+    return layers.Multiply(name=f"{name}_scale")([x, scale])
+
+
+def _bottleneck(x, planes: int, name: str, stride: int, squeeze_excitation: bool):
+    identity = x
+    if x.shape[-1] != 4 * planes:
+        identity = _convolution(x, 4 * planes, 1, f"{name}_downsample_0", stride)
+        identity = _batch_norm(identity, f"{name}_downsample_1")
+    for number, (channels, kernel, step) in enumerate(
+        [(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)], 1
+    ):
+        x = _batch_norm(_convolution(x, channels, kernel, f"{name}_conv{number}", step), f"{name}_bn{number}")
+        if number < 3:
+            x = layers.ReLU(name=f"{name}_relu{number}")(x)
+    if squeeze_excitation:
+        x = _squeeze_excitation(x, 4 * planes, f"{name}_se")
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, identity]))
+
+
+def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Model:
+    photos = keras.Input((None, None, 3), name="photos")
+    x = _batch_norm(_convolution(photos, 64, 7, "conv1", stride=2), "bn1")
+    x = layers.ZeroPadding2D(1, name="maxpool_pad")(
+        layers.ReLU(name="relu")(x)
+    )  # zero is no maximum after a ReLU
+    x = layers.MaxPooling2D(3, 2, name="maxpool")(x)
+    for stage, (planes, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)], 1):
+        for block in range(blocks):
+            stride = 2 if stage > 1 and block == 0 else 1
+            x = _bottleneck(x, planes, f"layer{stage}_{block}", stride, squeeze_excitation)
+    features = layers.GlobalAveragePooling2D(name="avgpool")(x)
+    limit = 1 / math.sqrt(features.shape[-1])  # nn.Linear's start, of weights and bias
+    start = keras.initializers.RandomUniform(-limit, limit)
+    logits = layers.Dense(num_classes, kernel_initializer=start, bias_initializer="zeros", name="fc")(
+        features
+    )
+    return keras.Model(photos, logits, name=name)
+
+
+def resnet50(num_classes: int) -> keras.Model:
+    return _resnet50(num_classes, "resnet50", squeeze_excitation=False)
+
+
+def se_resnet50(num_classes: int) -> keras.Model:
+    return _resnet50(num_classes, "se_resnet50", squeeze_excitation=True)

@@ -1,0 +1,101 @@
+"""Xception in PyTorch, the twin of `keras.applications.Xception`.
+
+Xception: Deep Learning with Depthwise Separable Convolutions, Chollet, https://arxiv.org/abs/1610.02357 (figure 5).
+
+What differs from the paper and from other ports:
+- as in Keras, BatchNorm has epsilon 1e-3, and weight decay and dropout of the paper's ImageNet recipe are left to
+  the recipe of the training;
+- padding is TensorFlow's SAME: at an even size the window hangs over on the right and below only
+  (the ports of Cadene and timm pad both sides and leave epsilon at 1e-5: they are other functions).
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Maps = Float[Tensor, "batch channels height width"]
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3)
+
+
+class SeparableConv2d(nn.Module):
+    """A 3x3 convolution within each channel, then a 1x1 convolution across channels, nothing in between."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.depthwise = nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False)
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x: Maps) -> Float[Tensor, "batch out_channels height width"]:
+        return self.pointwise(self.depthwise(x))
+
+
+def max_pool_same(x: Maps) -> Float[Tensor, "batch channels half_height half_width"]:
+    """3x3 maximum at stride 2 with TensorFlow's SAME padding: ceil(size / 2) a side, at odd and even sizes alike."""
+    padding = (x.shape[2] % 2, x.shape[3] % 2)
+    return F.max_pool2d(x, 3, stride=2, padding=padding, ceil_mode=True)
+
+
+class Block(nn.Module):
+    """Separable convolutions with a shortcut; a block that changes its width halves the size."""
+
+    def __init__(self, channels: list[int], first_relu: bool = True):
+        super().__init__()
+        self.first_relu = first_relu
+        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        self.sepconvs = nn.ModuleList(SeparableConv2d(*pair) for pair in pairs)
+        self.bns = nn.ModuleList(batch_norm(out_channels) for _, out_channels in pairs)
+        self.shortcut = None
+        if channels[0] != channels[-1]:
+            projection = nn.Conv2d(channels[0], channels[-1], 1, stride=2, bias=False)
+            self.shortcut = nn.Sequential(projection, batch_norm(channels[-1]))
+
+    def forward(self, x: Maps) -> Float[Tensor, "batch out_channels out_height out_width"]:
+        identity = x
+        for index, (sepconv, bn) in enumerate(zip(self.sepconvs, self.bns, strict=True)):
+            if index or self.first_relu:
+                x = F.relu(x)
+            x = bn(sepconv(x))
+        if self.shortcut is None:
+            return x + identity
+        return max_pool_same(x) + self.shortcut(identity)
+
+
+class Xception(nn.Module):
+    """Entry flow (blocks 1 to 4), middle flow (5 to 12), exit flow (13 and 14): 22,855,952 parameters at 1000 classes.
+
+    Block 1 is the 2020 study's "first seven layers".
+    """
+
+    def __init__(self, num_classes: int = 1000):
+        super().__init__()
+        self.block1 = nn.Sequential(
+            nn.Conv2d(3, 32, 3, stride=2, bias=False), batch_norm(32), nn.ReLU(),
+            nn.Conv2d(32, 64, 3, bias=False), batch_norm(64), nn.ReLU(),
+        )  # fmt: skip
+        self.block2 = Block([64, 128, 128], first_relu=False)
+        self.block3 = Block([128, 256, 256])
+        self.block4 = Block([256, 728, 728])
+        for number in range(5, 13):
+            self.add_module(f"block{number}", Block([728, 728, 728, 728]))
+        self.block13 = Block([728, 728, 1024])
+        self.block14 = nn.Sequential(
+            SeparableConv2d(1024, 1536), batch_norm(1536), nn.ReLU(),
+            SeparableConv2d(1536, 2048), batch_norm(2048), nn.ReLU(),
+        )  # fmt: skip
+        self.fc = nn.Linear(2048, num_classes)
+        for module in self.modules():  # Keras' default start
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(self.fc.bias)
+
+    def features(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 2048 h w"]:
+        """The last feature maps, before pooling."""
+        for number in range(1, 15):
+            x = getattr(self, f"block{number}")(x)
+        return x
+
+    def forward(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch num_classes"]:
+        return self.fc(self.features(x).mean(dim=(2, 3)))

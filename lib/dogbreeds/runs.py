@@ -1,0 +1,89 @@
+"""The run store: one folder a training, `outputs/<profile>/runs/<run id>/`.
+
+    run.json            what was trained, with what, how long it took, what came out
+    history.csv         one row an epoch
+    predictions.npz     photo paths, labels and logits of the validation and test photos
+    best.*              the weights of the epoch with the lowest validation loss
+
+A folder that carries a run's name is complete: it is filled under another name and renamed at the end.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from dogbreeds.models import check_names
+from dogbreeds.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What makes two trainings the same one. Raises StudyError for an unknown network or framework."""
+
+    architecture: str
+    framework: str
+    dataset: str
+    fingerprint: str  # of the dataset: its photos, breeds and split
+    breeds: tuple[str, ...]
+    image_size: int  # pixels a side
+    recipe: Recipe = Recipe()
+    seed: int = 0
+
+    def __post_init__(self):
+        check_names(self.architecture, self.framework)
+
+    @property
+    def id(self) -> str:
+        """Readable, plus a hash of everything above: `xception-keras-s0-3f9c1a`."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return f"{self.architecture}-{self.framework}-s{self.seed}-{digest[:6]}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training, read from its folder."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def record(self) -> dict:
+        return json.loads((self.folder / "run.json").read_text())
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "history.csv")
+
+    def logits(self, split: str = "test") -> Float[np.ndarray, "photos breeds"]:
+        with np.load(self.folder / "predictions.npz") as arrays:
+            return arrays[f"{split}_logits"]
+
+    def labels(self, split: str = "test") -> Int[np.ndarray, " photos"]:
+        with np.load(self.folder / "predictions.npz") as arrays:
+            return arrays[f"{split}_labels"]
+
+    def correct(self, split: str = "test") -> np.ndarray:
+        """For each photo of the split whether the most likely breed is the right one."""
+        return self.logits(split).argmax(axis=1) == self.labels(split)
+
+
+def results(folder: Path) -> pd.DataFrame:
+    """One row a finished run under `folder`, with the fields of run.json that are single values."""
+    finished = sorted(
+        path.parent for path in Path(folder).glob("*/run.json") if path.parent.suffix != ".unfinished"
+    )
+    records = [{"run": path.name} | Run(path).record for path in finished]
+    single = [
+        {name: value for name, value in record.items() if not isinstance(value, dict | list)}
+        for record in records
+    ]
+    return pd.DataFrame(single)
