@@ -46,9 +46,7 @@ class Dataset:
         return np.flatnonzero(self.photos["split"] == split)
 
 
-def load(
-    photos: str | Path, breeds: Sequence[str] = (), photos_per_breed: int | None = None, seed: int = 0
-) -> Dataset:
+def load(photos: str | Path, breeds: Sequence[str] = (), photos_per_breed: int | None = None, seed: int = 0) -> Dataset:
     """The dataset in the folder `photos`, or the one of that name.
 
     `breeds` picks some of the sub-folders (all when empty), `photos_per_breed` at most so many of each. The seeded,
@@ -59,17 +57,13 @@ def load(
         wanted = list(breeds or drawn_dogs.TARGET)
         unknown = set(wanted) - set(drawn_dogs.BREEDS)
         if unknown:
-            raise StudyError(
-                f"no drawing of {', '.join(sorted(unknown))}; there are {', '.join(drawn_dogs.BREEDS)}"
-            )
+            raise StudyError(f"no drawing of {', '.join(sorted(unknown))}; there are {', '.join(drawn_dogs.BREEDS)}")
         key = hashlib.sha256(repr((wanted, photos_per_breed, seed)).encode()).hexdigest()[:8]
         folder = drawn_dogs.write(paths.data() / "drawn_dogs" / key, wanted, photos_per_breed or 110, seed)
     elif str(photos) == "stanford_dogs":
         folder = paths.data() / "stanford_dogs" / "Images"
         if not folder.is_dir():
-            remedy = (
-                "extract images.tar of vision.stanford.edu/aditya86/ImageNetDogs there, or give PHOTOS=folder"
-            )
+            remedy = "extract images.tar of vision.stanford.edu/aditya86/ImageNetDogs there, or give PHOTOS=folder"
             raise StudyError(f"Stanford Dogs is not at {folder}: {remedy}")
     else:
         folder = Path(photos)
@@ -78,9 +72,7 @@ def load(
     table["split"] = _split(table["label"], seed)
     digest = hashlib.sha256(repr(tuple(folders)).encode())
     for path, split in zip(table["path"], table["split"], strict=True):
-        digest.update(
-            f"{split} {path.parent.name}/{path.name} ".encode() + hashlib.sha256(path.read_bytes()).digest()
-        )
+        digest.update(f"{split} {path.parent.name}/{path.name} ".encode() + hashlib.sha256(path.read_bytes()).digest())
     name = str(photos) if str(photos) in ("drawn_dogs", "stanford_dogs") else folder.resolve().name
     return Dataset(name, table, tuple(folders), digest.hexdigest()[:16])
 
@@ -89,15 +81,11 @@ def _breed_folders(folder: Path, breeds: Sequence[str]) -> dict[str, Path]:
     """Breed names, in alphabetical order, and their sub-folders."""
     if not folder.is_dir():
         raise StudyError(f"no folder {folder}: give one that has a sub-folder of photos for each breed")
-    found = {
-        STANFORD_PREFIX.sub("", entry.name): entry for entry in sorted(folder.iterdir()) if entry.is_dir()
-    }
+    found = {STANFORD_PREFIX.sub("", entry.name): entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
     found = {breed: entry for breed, entry in found.items() if not breed.startswith(".")}
     missing = [breed for breed in breeds if breed not in found]
     if missing:
-        raise StudyError(
-            f"no sub-folder for {', '.join(missing)} in {folder}; it has {', '.join(found) or 'none'}"
-        )
+        raise StudyError(f"no sub-folder for {', '.join(missing)} in {folder}; it has {', '.join(found) or 'none'}")
     chosen = {breed: found[breed] for breed in sorted(breeds or found)}
     if len(chosen) < 2:
         raise StudyError(f"{len(chosen)} breeds in {folder}: a comparison needs sub-folders of at least two")
@@ -112,9 +100,7 @@ def _photo_table(folders: dict[str, Path], photos_per_breed: int | None, seed: i
             chosen = np.random.default_rng([seed, label]).choice(len(files), photos_per_breed, replace=False)
             files = [files[index] for index in sorted(chosen)]
         if len(files) < FEWEST_PHOTOS:
-            raise StudyError(
-                f"{len(files)} photos of {breed} in {folder}: at least {FEWEST_PHOTOS} are needed"
-            )
+            raise StudyError(f"{len(files)} photos of {breed} in {folder}: at least {FEWEST_PHOTOS} are needed")
         rows += [(path, breed, label, *_size(path)) for path in files]
     return pd.DataFrame(rows, columns=["path", "breed", "label", "width", "height"])
 

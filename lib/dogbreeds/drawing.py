@@ -60,9 +60,7 @@ class Layer:
         self.rotation = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
 
     def _pixels(self, points):
-        return [
-            tuple(p) for p in self.origin + self.scale * (np.asarray(points, float) @ self.rotation) * (1, -1)
-        ]
+        return [tuple(p) for p in self.origin + self.scale * (np.asarray(points, float) @ self.rotation) * (1, -1)]
 
     def blob(self, knots, colour):
         """A smooth closed shape."""
@@ -79,9 +77,7 @@ class Layer:
         """A tapering stroke through `joints`, `widths` wide at each of them."""
         joints, widths, knots = np.asarray(joints, float), np.asarray(widths, float), np.arange(len(joints))
         along = np.linspace(0, knots[-1], 9 * len(joints))
-        centres = self._pixels(
-            np.stack([np.interp(along, knots, joints[:, axis]) for axis in (0, 1)], axis=1)
-        )
+        centres = self._pixels(np.stack([np.interp(along, knots, joints[:, axis]) for axis in (0, 1)], axis=1))
         pen = ImageDraw.Draw(self.picture)
         for (x, y), r in zip(centres, self.scale * np.interp(along, knots, widths) / 2, strict=True):
             pen.ellipse((x - r, y - r, x + r, y + r), fill=(*colour, 255))
@@ -238,9 +234,9 @@ def draw_dog(layer: Layer, anatomy: Anatomy, rng: np.random.Generator):
         )
     draw_tail(layer, anatomy, (-half - 0.12, 0.28), base, marking, rng.uniform(-0.15, 0.3))
     back, belly = rng.uniform(0.4, 0.5), -0.5 + anatomy.tuck
-    trunk = [(half - 0.05, 0.52), (0.1, back), (-half + 0.1, 0.46), (-half - 0.22, 0.18), (-half - 0.1, -0.28),
-             (-0.35 * half, belly), (0.35 * half, -0.5 + 0.3 * anatomy.tuck), (half - 0.1, -0.52), (half + 0.28, -0.12)]  # fmt: skip
-    layer.blob(trunk, base)
+    upper = [(half - 0.05, 0.52), (0.1, back), (-half + 0.1, 0.46), (-half - 0.22, 0.18), (-half - 0.1, -0.28)]
+    lower = [(-0.35 * half, belly), (0.35 * half, -0.5 + 0.3 * anatomy.tuck), (half - 0.1, -0.52), (half + 0.28, -0.12)]
+    layer.blob(upper + lower, base)
     for hip, swing, hind in ((hips, gait, True), (shoulder, -gait, False)):
         draw_leg(layer, anatomy, hip, swing, ground, hind, base, cuff)
     skull = (half + 0.28 + 0.65 * anatomy.neck, 0.42 + anatomy.neck * (0.75 + raised))

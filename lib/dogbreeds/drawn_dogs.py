@@ -110,14 +110,10 @@ def draw(breed: str, seed: int) -> UInt8[np.ndarray, "height width 3"]:
     ground = height - rng.uniform(0.3, 0.9) * room[1] - 0.04 * height
     middle = width / 2 - 0.12 * width + rng.uniform(-1, 1) * room[0]
     scene = _scenery((width, height), rng.uniform(0.3, ground / height - 0.08), rng)
-    layer = Layer(
-        (width, height), scale, (middle, ground - scale * (0.5 + anatomy.leg)), rng.uniform(-0.1, 0.1)
-    )
+    layer = Layer((width, height), scale, (middle, ground - scale * (0.5 + anatomy.leg)), rng.uniform(-0.1, 0.1))
     shadow = Layer((width, height), scale, (middle, ground), 0.0)
     shadow.ellipse((0.1, 0.0), (0.5 * anatomy.length + 0.4, 0.16), (20, 20, 30))
-    dark = (
-        shadow.picture.getchannel("A").filter(ImageFilter.GaussianBlur(4)).point(lambda alpha: alpha * 0.45)
-    )
+    dark = shadow.picture.getchannel("A").filter(ImageFilter.GaussianBlur(4)).point(lambda alpha: alpha * 0.45)
     scene.paste((20, 20, 30), mask=dark)
     draw_dog(layer, anatomy, rng)
     dog = _lit(_furry(layer.picture, (0.15 + 1.7 * anatomy.shag) * SUPERSAMPLING * scale / 60, rng), rng)

@@ -38,9 +38,7 @@ def load(dataset: Dataset, size: int) -> UInt8[np.ndarray, "photos size size 3"]
         try:
             with ThreadPoolExecutor() as pool:
                 decoded = pool.map(lambda path: decode(path, size), dataset.photos["path"])
-                for row, photo in enumerate(
-                    tqdm(decoded, total=len(array), desc="decoding photos", unit="photo")
-                ):
+                for row, photo in enumerate(tqdm(decoded, total=len(array), desc="decoding photos", unit="photo")):
                     array[row] = photo
             array.flush()
         except BaseException:

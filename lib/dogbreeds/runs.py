@@ -32,7 +32,7 @@ class RunConfig:
     fingerprint: str  # of the dataset: its photos, breeds and split
     breeds: tuple[str, ...]
     image_size: int  # pixels a side
-    recipe: Recipe = Recipe()
+    recipe: Recipe
     seed: int = 0
 
     def __post_init__(self):
@@ -78,12 +78,9 @@ class Run:
 
 def results(folder: Path) -> pd.DataFrame:
     """One row a finished run under `folder`, with the fields of run.json that are single values."""
-    finished = sorted(
-        path.parent for path in Path(folder).glob("*/run.json") if path.parent.suffix != ".unfinished"
-    )
+    finished = sorted(path.parent for path in Path(folder).glob("*/run.json") if path.parent.suffix != ".unfinished")
     records = [{"run": path.name} | Run(path).record for path in finished]
     single = [
-        {name: value for name, value in record.items() if not isinstance(value, dict | list)}
-        for record in records
+        {name: value for name, value in record.items() if not isinstance(value, dict | list)} for record in records
     ]
     return pd.DataFrame(single)

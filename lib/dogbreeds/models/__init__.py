@@ -41,11 +41,14 @@ def build(architecture: str, framework: str, num_classes: int):
     Only the framework asked for is imported. Raises StudyError for an unknown name.
     """
     check_names(architecture, framework)
+    options = {"num_classes": num_classes}
     if framework == "keras":
         module, function = "dogbreeds.models.keras_networks", architecture
     else:
         module, function = _PYTORCH[architecture]
-    return getattr(import_module(module), function)(num_classes=num_classes)
+    if (architecture, framework) == ("resnet50", "pytorch"):
+        options["zero_init_residual"] = True  # see keras_networks
+    return getattr(import_module(module), function)(**options)
 
 
 def count_parameters(model) -> int:

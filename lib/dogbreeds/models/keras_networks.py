@@ -12,17 +12,13 @@ import math
 import keras
 from keras import layers
 
-BATCH_NORM_MOMENTUM = (
-    0.9  # the share of the old statistics that is kept; PyTorch's 0.1 is the share of the new ones
-)
+BATCH_NORM_MOMENTUM = 0.9  # the share of the old statistics that is kept; PyTorch's 0.1 is the share of the new ones
 
 
 def xception(num_classes: int) -> keras.Model:
     """`keras.applications.Xception` for any input size, with a linear head (logits)."""
     photos = keras.Input((None, None, 3), name="photos")
-    backbone = keras.applications.Xception(
-        include_top=False, weights=None, input_tensor=photos, pooling="avg"
-    )
+    backbone = keras.applications.Xception(include_top=False, weights=None, input_tensor=photos, pooling="avg")
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -36,13 +32,11 @@ def _convolution(x, channels: int, kernel: int, name: str, stride: int = 1):
         x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     start = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
     padding = "valid" if stride > 1 else "same"
-    return layers.Conv2D(
-        channels, kernel, stride, padding, use_bias=False, kernel_initializer=start, name=name
-    )(x)
+    return layers.Conv2D(channels, kernel, stride, padding, use_bias=False, kernel_initializer=start, name=name)(x)
 
 
-def _batch_norm(x, name: str):
-    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5, name=name)(x)
+def _batch_norm(x, name: str, scale: str = "ones"):
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5, gamma_initializer=scale, name=name)(x)
 
 
 def _squeeze_excitation(x, channels: int, name: str, reduction: int = 16):
@@ -60,10 +54,12 @@ def _bottleneck(x, planes: int, name: str, stride: int, squeeze_excitation: bool
     if x.shape[-1] != 4 * planes:
         identity = _convolution(x, 4 * planes, 1, f"{name}_downsample_0", stride)
         identity = _batch_norm(identity, f"{name}_downsample_1")
-    for number, (channels, kernel, step) in enumerate(
-        [(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)], 1
-    ):
-        x = _batch_norm(_convolution(x, channels, kernel, f"{name}_conv{number}", step), f"{name}_bn{number}")
+    for number, (channels, kernel, step) in enumerate([(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)], 1):
+        # A residual branch that starts at zero (Goyal et al., https://arxiv.org/abs/1706.02677, section 5.1;
+        # torchvision's `zero_init_residual`) is what lets so deep a network learn from few photos.
+        scale = "zeros" if number == 3 else "ones"
+        x = _convolution(x, channels, kernel, f"{name}_conv{number}", step)
+        x = _batch_norm(x, f"{name}_bn{number}", scale)
         if number < 3:
             x = layers.ReLU(name=f"{name}_relu{number}")(x)
     if squeeze_excitation:
@@ -74,9 +70,7 @@ def _bottleneck(x, planes: int, name: str, stride: int, squeeze_excitation: bool
 def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Model:
     photos = keras.Input((None, None, 3), name="photos")
     x = _batch_norm(_convolution(photos, 64, 7, "conv1", stride=2), "bn1")
-    x = layers.ZeroPadding2D(1, name="maxpool_pad")(
-        layers.ReLU(name="relu")(x)
-    )  # zero is no maximum after a ReLU
+    x = layers.ZeroPadding2D(1, name="maxpool_pad")(layers.ReLU(name="relu")(x))  # zero is no maximum after a ReLU
     x = layers.MaxPooling2D(3, 2, name="maxpool")(x)
     for stage, (planes, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)], 1):
         for block in range(blocks):
@@ -85,9 +79,7 @@ def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Mo
     features = layers.GlobalAveragePooling2D(name="avgpool")(x)
     limit = 1 / math.sqrt(features.shape[-1])  # nn.Linear's start, of weights and bias
     start = keras.initializers.RandomUniform(-limit, limit)
-    logits = layers.Dense(num_classes, kernel_initializer=start, bias_initializer="zeros", name="fc")(
-        features
-    )
+    logits = layers.Dense(num_classes, kernel_initializer=start, bias_initializer="zeros", name="fc")(features)
     return keras.Model(photos, logits, name=name)
 
 

@@ -27,9 +27,7 @@ class SEModule(nn.Module):
             nn.Sigmoid(),
         )
 
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         scale = self.fc(self.avg_pool(x).flatten(1))
         return x * scale[:, :, None, None]
 
@@ -41,9 +39,7 @@ class SEBottleneck(Bottleneck):
         super().__init__(inplanes, planes, *args, **kwargs)
         self.se = SEModule(planes * self.expansion)
 
-    def forward(
-        self, x: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch channels h w"]:
+    def forward(self, x: Float[Tensor, "batch in_channels height width"]) -> Float[Tensor, "batch channels h w"]:
         identity = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
@@ -52,5 +48,5 @@ class SEBottleneck(Bottleneck):
 
 
 def se_resnet50(num_classes: int = 1000) -> ResNet:
-    """SE-ResNet50: 28,071,976 parameters at 1000 classes."""
-    return ResNet(SEBottleneck, [3, 4, 6, 3], num_classes=num_classes)
+    """SE-ResNet50: 28,071,976 parameters at 1000 classes. Starts as torchvision's with `zero_init_residual`."""
+    return ResNet(SEBottleneck, [3, 4, 6, 3], num_classes=num_classes, zero_init_residual=True)

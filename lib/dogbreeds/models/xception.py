@@ -9,6 +9,8 @@ What differs from the paper and from other ports:
   (the ports of Cadene and timm pad both sides and leave epsilon at 1e-5: they are other functions).
 """
 
+from itertools import pairwise
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -44,7 +46,7 @@ class Block(nn.Module):
     def __init__(self, channels: list[int], first_relu: bool = True):
         super().__init__()
         self.first_relu = first_relu
-        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        pairs = list(pairwise(channels))
         self.sepconvs = nn.ModuleList(SeparableConv2d(*pair) for pair in pairs)
         self.bns = nn.ModuleList(batch_norm(out_channels) for _, out_channels in pairs)
         self.shortcut = None

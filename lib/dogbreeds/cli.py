@@ -1,0 +1,84 @@
+"""The command line: `dogbreeds study|slides|train`. What a user can put right ends in one line and status 2."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+from dogbreeds import notebooks, statistics
+from dogbreeds.errors import StudyError
+from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
+from dogbreeds.study import Study
+
+
+def _shown(path: Path) -> str:
+    """A path as a person would type it from here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def study(arguments: argparse.Namespace, parameters: dict) -> None:
+    """Runs the notebooks and the slides, then prints the result table and what to open."""
+    written = notebooks.run_study(parameters)
+    table = statistics.result_table(Study(**parameters).runs())
+    print(f"\n{statistics.format_table(table)}\n\nopen:")
+    for path in written:
+        print(f"  {_shown(path)}")
+
+
+def slides(arguments: argparse.Namespace, parameters: dict) -> None:
+    """Renders the presentation; trains what is not trained yet."""
+    print(_shown(notebooks.render_slides(parameters)))
+
+
+def train(arguments: argparse.Namespace, parameters: dict) -> None:
+    """Trains one network in one framework; the last line is the folder of the run."""
+    print(Study(**parameters).run(arguments.architecture, arguments.framework, arguments.seed).folder)
+
+
+def _changes(pairs: list[str]) -> dict:
+    changes = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise StudyError(f"--parameter {pair}: write it as name=value")
+        try:
+            changes[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise StudyError(f"--parameter {pair}: the value is no YAML") from error
+    return changes
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dogbreeds", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for function in (study, slides, train):
+        command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
+        command.set_defaults(function=function)
+        command.add_argument("--profile", default="sample", help="a file of notebooks/profiles (default: sample)")
+        command.add_argument("--photos", help="folder with one sub-folder of photographs a breed")
+        command.add_argument(
+            "--parameter",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="another value for a notebook parameter, in YAML",
+        )
+        if function is train:
+            command.add_argument("--architecture", required=True, help=", ".join(ARCHITECTURES))
+            command.add_argument("--framework", required=True, help=", ".join(FRAMEWORKS))
+            command.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def main(words: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(words)
+    try:
+        parameters = notebooks.read_profile(arguments.profile, arguments.photos, _changes(arguments.parameter))
+        arguments.function(arguments, parameters)
+    except StudyError as error:
+        print(f"dogbreeds: {error}", file=sys.stderr)
+        return 2
+    return 0

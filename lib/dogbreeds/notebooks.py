@@ -1,0 +1,93 @@
+"""Runs the numbered notebooks with papermill and renders the presentation with nbconvert."""
+
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from nbconvert import SlidesExporter
+from papermill.exceptions import PapermillExecutionError
+from tqdm.auto import tqdm
+
+from dogbreeds import paths
+from dogbreeds.errors import StudyError
+from dogbreeds.recipe import Recipe
+from dogbreeds.study import Study
+
+PRESENTATION = paths.SLIDES / "presentation.ipynb"
+
+
+def numbered_notebooks() -> list[Path]:
+    """Notebooks 01 to 06, in their order."""
+    return sorted(paths.NOTEBOOKS.glob("0[1-6]_*.ipynb"))
+
+
+def read_profile(name: str, photos: str | None = None, changes: dict | None = None) -> dict:
+    """The notebook parameters of a profile, with `photos` and other parameters replaced, all checked.
+
+    Results on other photos than the profile's own go to a folder of their own. Raises StudyError for an unknown
+    profile and for a parameter that the notebooks do not have, of a wrong type, or out of range.
+    """
+    file = paths.PROFILES / f"{name}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
+        raise StudyError(f"unknown profile '{name}': choose one of {known}, or add {file}")
+    parameters = (yaml.safe_load(file.read_text()) or {}) | {"profile": name} | (changes or {})
+    if photos:
+        folder = Path(photos).expanduser().resolve()
+        parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}"}
+    for notebook in [*numbered_notebooks(), PRESENTATION]:
+        check_parameters(notebook, parameters)
+    Recipe.of(parameters.get("recipe", {}))
+    return parameters
+
+
+def check_parameters(notebook: Path, parameters: dict) -> None:
+    """Raises StudyError for a parameter the notebook lacks or of another type; papermill itself would only warn."""
+    known = papermill.inspect_notebook(notebook)
+    for name, value in parameters.items():
+        if name not in known:
+            raise StudyError(f"unknown notebook parameter '{name}': {notebook.name} has {', '.join(known)}")
+        expected = known[name]["inferred_type_name"]
+        if type(value).__name__ != expected.partition("[")[0]:
+            raise StudyError(f"notebook parameter '{name}' must be {expected}, not {value!r}")
+
+
+def execute(notebook: Path, output: Path, parameters: dict) -> Path:
+    """`notebook` executed with `parameters`, as `output`, which appears when the last cell has run.
+
+    Raises StudyError that names the cell and the error; the notebook that broke off stays as `<name>.failed.ipynb`.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_suffix(".failed.ipynb")
+    arguments = {"kernel_name": "python3", "cwd": str(paths.NOTEBOOKS), "progress_bar": False}
+    try:
+        papermill.execute_notebook(notebook, unfinished, parameters, **arguments)
+    except PapermillExecutionError as error:
+        what = f"{error.ename}: {str(error.evalue).splitlines()[0] if error.evalue else ''}"
+        raise StudyError(f"{notebook.name} broke off in cell {error.exec_count} ({what}); see {unfinished}") from error
+    return unfinished.replace(output)
+
+
+def run_study(parameters: dict) -> list[Path]:
+    """The six notebooks executed in order and the presentation rendered, under outputs/<profile>/."""
+    study = Study(**parameters)
+    print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
+    written = []
+    for notebook in (bar := tqdm(numbered_notebooks(), desc="study", unit="notebook")):
+        start = time.perf_counter()
+        written.append(execute(notebook, study.folder / notebook.name, parameters))
+        bar.write(f"{notebook.stem}: {time.perf_counter() - start:.0f} s")
+    return [*written, render_slides(parameters)]
+
+
+def render_slides(parameters: dict) -> Path:
+    """The presentation with the results of a profile: outputs/<profile>/slides/presentation.html."""
+    folder = Study(**parameters).folder / "slides"
+    executed = execute(PRESENTATION, folder / PRESENTATION.name, parameters)
+    exporter = SlidesExporter(exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
+    page, _ = exporter.from_notebook_node(nbformat.read(executed, as_version=4))
+    unfinished = folder / "presentation.unfinished"
+    unfinished.write_text(page)
+    return unfinished.replace(folder / "presentation.html")

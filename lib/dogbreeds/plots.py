@@ -1,0 +1,133 @@
+"""Every figure of the study, in one style; pictures of dogs stay in outputs/, which git ignores.
+
+Each function returns a matplotlib Figure; `Study.save` keeps it under figures/.
+"""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from jaxtyping import Float, UInt8
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
+from dogbreeds.datasets import SPLITS, Dataset
+from dogbreeds.models import TITLES
+from dogbreeds.runs import Run
+
+sns.set_theme("notebook", style="whitegrid", palette="colorblind")
+MARKERS = {"Keras": "o", "PyTorch": "s"}
+
+
+def _figure(width: float, height: float, **grid):
+    """A figure of its own, not of pyplot's: a notebook shows it once, where it is returned."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(**grid)
+
+
+def _title(run: Run) -> str:
+    return f"{TITLES[run.record['architecture']]}, {TITLES[run.record['framework']]}"
+
+
+def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
+    """The first training photos of up to eight breeds, a row a breed, as the networks get them."""
+    breeds = dataset.breeds[:8]
+    figure, axes = _figure(1.3 * columns, 1.4 * len(breeds), nrows=len(breeds), ncols=columns, squeeze=False)
+    train = dataset.photos["split"] == "train"
+    for label, row in enumerate(axes):
+        chosen = np.flatnonzero(train & (dataset.photos["label"] == label))[:columns]
+        for axis, index in zip(row, chosen, strict=False):
+            axis.imshow(pixels[index])
+        row[0].set_title(breeds[label], loc="left", fontsize=9)
+        for axis in row:
+            axis.axis("off")
+    figure.suptitle(f"Training pictures: {dataset.kind}")
+    return figure
+
+
+def photos_per_split(dataset: Dataset) -> Figure:
+    """How many photos each breed has in each split."""
+    figure, axis = _figure(7, 0.8 + 0.3 * len(dataset.breeds))
+    counts = pd.crosstab(dataset.photos["breed"], dataset.photos["split"])[list(SPLITS)]
+    counts.plot.barh(stacked=True, ax=axis, width=0.8)
+    axis.set(xlabel=dataset.kind, ylabel="")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def learning_curves(runs: list[Run]) -> Figure:
+    """Training and validation accuracy by epoch, a panel a run."""
+    columns = min(3, len(runs))
+    rows = -(-len(runs) // columns)
+    figure, axes = _figure(3.4 * columns + 0.6, 2.8 * rows, nrows=rows, ncols=columns, sharey=True, squeeze=False)
+    for axis, run in zip(axes.flat, runs, strict=False):
+        for stage, dashes in (("training", "--"), ("validation", "-")):
+            axis.plot(run.history["epoch"], run.history[f"{stage}_accuracy"], dashes, marker="o", label=stage)
+        axis.axhline(1 / len(run.record["breeds"]), color="grey", linewidth=1, linestyle=":", label="chance")
+        axis.set(title=_title(run), xlabel="epoch", ylim=(0, 1))
+    axes[0, 0].set_ylabel("accuracy")
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def accuracies(table: pd.DataFrame, chance: float) -> Figure:
+    """Test accuracy with its 95 % interval, a row a network and framework."""
+    figure, axis = _figure(7, 0.9 + 0.4 * len(table))
+    for place, row in enumerate(table.itertuples()):
+        colour = sns.color_palette()[list(MARKERS).index(row.framework)]
+        axis.plot([row.low, row.high], [place, place], color=colour, linewidth=2)
+        axis.plot(table["test accuracy"].iloc[place], place, MARKERS[row.framework], color=colour, markersize=9)
+    axis.axvline(chance, color="grey", linestyle=":", label="chance")
+    axis.set(yticks=range(len(table)), yticklabels=table["network"] + ", " + table["framework"], xlim=(0, 1))
+    axis.set(xlabel="test accuracy with 95 % interval")
+    axis.invert_yaxis()
+    axis.legend(loc="lower left", fontsize=8)
+    return figure
+
+
+def accuracy_against_cost(table: pd.DataFrame) -> Figure:
+    """Test accuracy against seconds of training."""
+    figure, axis = _figure(6.5, 4)
+    sns.scatterplot(
+        table, x="seconds", y="test accuracy", hue="network", style="framework", markers=MARKERS, s=130, ax=axis
+    )
+    axis.vlines(table["seconds"], table["low"], table["high"], color="grey", linewidth=1, zorder=0)
+    axis.set(xlabel="seconds of training", ylim=(0, 1))
+    axis.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def confusion(run: Run) -> Figure:
+    """Test photos by true and predicted breed."""
+    breeds = run.record["breeds"]
+    figure, axis = _figure(2.5 + 0.5 * len(breeds), 1.8 + 0.5 * len(breeds))
+    matrix = confusion_matrix(run.labels(), run.logits().argmax(axis=1), labels=range(len(breeds)))
+    sns.heatmap(
+        matrix,
+        annot=len(breeds) <= 20,
+        fmt="d",
+        cmap="Greys",
+        cbar=False,
+        ax=axis,
+        xticklabels=breeds,
+        yticklabels=breeds,
+    )
+    axis.set(title=_title(run), xlabel="predicted", ylabel="true")
+    return figure
+
+
+def activation_maps(
+    photos: Float[np.ndarray, "photos size size 3"],
+    maps: list[Float[np.ndarray, "photos height width"]],
+    titles: list[str],
+) -> Figure:
+    """A row a network: the photos, each under its class activation map."""
+    rows, columns = len(maps), len(photos)
+    figure, axes = _figure(1.6 * columns, 1.8 * rows, nrows=rows, ncols=columns, squeeze=False)
+    extent = (0, photos.shape[2], photos.shape[1], 0)
+    for row, row_maps, title in zip(axes, maps, titles, strict=True):
+        row[0].set_title(title, loc="left", fontsize=9)
+        for axis, photo, strength in zip(row, photos, row_maps, strict=True):
+            axis.imshow(photo)
+            axis.imshow(strength, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=extent)
+            axis.axis("off")
+    return figure
