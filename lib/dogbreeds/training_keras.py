@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import torch
 
 from dogbreeds import models
 from dogbreeds.batches import Batches
@@ -55,6 +56,8 @@ def fit(config: RunConfig, streams: dict[str, Batches], folder: Path) -> Fitted:
     """Trains by `config`; the best weights stay in `folder`."""
     recipe = config.recipe
     keras.utils.set_random_seed(config.seed)
+    if keras.backend.backend() != "torch":
+        torch.set_num_threads(1)  # PyTorch only prepares batches here: its threads would fight those of the backend
     model = models.build(config.architecture, "keras", len(config.breeds))
     optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])

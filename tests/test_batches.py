@@ -1,0 +1,52 @@
+import numpy as np
+import torch
+
+from dogbreeds.batches import Batches, augment
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (22, 8, 10, 3), dtype=np.uint8)
+LABELS = np.arange(22)
+PREPROCESSING = ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+
+
+def stream(seed: int | None = None, **options) -> Batches:
+    return Batches(PIXELS, LABELS, np.arange(2, 22), 6, PREPROCESSING, seed=seed, **options)
+
+
+def test_evaluation_is_in_order_complete_and_normalised():
+    batches = list(stream().loader())
+    assert [len(labels) for _, labels in batches] == [6, 6, 6, 2]
+    assert torch.cat([labels for _, labels in batches]).tolist() == list(range(2, 22))
+    expected = (PIXELS[2] / 255 - PREPROCESSING[0]) / PREPROCESSING[1]
+    np.testing.assert_allclose(batches[0][0][0].permute(1, 2, 0), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_epoch_of_training_is_whole_batches_of_different_photos():
+    training = stream(seed=0)
+    labels = torch.cat([labels for _, labels in training.loader()]).tolist()
+    assert len(labels) == len(set(labels)) == 18
+    training.epoch = 1
+    assert torch.cat([labels for _, labels in training.loader()]).tolist() != labels
+
+
+def test_a_batch_depends_on_seed_epoch_and_place_alone():
+    one, two = stream(seed=0, augmentation=True), stream(seed=0, augmentation=True)
+    one[0]
+    torch.manual_seed(5)
+    assert torch.equal(one[1][0], two[1][0])
+    assert not torch.equal(one[1][0], stream(seed=1, augmentation=True)[1][0])
+
+
+def test_both_frameworks_get_the_same_bits():
+    pytorch, keras = stream(seed=0, augmentation=True), stream(seed=0, augmentation=True, channels_last=True)
+    for (photos, labels), (photos_last, labels_last) in zip(pytorch.loader(), keras.loader(), strict=True):
+        assert torch.equal(photos, photos_last.permute(0, 3, 1, 2))
+        assert torch.equal(labels, labels_last)
+
+
+def test_augmentation_moves_but_does_not_invent():
+    photos = torch.rand(16, 3, 8, 8)
+    moved = augment(photos, torch.Generator().manual_seed(0))
+    assert moved.shape == photos.shape
+    assert moved.min() >= photos.min()
+    assert moved.max() <= photos.max()
+    assert not torch.allclose(moved, photos, atol=0.05)
