@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from jaxtyping import UInt8
 from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
@@ -133,13 +134,15 @@ def write(folder: Path, breeds: list[str], photos_per_breed: int, seed: int) -> 
     The folder appears whole or not at all: it is drawn beside its place and moved there.
     """
     folder = Path(folder)
-    if folder.is_dir():
-        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    for breed in tqdm(breeds, desc="drawing dogs", unit="breed"):
-        (unfinished / breed).mkdir(parents=True)
-        for number in range(photos_per_breed):
-            name = unfinished / breed / f"{breed}_{number:04d}.jpg"
-            Image.fromarray(draw(breed, seed * 1_000_000 + number)).save(name, quality=88)
-    return unfinished.rename(folder)
+    with FileLock(folder.with_name(folder.name + ".lock")):  # a second process waits for the first
+        if folder.is_dir():
+            return folder
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for breed in tqdm(breeds, desc="drawing dogs", unit="breed"):
+            (unfinished / breed).mkdir(parents=True)
+            for number in range(photos_per_breed):
+                name = unfinished / breed / f"{breed}_{number:04d}.jpg"
+                Image.fromarray(draw(breed, seed * 1_000_000 + number)).save(name, quality=88)
+        return unfinished.rename(folder)

@@ -9,6 +9,7 @@ import yaml
 from nbconvert import SlidesExporter
 from papermill.exceptions import PapermillExecutionError
 from tqdm.auto import tqdm
+from traitlets.config import Config
 
 from dogbreeds import paths
 from dogbreeds.errors import StudyError
@@ -16,6 +17,8 @@ from dogbreeds.recipe import Recipe
 from dogbreeds.study import Study
 
 PRESENTATION = paths.SLIDES / "presentation.ipynb"
+# Kernels are spoken to through files, not through network ports, which studies running side by side can collide on.
+KERNELS = Config({"ConnectionFileMixin": {"transport": "ipc"}})
 
 
 def numbered_notebooks() -> list[Path]:
@@ -61,7 +64,7 @@ def execute(notebook: Path, output: Path, parameters: dict) -> Path:
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_suffix(".failed.ipynb")
-    arguments = {"kernel_name": "python3", "cwd": str(paths.NOTEBOOKS), "progress_bar": False}
+    arguments = {"kernel_name": "python3", "cwd": str(paths.NOTEBOOKS), "progress_bar": False, "config": KERNELS}
     try:
         papermill.execute_notebook(notebook, unfinished, parameters, **arguments)
     except PapermillExecutionError as error:
@@ -74,6 +77,7 @@ def run_study(parameters: dict) -> list[Path]:
     """The six notebooks executed in order and the presentation rendered, under outputs/<profile>/."""
     study = Study(**parameters)
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
+    study.runs()  # before the notebooks, which then only read them: two trainings at a time make use of the processors
     written = []
     for notebook in (bar := tqdm(numbered_notebooks(), desc="study", unit="notebook")):
         start = time.perf_counter()

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
@@ -31,18 +32,23 @@ def load(dataset: Dataset, size: int) -> UInt8[np.ndarray, "photos size size 3"]
     Decoded in parallel the first time; the file appears only when it is complete.
     """
     file = paths.data() / "pixels" / f"{dataset.fingerprint}-{size}.npy"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(".unfinished")
-        array = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(dataset.photos), size, size, 3))
-        try:
-            with ThreadPoolExecutor() as pool:
-                decoded = pool.map(lambda path: decode(path, size), dataset.photos["path"])
-                for row, photo in enumerate(tqdm(decoded, total=len(array), desc="decoding photos", unit="photo")):
-                    array[row] = photo
-            array.flush()
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-        unfinished.rename(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):  # a second process waits for the first
+        if not file.exists():
+            unfinished = file.with_suffix(".unfinished")
+            try:
+                _decode_all(dataset, size, unfinished)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
+            unfinished.rename(file)
     return np.load(file, mmap_mode="r")
+
+
+def _decode_all(dataset: Dataset, size: int, file: Path) -> None:
+    array = np.lib.format.open_memmap(file, "w+", np.uint8, (len(dataset.photos), size, size, 3))
+    with ThreadPoolExecutor() as pool:
+        decoded = pool.map(lambda path: decode(path, size), dataset.photos["path"])
+        for row, photo in enumerate(tqdm(decoded, total=len(array), desc="decoding photos", unit="photo")):
+            array[row] = photo
+    array.flush()

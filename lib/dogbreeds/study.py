@@ -13,7 +13,7 @@ from dogbreeds import datasets, models, paths, pixels
 from dogbreeds.datasets import Dataset
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import Run, RunConfig
-from dogbreeds.training import train
+from dogbreeds.training import train_all
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,13 @@ class Study:
 
     def run(self, architecture: str, framework: str, seed: int | None = None) -> Run:
         """The finished run of this network in this framework, trained now if it is not there yet."""
-        seed = self.seeds[0] if seed is None else seed
-        return train(self.config(architecture, framework, seed), self.dataset, self.folder / "runs")
+        config = self.config(architecture, framework, self.seeds[0] if seed is None else seed)
+        return train_all([config], self.dataset, self.folder / "runs")[0]
 
-    def runs(self, architectures=models.ARCHITECTURES, frameworks=models.FRAMEWORKS) -> list[Run]:
-        """The runs of all these networks, frameworks and the study's seeds."""
-        return [self.run(*which) for which in product(architectures, frameworks, self.seeds)]
+    def runs(self) -> list[Run]:
+        """The runs of all networks, frameworks and seeds of the study; those not finished yet are trained now."""
+        wanted = product(models.ARCHITECTURES, models.FRAMEWORKS, self.seeds)
+        return train_all([self.config(*which) for which in wanted], self.dataset, self.folder / "runs")
 
     def save(self, name: str, figure: Figure) -> Figure:
         """Keeps a figure as figures/<name>.png and hands it back to be shown."""

@@ -1,26 +1,31 @@
-"""`train(config, dataset) -> Run`: one training in either framework, kept in the run store and reused from there."""
+"""`train(config, dataset, store) -> Run`: one training in either framework; `train_all`: several, in processes."""
 
 import json
 import os
 import platform
 import shutil
+import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import import_module, metadata
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from filelock import FileLock
 
 from dogbreeds import models, pixels
 from dogbreeds.batches import Batches
 from dogbreeds.datasets import SPLITS, Dataset
+from dogbreeds.errors import StudyError
 from dogbreeds.runs import Run, RunConfig
 
-# oneDNN makes TensorFlow's convolutions about 2.5 times as fast on processors where it is off by default; no chatter.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 EVALUATION_BATCH_SIZE = 64
 
 
@@ -34,14 +39,13 @@ class Fitted:
     device: str
 
 
-def report(row: dict) -> None:
+def report(config: RunConfig, row: dict) -> None:
     """One line an epoch, the same in both frameworks."""
-    print(
-        f"epoch {row['epoch']:2d}  training: loss {row['training_loss']:.3f} accuracy {row['training_accuracy']:.3f}  "
-        f"validation: loss {row['validation_loss']:.3f} accuracy {row['validation_accuracy']:.3f}  "
-        f"{row['photos_per_second']:.0f} photos/s",
-        flush=True,
+    stages = "  ".join(
+        f"{stage}: loss {row[f'{stage}_loss']:.3f} accuracy {row[f'{stage}_accuracy']:.3f}"
+        for stage in ("training", "validation")
     )
+    print(f"{config.id}  epoch {row['epoch']:2d}  {stages}  {row['photos_per_second']:.0f} photos/s", flush=True)
 
 
 def batches(config: RunConfig, dataset: Dataset) -> dict[str, Batches]:
@@ -71,31 +75,68 @@ def framework_module(framework: str):
 
 
 def train(config: RunConfig, dataset: Dataset, store: Path) -> Run:
-    """The run of `config` in the folder `store`: the finished one when there is one, else trained now.
+    """The run of `config` in the folder `store`: the finished one when there is one, else trained now, in here.
 
-    What a broken-off training left behind is thrown away.
+    What a broken-off training left behind is thrown away. A second process that wants the same run waits for it.
     """
     folder = Path(store) / config.id
-    if (folder / "run.json").exists():
-        return Run(folder)
     unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    print(f"training {models.TITLES[config.architecture]} in {models.TITLES[config.framework]}", flush=True)
-    streams, start = batches(config, dataset), time.perf_counter()
-    fitted = framework_module(config.framework).fit(config, streams, unfinished)
-    seconds = time.perf_counter() - start
-    pd.DataFrame(fitted.history).to_csv(unfinished / "history.csv", index=False)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(folder.name + ".lock")):
+        if (folder / "run.json").exists():
+            return Run(folder)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        streams, start = batches(config, dataset), time.perf_counter()
+        fitted = framework_module(config.framework).fit(config, streams, unfinished)
+        seconds = time.perf_counter() - start
+        pd.DataFrame(fitted.history).to_csv(unfinished / "history.csv", index=False)
+        predictions = _predictions(dataset, fitted.logits)
+        np.savez_compressed(unfinished / "predictions.npz", **predictions)
+        record = _record(config, fitted, predictions, seconds)
+        (unfinished / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+        return Run(unfinished.rename(folder))
+
+
+def train_all(configs: list[RunConfig], dataset: Dataset, store: Path) -> list[Run]:
+    """The runs of `configs` in their order; each that is not finished is trained in a process of its own.
+
+    In one process the threads of one framework halve the speed of the other's, and memory stays taken. Without a
+    GPU two trainings share the processors, half each, always, so that the number of threads, and with it the last
+    bits of a result, does not depend on what else there is to train.
+    Raises StudyError when a process is killed; the other trainings under way are finished and kept.
+    """
+    missing = [config for config in configs if not (Path(store) / config.id / "run.json").exists()]
+    if missing:
+        for size in {config.image_size for config in missing}:
+            pixels.load(dataset, size)  # decoded here, once, before the processes read it
+        processors = torch.get_num_threads()
+        at_once = 1 if torch.accelerator.is_available() else min(2, processors)
+        arguments = (at_once, get_context("spawn"), _start_process, (processors // at_once,))
+        try:
+            with ProcessPoolExecutor(*arguments, max_tasks_per_child=1) as pool:
+                list(pool.map(train, missing, repeat(dataset), repeat(store)))
+        except BrokenProcessPool as error:
+            remedy = "free some memory or lower batch_size, then start again: finished runs are kept"
+            raise StudyError(f"a training process was killed, most likely for want of memory: {remedy}") from error
+    return [Run(Path(store) / config.id) for config in configs]
+
+
+def _start_process(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    torch.set_num_threads(threads)
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+
+
+def _predictions(dataset: Dataset, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Photos (breed/file), labels and logits of each split."""
     arrays = {}
-    for split, logits in fitted.logits.items():
+    for split, values in logits.items():
         photos = dataset.photos.iloc[dataset.rows(split)]
         names = [f"{path.parent.name}/{path.name}" for path in photos["path"]]
         arrays |= {f"{split}_photos": np.array(names), f"{split}_labels": photos["label"].to_numpy()}
-        arrays[f"{split}_logits"] = logits
-    np.savez_compressed(unfinished / "predictions.npz", **arrays)
-    record = _record(config, fitted, arrays, seconds)
-    (unfinished / "run.json").write_text(json.dumps(record, indent=1) + "\n")
-    return Run(unfinished.rename(folder))
+        arrays[f"{split}_logits"] = values
+    return arrays
 
 
 def _record(config: RunConfig, fitted: Fitted, arrays: dict, seconds: float) -> dict:
@@ -114,6 +155,7 @@ def _record(config: RunConfig, fitted: Fitted, arrays: dict, seconds: float) -> 
         **accuracies,
         "test_photos": len(arrays["test_labels"]),
         "device": fitted.device,
+        "threads": torch.get_num_threads(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | _installed(packages),
     }

@@ -3,12 +3,11 @@
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
-import torch
 
 from dogbreeds import models
 from dogbreeds.batches import Batches
+from dogbreeds.models.quiet_keras import keras
 from dogbreeds.runs import RunConfig
 from dogbreeds.training import Fitted, report
 
@@ -34,9 +33,9 @@ class Schedule(keras.callbacks.Callback):
 class History(keras.callbacks.Callback):
     """One row an epoch under the study's names; photos a second are of training alone, without validation."""
 
-    def __init__(self, stream: Batches):
+    def __init__(self, config: RunConfig, stream: Batches):
         super().__init__()
-        self.photos, self.rows = len(stream) * stream.batch_size, []
+        self.config, self.photos, self.rows = config, len(stream) * stream.batch_size, []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start, self.seconds = time.perf_counter(), None
@@ -49,22 +48,21 @@ class History(keras.callbacks.Callback):
         names |= {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
         row = {"epoch": epoch + 1} | {name: float(logs[key]) for key, name in names.items()}
         self.rows.append(row | {"seconds": self.seconds, "photos_per_second": self.photos / self.seconds})
-        report(self.rows[-1])
+        report(self.config, self.rows[-1])
 
 
 def fit(config: RunConfig, streams: dict[str, Batches], folder: Path) -> Fitted:
     """Trains by `config`; the best weights stay in `folder`."""
     recipe = config.recipe
     keras.utils.set_random_seed(config.seed)
-    if keras.backend.backend() != "torch":
-        torch.set_num_threads(1)  # PyTorch only prepares batches here: its threads would fight those of the backend
     model = models.build(config.architecture, "keras", len(config.breeds))
     optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])
     optimizer.build(model.trainable_variables)  # before tracing: variables made during it have it traced twice
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)  # XLA compiles longer than it saves here
-    history = History(streams["train"])
+    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")  # by its name alone it is made during tracing
+    model.compile(optimizer, loss, metrics=[accuracy], jit_compile=False)  # XLA compiles longer than it saves here
+    history = History(config, streams["train"])
     callbacks = [
         Schedule(config, streams["train"]),
         history,

@@ -70,8 +70,8 @@ class Classifier(lightning.LightningModule):
 class History(Callback):
     """One row an epoch; photos a second are of training alone, without validation."""
 
-    def __init__(self, stream: Batches):
-        self.stream, self.rows = stream, []
+    def __init__(self, config: RunConfig, stream: Batches):
+        self.config, self.stream, self.rows = config, stream, []
 
     def on_train_epoch_start(self, trainer, module):
         self.stream.epoch, self.start = trainer.current_epoch, time.perf_counter()
@@ -84,7 +84,7 @@ class History(Callback):
         row = {"epoch": trainer.current_epoch + 1} | {name: float(trainer.callback_metrics[name]) for name in names}
         photos = len(self.stream) * self.stream.batch_size
         self.rows.append(row | {"seconds": self.seconds, "photos_per_second": photos / self.seconds})
-        report(self.rows[-1])
+        report(self.config, self.rows[-1])
 
 
 def fit(config: RunConfig, streams: dict[str, Batches], folder: Path) -> Fitted:
@@ -94,7 +94,7 @@ def fit(config: RunConfig, streams: dict[str, Batches], folder: Path) -> Fitted:
     loaders = {split: stream.loader() for split, stream in streams.items()}
     module = Classifier(config, config.recipe.epochs * len(streams["train"]))
     best = ModelCheckpoint(folder, "best", monitor="validation_loss", save_weights_only=True)
-    history = History(streams["train"])
+    history = History(config, streams["train"])
     trainer = lightning.Trainer(
         max_epochs=config.recipe.epochs,
         callbacks=[history, best, EarlyStopping("validation_loss", patience=config.recipe.patience)],
@@ -107,6 +107,7 @@ def fit(config: RunConfig, streams: dict[str, Batches], folder: Path) -> Fitted:
     with warnings.catch_warnings():
         # The batches come whole from memory: worker processes would only copy them.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated")  # Lightning 2.6 on PyTorch 2.11, not ours to mend
         trainer.fit(module, loaders["train"], loaders["validation"])
         load_weights(module.model, folder)
         logits = {

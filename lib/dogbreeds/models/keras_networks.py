@@ -9,8 +9,9 @@ epsilon is 1e-5, the input is RGB. Layers carry the names of torchvision's modul
 
 import math
 
-import keras
-from keras import layers
+from dogbreeds.models.quiet_keras import keras
+
+layers = keras.layers
 
 BATCH_NORM_MOMENTUM = 0.9  # the share of the old statistics that is kept; PyTorch's 0.1 is the share of the new ones
 

@@ -1,0 +1,85 @@
+"""The main path, once, as a newcomer takes it: `dogbreeds study` on drawn dogs, then nbval on the stored notebooks."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from dogbreeds import notebooks, runs
+from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
+
+DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """Where the study of this session keeps its data and outputs, as environment variables."""
+    folder = tmp_path_factory.mktemp("study")
+    places = {"DOGBREEDS_DATA": str(folder / "data"), "DOGBREEDS_OUTPUTS": str(folder / "outputs")}
+    return {"folder": folder, "environment": os.environ | places}
+
+
+@pytest.fixture(scope="session")
+def finished(home):
+    """The sample study, run from another working directory than the project's."""
+    return subprocess.run([DOGBREEDS, "study"], cwd=home["folder"], env=home["environment"], text=True, stdout=-1)
+
+
+@pytest.fixture(scope="session")
+def results(home, finished):
+    assert finished.returncode == 0
+    return runs.results(home["folder"] / "outputs" / "sample" / "runs")
+
+
+def test_the_table_and_what_to_open_are_printed(home, finished):
+    assert finished.returncode == 0
+    rows = re.findall(r"^ *(\S+) +(Keras|PyTorch) +([\d.]+)% +[\d.]+% to [\d.]+% +\d+ +[\d.]+$", finished.stdout, re.M)
+    assert len(rows) == len(ARCHITECTURES) * len(FRAMEWORKS)
+    paths = finished.stdout.partition("open:\n")[2].split()
+    assert len(paths) == 7
+    assert all((home["folder"] / path).is_file() for path in paths)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_network_learns_in_both_frameworks(results, architecture, framework):
+    """60 % where guessing gives 20 %."""
+    run = results[(results["architecture"] == architecture) & (results["framework"] == framework)]
+    assert run["test_accuracy"].item() >= 0.6
+
+
+def test_executed_notebooks_figures_and_slides_are_there(home, results):
+    folder = home["folder"] / "outputs" / "sample"
+    for stored in notebooks.numbered_notebooks():
+        cells = nbformat.read(folder / stored.name, as_version=4).cells
+        assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
+    assert len(list((folder / "figures").glob("*.png"))) >= 10
+    page = (folder / "slides" / "presentation.html").read_text()
+    assert page.count("<section") >= 10
+    assert [f"{number} " for number in range(1, 8) if not re.search(rf"<h2[^>]*>{number} ", page)] == []
+    assert not list(folder.rglob("*unfinished*"))
+    assert not list(folder.rglob("*failed*"))
+
+
+def test_a_second_study_reads_the_finished_runs(home, results):
+    before = {path: path.stat().st_mtime_ns for path in home["folder"].rglob("run.json")}
+    assert len(before) == 6
+    command = [DOGBREEDS, "slides"]
+    subprocess.run(command, env=home["environment"], check=True)
+    command = [DOGBREEDS, "train", "--architecture", "xception", "--framework", "keras"]
+    last = subprocess.run(command, env=home["environment"], check=True, text=True, stdout=-1).stdout.splitlines()[-1]
+    assert Path(last).is_dir()
+    assert {path: path.stat().st_mtime_ns for path in home["folder"].rglob("run.json")} == before
+
+
+def test_stored_outputs_are_what_comes_out(home, results):
+    """nbval, exact on every cell that is not marked as different from machine to machine."""
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "-q"]
+    command += ["--override-ini", "addopts=", "-W", "default", *map(str, notebooks.numbered_notebooks())]
+    outcome = subprocess.run(command, env=home["environment"], text=True, stdout=-1)
+    assert outcome.returncode == 0, outcome.stdout
+    assert int(re.search(r"(\d+) passed", outcome.stdout)[1]) >= 50

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from dogbreeds import explain, models
+from dogbreeds.recipe import Recipe
+from dogbreeds.runs import Run, RunConfig
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+@pytest.mark.parametrize("architecture", ["xception", "se_resnet50"])
+def test_a_map_adds_up_to_the_score_it_explains(dataset, tmp_path, architecture, framework, monkeypatch):
+    """Averaged over the places a map gives the logit without its bias (both start at zero, in Keras and Xception)."""
+    model = models.build(architecture, framework, 2)
+    monkeypatch.setattr(explain, "load", lambda run: model if framework == "keras" else model.eval())
+    config = RunConfig(architecture, framework, "noise", "0", ("pug", "poodle"), 48, Recipe())
+    run = Run(tmp_path)
+    run.__dict__["record"] = vars(config)
+    photos, breeds = np.random.default_rng(0).random((3, 48, 48, 3)), np.array([0, 1, 1])
+    maps = explain.class_activation_maps(run, photos, breeds)
+    mean, deviation = models.PREPROCESSING[architecture]
+    prepared = ((photos - mean) / np.array(deviation)).astype(np.float32)
+    if framework == "keras":
+        logits, bias = model.predict(prepared, verbose=0), model.layers[-1].bias.numpy()
+    else:
+        import torch
+
+        logits = model(torch.from_numpy(prepared.transpose(0, 3, 1, 2))).detach().numpy()
+        bias = model.fc.bias.detach().numpy()
+    scores = (logits - bias)[range(3), breeds]
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), scores, rtol=1e-3, atol=1e-4)
+
+
+def test_confused_pairs_are_counted_most_first(tmp_path):
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    logits = np.eye(3)[[1, 1, 0, 1, 2, 2]]
+    np.savez(tmp_path / "predictions.npz", test_labels=labels, test_logits=logits)
+    run = Run(tmp_path)
+    run.__dict__["record"] = {"breeds": ["pug", "poodle", "corgi"]}
+    pairs = explain.confused_pairs(run)
+    assert pairs.to_numpy().tolist() == [["pug", "poodle", 2], ["poodle", "corgi", 1]]

@@ -1,0 +1,113 @@
+"""What holds the project together: dependencies, layout, notebooks as they are stored, the README's commands."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import nbformat
+import papermill
+import pytest
+import yaml
+
+from dogbreeds import notebooks, paths
+
+ROOT = paths.REPOSITORY
+STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
+ORDER = ["errors", "paths", "drawing", "drawn_dogs", "datasets", "pixels", "batches", "models", "recipe", "runs"]
+ORDER += ["training", "training_keras", "training_pytorch", "statistics", "explain", "plots", "study", "notebooks"]
+ORDER += ["cli"]
+
+
+def requirement_lines(name):
+    lines = (line.partition(" #")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_conda_and_make_install_the_same_set():
+    pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
+    assert pip == ["-r requirements.txt", "-e ."]
+    assert "--requirement requirements.txt" in (ROOT / "Makefile").read_text()
+
+
+def test_every_dependency_has_its_reason_and_its_pin():
+    direct = [line for line in (ROOT / "requirements.in").read_text().splitlines() if line and line[0] != "#"]
+    assert all(re.search(r" # \w", line) for line in direct)
+    pinned = {re.split("==", line)[0] for line in requirement_lines("requirements.txt")}
+    assert {re.split("[=><]", line)[0] for line in requirement_lines("requirements.in")} <= pinned
+    assert all("==" in line for line in requirement_lines("requirements.txt"))
+    assert {"torch==2.11.0", "torchvision==0.26.0"} <= set(requirement_lines("requirements.txt"))
+
+
+def test_the_pins_name_no_package_index():
+    text = (ROOT / "requirements.txt").read_text()
+    assert "index-url" not in text
+    assert "://" not in text
+
+
+def test_importable_from_any_working_directory(tmp_path):
+    command = [sys.executable, "-c", "import dogbreeds.study; print(dogbreeds.paths.NOTEBOOKS)"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert found.strip() == str(ROOT / "notebooks")
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "lib").rglob("*.py")), ids=lambda path: path.stem)
+def test_modules_are_small_and_import_what_comes_before_them(module):
+    text = module.read_text()
+    assert text.count("\n") <= 250
+    parts = module.relative_to(ROOT / "lib" / "dogbreeds").parts
+    own = ORDER.index(parts[0].removesuffix(".py")) if parts != ("__init__.py",) else 0
+    imports = re.findall(r"^from dogbreeds\.(\w+)", text, re.M)
+    imports += [
+        name.strip() for names in re.findall(r"^from dogbreeds import (.+)", text, re.M) for name in names.split(",")
+    ]
+    assert [name for name in imports if ORDER.index(name) > own] == []
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_notebooks_are_stored_executed_and_in_the_house_style(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.cells[0].source.startswith("# ")
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in cells), "run all cells and store the notebook"
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert outputs
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert max(len(cell.source.splitlines()) for cell in cells) <= 15
+    if "03" not in path.stem:
+        assert not [cell for cell in cells if re.search(r"^\s*(class|def) ", cell.source, re.M)]
+    assert str(ROOT) not in path.read_text()
+
+
+@pytest.mark.parametrize("path", notebooks.numbered_notebooks(), ids=lambda path: path.stem)
+def test_numbered_notebooks_ask_first_and_conclude_last(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert "?" in cells[0].source
+    assert "print_versions" in cells[3].source
+    assert any(cell.source.startswith("## What was learned") for cell in cells[-3:])
+    exact = [c for c in cells if c.cell_type == "code" and "nbval-ignore-output" not in c.metadata.get("tags", [])]
+    assert [cell for cell in exact if any(o.output_type == "stream" for o in cell.outputs)], "nothing for nbval"
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_what_a_notebook_does_by_hand_is_the_sample_profile(path):
+    known = papermill.inspect_notebook(path)
+    profile = yaml.safe_load((paths.PROFILES / "sample.yaml").read_text()) | {"profile": "sample", "breeds": []}
+    assert {name: eval(entry["default"]) for name, entry in known.items()} == profile
+    assert all(entry["inferred_type_name"] != "None" for entry in known.values())
+
+
+@pytest.mark.parametrize("profile", sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
+def test_every_profile_passes_the_checks(profile):
+    assert notebooks.read_profile(profile)["profile"] == profile
+
+
+def test_the_readme_names_commands_that_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    readme = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"\bmake ([a-z]+)", readme))
+    assert {"study", "test", "lab", "slides", "help"} <= named
+    assert named <= set(re.findall(r"^([a-z]+):", makefile, re.M))
+    assert (ROOT / ".ci" / "run").read_text().strip().endswith("make test")
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(re.findall(r"^ *(dogbreeds) ", readme, re.M)) <= set(scripts)
