@@ -18,7 +18,7 @@ def augment(
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(len(photos), generator=generator)
 
-    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
+    mirror = torch.where(uniform(0.0, 1.0) < 0.5, -1.0, 1.0)
     turn, scale = uniform(-math.pi / 22, math.pi / 22), uniform(0.85, 1.15)
     across, down = uniform(-0.12, 0.12), uniform(-0.12, 0.12)  # of half the width
     matrix = torch.stack([

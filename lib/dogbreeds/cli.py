@@ -1,5 +1,8 @@
 """The command line: `dogbreeds study|slides|train`. What a user can put right ends in one line and status 2."""
 
+# Commands import what they need themselves: `--help` answers at once, and the processes that draw and train, which
+# read this file again, do not load papermill each time.
+
 import argparse
 import os
 import sys
@@ -7,10 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from dogbreeds import notebooks, statistics
 from dogbreeds.errors import StudyError
 from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
-from dogbreeds.study import Study
 
 
 def _shown(path: Path) -> str:
@@ -21,6 +22,9 @@ def _shown(path: Path) -> str:
 
 def study(arguments: argparse.Namespace, parameters: dict) -> None:
     """Runs the notebooks and the slides, then prints the result table and what to open."""
+    from dogbreeds import notebooks, statistics
+    from dogbreeds.study import Study
+
     written = notebooks.run_study(parameters)
     table = statistics.result_table(Study(**parameters).runs())
     print(f"\n{statistics.format_table(table)}\n\nopen:")
@@ -30,11 +34,15 @@ def study(arguments: argparse.Namespace, parameters: dict) -> None:
 
 def slides(arguments: argparse.Namespace, parameters: dict) -> None:
     """Renders the presentation; trains what is not trained yet."""
+    from dogbreeds import notebooks
+
     print(_shown(notebooks.render_slides(parameters)))
 
 
 def train(arguments: argparse.Namespace, parameters: dict) -> None:
     """Trains one network in one framework; the last line is the folder of the run."""
+    from dogbreeds.study import Study
+
     print(Study(**parameters).run(arguments.architecture, arguments.framework, arguments.seed).folder)
 
 
@@ -75,10 +83,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(words: list[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
+    from dogbreeds import notebooks
+
     try:
         parameters = notebooks.read_profile(arguments.profile, arguments.photos, _changes(arguments.parameter))
         arguments.function(arguments, parameters)
     except StudyError as error:
         print(f"dogbreeds: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("dogbreeds: stopped; what was finished is kept, start again to go on", file=sys.stderr)
+        return 130
     return 0

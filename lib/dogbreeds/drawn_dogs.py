@@ -6,6 +6,8 @@ ordinary folder of JPEG files, one sub-folder a breed, and from there on take th
 """
 
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -140,9 +142,15 @@ def write(folder: Path, breeds: list[str], photos_per_breed: int, seed: int) -> 
         if folder.is_dir():
             return folder
         shutil.rmtree(unfinished, ignore_errors=True)
-        for breed in tqdm(breeds, desc="drawing dogs", unit="breed"):
+        for breed in breeds:
             (unfinished / breed).mkdir(parents=True)
-            for number in range(photos_per_breed):
-                name = unfinished / breed / f"{breed}_{number:04d}.jpg"
-                Image.fromarray(draw(breed, seed * 1_000_000 + number)).save(name, quality=88)
+        dogs = [(unfinished, breed, seed, number) for breed in breeds for number in range(photos_per_breed)]
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            list(tqdm(pool.map(_draw_to_file, dogs, chunksize=8), total=len(dogs), desc="drawing dogs", unit="dog"))
         return unfinished.rename(folder)
+
+
+def _draw_to_file(dog: tuple[Path, str, int, int]) -> None:
+    folder, breed, seed, number = dog
+    picture = Image.fromarray(draw(breed, seed * 1_000_000 + number))
+    picture.save(folder / breed / f"{breed}_{number:04d}.jpg", quality=88)

@@ -44,6 +44,7 @@ class Study:
         return pixels.load(self.dataset, self.image_size)
 
     def config(self, architecture: str, framework: str, seed: int) -> RunConfig:
+        models.check_names(architecture, framework)  # before any dog is drawn
         dataset = self.dataset
         return RunConfig(
             architecture,
