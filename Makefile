@@ -11,7 +11,7 @@ READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test lab slides clean pins
+.PHONY: help study test lab slides notebooks clean pins
 
 help: ## list the commands
 	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs] [PHOTOS=folder]"
@@ -29,6 +29,10 @@ lab: $(READY) ## open JupyterLab on notebooks/
 
 slides: $(READY) ## render the presentation from the results of PROFILE
 	@$(BIN)/dogbreeds slides --profile '$(PROFILE)'
+
+notebooks: $(READY) ## execute the stored notebooks in place, with their default parameters
+	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False notebooks/0*.ipynb slides/presentation.ipynb
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
 	rm -rf .venv data/drawn_dogs .pytest_cache .ruff_cache lib/*.egg-info

@@ -3,6 +3,7 @@
 Each function returns a matplotlib Figure; `Study.save` keeps it under figures/.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -19,9 +20,10 @@ MARKERS = {"Keras": "o", "PyTorch": "s"}
 
 
 def _figure(width: float, height: float, **grid):
-    """A figure of its own, not of pyplot's: a notebook shows it once, where it is returned."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(**grid)
+    """A figure that pyplot forgets again: a notebook then shows it once, where it is returned."""
+    figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **grid)
+    plt.close(figure)
+    return figure, axes
 
 
 def _title(run: Run) -> str:

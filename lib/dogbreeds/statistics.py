@@ -23,6 +23,13 @@ def accuracy_interval(correct: int, photos: int, confidence: float = 0.95) -> tu
     return float(low), float(high)
 
 
+def format_accuracy(correct: Bool[np.ndarray, " photos"] | tuple[int, int]) -> str:
+    """`87.0 % of 138 (95 % interval 80.3 % to 91.6 %)`, from which are right or (how many, of how many)."""
+    right, photos = correct if isinstance(correct, tuple) else (int(correct.sum()), len(correct))
+    low, high = accuracy_interval(right, photos)
+    return f"{right / photos:.1%} of {photos} (95 % interval {low:.1%} to {high:.1%})"
+
+
 def paired_test(first: Bool[np.ndarray, " photos"], second: Bool[np.ndarray, " photos"]) -> float:
     """The p-value of McNemar's exact test that two networks err alike on the same photos (McNemar, 1947)."""
     table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), np.sum(~first & ~second)]]
