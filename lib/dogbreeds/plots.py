@@ -65,7 +65,8 @@ def learning_curves(runs: list[Run]) -> Figure:
         for stage, dashes in (("training", "--"), ("validation", "-")):
             axis.plot(run.history["epoch"], run.history[f"{stage}_accuracy"], dashes, marker="o", label=stage)
         axis.axhline(1 / len(run.record["breeds"]), color="grey", linewidth=1, linestyle=":", label="chance")
-        axis.set(title=_title(run), xlabel="epoch", ylim=(0, 1))
+        axis.set(title=_title(run), ylim=(0, 1), xticks=run.history["epoch"][:: 1 + len(run.history) // 10])
+    figure.supxlabel("epoch", fontsize="medium")
     axes[0, 0].set_ylabel("accuracy")
     axes[0, 0].legend(fontsize=8)
     return figure
