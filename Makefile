@@ -32,7 +32,7 @@ slides: $(READY) ## render the presentation from the results of PROFILE
 
 notebooks: $(READY) ## execute the stored notebooks in place, with their default parameters
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False --ConnectionFileMixin.transport=ipc notebooks/0*.ipynb slides/presentation.ipynb
+	  --ExecutePreprocessor.record_timing=False notebooks/0*.ipynb slides/presentation.ipynb
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
 	rm -rf .venv data/drawn_dogs .pytest_cache .ruff_cache lib/*.egg-info

@@ -44,9 +44,10 @@ def test_a_run_is_recorded_reused_and_read_back(dataset, tmp_path, framework, mo
 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_early_stopping_ends_a_training_that_no_longer_gains(dataset, tmp_path, framework):
-    recipe = Recipe(batch_size=4, epochs=6, learning_rate=0.0, patience=1)
+    recipe = Recipe(batch_size=4, epochs=20, learning_rate=0.01, patience=1)
     run = training.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
-    assert len(run.history) < 6
+    best = run.history["validation_loss"].idxmin()  # from 0
+    assert run.record["epochs"] == len(run.history) == best + 1 + recipe.patience < recipe.epochs
 
 
 def test_what_broke_off_is_trained_anew(dataset, tmp_path):
