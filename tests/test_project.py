@@ -14,7 +14,19 @@ from dogbreeds import notebooks, paths
 
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
-ORDER = ["errors", "paths", "drawing", "drawn_dogs", "datasets", "pixels", "batches", "models", "recipe", "runs"]
+ORDER = [
+    "errors",
+    "paths",
+    "downloads",
+    "drawing",
+    "drawn_dogs",
+    "datasets",
+    "pixels",
+    "batches",
+    "models",
+    "recipe",
+    "runs",
+]
 ORDER += ["training", "training_keras", "training_pytorch", "statistics", "explain", "plots", "study", "notebooks"]
 ORDER += ["cli"]
 

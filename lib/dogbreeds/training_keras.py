@@ -90,6 +90,6 @@ def load_weights(model: keras.Model, folder: Path) -> keras.Model:
 
 def last_features(model: keras.Model, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The maps before pooling `[photo, channel, height, width]` and the head's weights `[channel, breed]`."""
-    maps = keras.Model(model.inputs, model.layers[-2].input)  # layers end in pooling, then the head
+    maps = keras.Model(model.inputs[0], model.layers[-2].input)  # layers end in pooling, then the head
     channels_last = np.ascontiguousarray(photos.transpose(0, 2, 3, 1))
     return maps.predict(channels_last, verbose=0).transpose(0, 3, 1, 2), model.layers[-1].kernel.numpy()

@@ -1,6 +1,8 @@
 """The three networks, each in two frameworks: `build(architecture, framework, num_classes)`."""
 
+import math
 from importlib import import_module
+from pathlib import Path
 
 from dogbreeds.errors import StudyError
 
@@ -34,12 +36,24 @@ def check_names(architecture: str, framework: str) -> None:
             raise StudyError(f"unknown {kind} '{name}': choose one of {', '.join(known)}")
 
 
-def build(architecture: str, framework: str, num_classes: int):
-    """A freshly initialised network that maps photos to logits.
+def build(
+    architecture: str,
+    framework: str,
+    num_classes: int,
+    weights: str | Path | None = None,
+    freeze: str | None = None,
+    batch_norm: str = "adapt",
+):
+    """A network that maps photos to logits.
 
     PyTorch: `[batch, 3, height, width]` to `[batch, num_classes]`; Keras: `[batch, height, width, 3]` likewise.
-    Only the framework asked for is imported. Raises StudyError for an unknown name.
+    `weights`: None for a random start, "imagenet", a name in `published.PUBLISHED`, or a file (see `weights.read`);
+    a head with another number of classes starts at random. `freeze` and `batch_norm`: see `stages.hold_still`.
+    Only the framework asked for is imported. Raises StudyError for an unknown name and for weights that do not fit.
     """
+    from dogbreeds.models import stages  # here: who only needs the names above need not wait for torch
+    from dogbreeds.models import weights as weight_files
+
     check_names(architecture, framework)
     options = {"num_classes": num_classes}
     if framework == "keras":
@@ -48,11 +62,14 @@ def build(architecture: str, framework: str, num_classes: int):
         module, function = _PYTORCH[architecture]
     if (architecture, framework) == ("resnet50", "pytorch"):
         options["zero_init_residual"] = True  # see keras_networks
-    return getattr(import_module(module), function)(**options)
+    model = getattr(import_module(module), function)(**options)
+    if weights is not None:
+        weight_files.load(model, architecture, weights)
+    return stages.hold_still(model, architecture, freeze, batch_norm)
 
 
 def count_parameters(model) -> int:
     """Trainable parameters of a model of either framework."""
     if hasattr(model, "trainable_variables"):
-        return sum(int(variable.numpy().size) for variable in model.trainable_variables)
+        return sum(math.prod(variable.shape) for variable in model.trainable_variables)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

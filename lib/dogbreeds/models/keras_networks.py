@@ -90,3 +90,8 @@ def resnet50(num_classes: int) -> keras.Model:
 
 def se_resnet50(num_classes: int) -> keras.Model:
     return _resnet50(num_classes, "se_resnet50", squeeze_excitation=True)
+
+
+def without_head(model: keras.Model) -> keras.Model:
+    """The same layers up to the pooled features, without `fc`."""
+    return keras.Model(model.inputs[0], model.layers[-2].output, name=model.name)

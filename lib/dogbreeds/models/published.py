@@ -1,0 +1,79 @@
+"""The published ImageNet weights that the study starts from, and how they reach the cache."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dogbreeds import downloads, paths
+from dogbreeds.errors import StudyError
+
+_IMAGENET_COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@dataclass(frozen=True)
+class Published:
+    """One file of weights. `top1` is the published accuracy in per cent on ImageNet's validation set, one crop."""
+
+    architecture: str
+    folder: str  # its address without the file's name
+    file: str
+    algorithm: str
+    digest: str  # its first digits at least
+    size: int  # pixels a side of the input
+    preprocessing: tuple  # mean and deviation of colours in 0 to 1
+    top1: float | None
+    source: str
+
+    @property
+    def url(self) -> str:
+        # A mirror is a folder with the files under their published names.
+        return f"{os.environ.get('DOGBREEDS_WEIGHTS_MIRROR', self.folder).rstrip('/')}/{self.file}"
+
+
+_TORCH = "https://download.pytorch.org/models"
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/xception"
+_SENET = "https://github.com/moskomule/senet.pytorch/releases/download/archive"
+_XCEPTION = "xception_weights_tf_dim_ordering_tf_kernels"
+
+# The digests of PyTorch's hub are the first digits of sha256 in the file's name, those of Keras are MD5, as
+# keras/src/applications/xception.py gives them.
+PUBLISHED = {
+    "resnet50_v1": Published(
+        "resnet50", _TORCH, "resnet50-0676ba61.pth", "sha256", "0676ba61", 224, _IMAGENET_COLOURS, 76.13,
+        "torchvision IMAGENET1K_V1; 76.15 in the deck of 2020",
+    ),
+    "resnet50_v2": Published(
+        "resnet50", _TORCH, "resnet50-11ad3fa6.pth", "sha256", "11ad3fa6", 224, _IMAGENET_COLOURS, 80.858,
+        "torchvision IMAGENET1K_V2",
+    ),
+    "se_resnet50": Published(
+        "se_resnet50", _SENET, "seresnet50-60a8950a85b2b.pkl", "sha256", "60a8950a85b2b", 224, _IMAGENET_COLOURS, 77.06,
+        "moskomule/senet.pytorch",
+    ),
+    "xception": Published(
+        "xception", _KERAS, f"{_XCEPTION}.h5", "md5", "0a58e3b7378bc2990ea3b43d5981f1f6", 299, _HALF, 79.0,
+        "keras.applications",
+    ),
+    "xception_notop": Published(
+        "xception", _KERAS, f"{_XCEPTION}_notop.h5", "md5", "b0042744bf5b25fce3cb969f33bebb97", 299, _HALF, None,
+        "keras.applications, without the head",
+    ),
+}  # fmt: skip
+IMAGENET = {"resnet50": "resnet50_v1", "se_resnet50": "se_resnet50", "xception": "xception"}
+
+
+def find(name: str, architecture: str) -> Published:
+    """The entry of that name, or the network's own for "imagenet". Raises StudyError for one of another network."""
+    entry = PUBLISHED[IMAGENET[architecture] if name == "imagenet" else name]
+    if entry.architecture != architecture:
+        raise StudyError(f"weights '{name}' are of {entry.architecture}, not of {architecture}")
+    return entry
+
+
+def fetch(entry: Published) -> Path:
+    """The file in the cache, `data/weights/`, downloaded and checked if it is not there.
+
+    Raises StudyError that says which file to put where when there is no network.
+    """
+    return downloads.fetch(entry.url, paths.data() / "weights" / entry.file, entry.algorithm, entry.digest)
