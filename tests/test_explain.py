@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from dogbreeds import explain, models
 from dogbreeds.recipe import Recipe
@@ -22,8 +23,6 @@ def test_a_map_adds_up_to_the_score_it_explains(dataset, tmp_path, architecture,
     if framework == "keras":
         logits, bias = model.predict(prepared, verbose=0), model.layers[-1].bias.numpy()
     else:
-        import torch
-
         logits = model(torch.from_numpy(prepared.transpose(0, 3, 1, 2))).detach().numpy()
         bias = model.fc.bias.detach().numpy()
     scores = (logits - bias)[range(3), breeds]
@@ -38,3 +37,23 @@ def test_confused_pairs_are_counted_most_first(tmp_path):
     run.__dict__["record"] = {"breeds": ["pug", "poodle", "corgi"]}
     pairs = explain.confused_pairs(run)
     assert pairs.to_numpy().tolist() == [["pug", "poodle", 2], ["poodle", "corgi", 1]]
+
+
+def test_gates_are_what_each_module_scales_by():
+    network = models.build("se_resnet50", "pytorch", 2).eval()
+    photos = torch.randn(3, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    gates = explain.gates(network, photos)
+    assert len(gates) == 16
+    assert gates["layer4.2"].shape == (3, 2048)
+    seen = explain.activations(network, photos, ["layer2.1.bn3", "layer2.1.se"])
+    torch.testing.assert_close(seen["layer2.1.bn3"] * gates["layer2.1"][:, :, None, None], seen["layer2.1.se"])
+    assert not network.layer2[1].se.fc._forward_hooks
+
+
+def test_gates_are_averaged_by_breed_and_their_spread_told():
+    gates = {"layer1.0": torch.tensor([[0.2, 0.5], [0.4, 0.5], [0.9, 0.5]]), "layer1.1": torch.full((3, 3), 0.5)}
+    means = explain.gates_by_breed(gates, ["pug", "pug", "corgi"])
+    np.testing.assert_allclose(means.loc["pug", "layer1.0"], [0.3, 0.5])
+    spread = explain.spread_between_breeds(means)
+    assert spread["layer1.0"] == pytest.approx(np.std([0.3, 0.9], ddof=1) / 2)
+    assert spread["layer1.1"] == 0

@@ -1,8 +1,10 @@
-"""Where a network errs, and where it looks."""
+"""Where a network errs, where it looks, and what happens inside it."""
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from dogbreeds.models import PREPROCESSING
 from dogbreeds.runs import Run
@@ -17,6 +19,14 @@ def confused_pairs(run: Run) -> pd.DataFrame:
     return pairs.value_counts().rename("photos").reset_index()
 
 
+def prepared(
+    photos: Float[np.ndarray, "photos size size 3"], architecture: str
+) -> Float[np.ndarray, "photos 3 size size"]:
+    """Colours in 0 to 1 as a network of that architecture wants them, float32, channels first."""
+    mean, deviation = PREPROCESSING[architecture]
+    return np.ascontiguousarray(((photos - mean) / np.array(deviation)).astype(np.float32).transpose(0, 3, 1, 2))
+
+
 def class_activation_maps(
     run: Run, photos: Float[np.ndarray, "photos size size 3"], breeds: Int[np.ndarray, " photos"]
 ) -> Float[np.ndarray, "photos height width"]:
@@ -25,7 +35,42 @@ def class_activation_maps(
     Class activation maps (Zhou et al., https://arxiv.org/abs/1512.04150, equation 2): all three networks end in
     global average pooling and a linear head, for which they are exact.
     """
-    mean, deviation = PREPROCESSING[run.record["architecture"]]
-    prepared = ((photos - mean) / np.array(deviation)).astype(np.float32).transpose(0, 3, 1, 2)
-    maps, head = framework_module(run.record["framework"]).last_features(load(run), np.ascontiguousarray(prepared))
+    ready = prepared(photos, run.record["architecture"])
+    maps, head = framework_module(run.record["framework"]).last_features(load(run), ready)
     return np.einsum("bchw,cb->bhw", maps, head[:, breeds])
+
+
+def activations(
+    network: nn.Module, photos: Float[Tensor, "photos 3 height width"], modules: list[str]
+) -> dict[str, Tensor]:
+    """What each of `modules`, by its name, puts out while a PyTorch network looks at `photos`."""
+    kept = {}
+
+    def keep(name):
+        return lambda module, inputs, output: kept.update({name: output.clone()})
+
+    hooks = [network.get_submodule(name).register_forward_hook(keep(name)) for name in modules]
+    try:
+        with torch.no_grad():
+            network(photos)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return kept
+
+
+def gates(network: nn.Module, photos: Float[Tensor, "photos 3 height width"]) -> dict[str, Float[Tensor, "photos c"]]:
+    """The factors in 0 to 1 by which each squeeze-and-excitation module scales its channels, by residual unit."""
+    modules = [name for name, _ in network.named_modules() if name.endswith("se.fc")]
+    return {name.removesuffix(".se.fc"): gate for name, gate in activations(network, photos, modules).items()}
+
+
+def gates_by_breed(gates: dict[str, Float[Tensor, "photos c"]], breeds: list[str]) -> pd.DataFrame:
+    """Mean gate of each unit and channel (columns) over the photos of each breed (rows); `breeds` is each photo's."""
+    units = {unit: pd.DataFrame(values.numpy()).groupby(np.array(breeds)).mean() for unit, values in gates.items()}
+    return pd.concat(units, axis=1, names=["unit", "channel"])
+
+
+def spread_between_breeds(means: pd.DataFrame) -> pd.Series:
+    """For each unit how far the breeds' mean gates lie apart: their standard deviation, averaged over channels."""
+    return means.std().groupby(level="unit").mean()

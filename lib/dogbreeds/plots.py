@@ -134,3 +134,15 @@ def activation_maps(
             axis.imshow(strength, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=extent)
             axis.axis("off")
     return figure
+
+
+def gates(means: pd.DataFrame, units: list[str], channels: int = 48) -> Figure:
+    """Mean gate of the first channels, a panel a unit, a line a breed (as figure 8 of Hu et al., 2017)."""
+    figure, axes = _figure(4 * len(units), 2.8, ncols=len(units), sharey=True, squeeze=False)
+    for axis, unit in zip(axes[0], units, strict=True):
+        for breed, row in means[unit].iterrows():
+            axis.plot(row.to_numpy()[:channels], label=breed, linewidth=1.2)
+        axis.set(title=unit, xlabel="channel")
+    axes[0, 0].set_ylabel("mean gate")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    return figure

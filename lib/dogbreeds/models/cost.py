@@ -3,11 +3,16 @@
 Counts are of the PyTorch networks; those in Keras are the same functions.
 """
 
+import os
+
+import pandas as pd
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from dogbreeds import models
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # a CUDA build's profiler calls it an error that there is no GPU
 
 
 def multiply_adds(architecture: str, image_size: int, num_classes: int = 1000) -> int:
@@ -52,3 +57,25 @@ def measured_activation_bytes(architecture: str, image_size: int, batch_size: in
         logits = model(photos)
     del logits
     return sum(event.self_cpu_memory_usage for event in profiler.key_averages())
+
+
+def table(image_size: int, batch_size: int) -> pd.DataFrame:
+    """A row a network with 1000 classes: parameters, multiply-adds of a photo, activation memory of a batch in MB.
+
+    `ratio` is measured by estimated memory.
+    """
+    rows = []
+    for architecture in models.ARCHITECTURES:
+        with torch.device("meta"):
+            parameters = models.count_parameters(models.build(architecture, "pytorch", 1000))
+        estimated = activation_bytes(architecture, image_size, batch_size)
+        measured = measured_activation_bytes(architecture, image_size, batch_size)
+        rows.append({
+            "network": models.TITLES[architecture],
+            "parameters": parameters,
+            "multiply-adds": multiply_adds(architecture, image_size),
+            "estimated MB": estimated / 1e6,
+            "measured MB": measured / 1e6,
+            "ratio": measured / estimated,
+        })  # fmt: skip
+    return pd.DataFrame(rows).set_index("network")

@@ -3,8 +3,14 @@
 Deep Residual Learning for Image Recognition, He, Zhang, Ren and Sun, https://arxiv.org/abs/1512.03385; for SE see
 `se_resnet`, for Xception see `xception`.
 
-What differs from `keras.applications.ResNet50`: the stride sits in the 3x3 convolution, convolutions have no biases,
-epsilon is 1e-5, the input is RGB. Layers carry the names of torchvision's modules. Runs on every Keras backend.
+What differs from the paper and from other ports:
+- the stride sits in the 3x3 convolution, as in torchvision; in the paper and in `keras.applications.ResNet50` it sits
+  in the first 1x1;
+- `keras.applications.ResNet50` also has biases in its convolutions, epsilon 1.001e-5 and BGR input: another function;
+- in training, Keras keeps a running mean of the variance over n numbers as it is, PyTorch of n / (n - 1) times it.
+  Both normalise by the former; what they keep for inference differs by that factor, 2 % at n = 50.
+
+Layers carry the names of torchvision's modules. Runs on every Keras backend.
 """
 
 import math

@@ -1,19 +1,21 @@
 """The published ImageNet weights that the study starts from, and how they reach the cache."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from dogbreeds import downloads, paths
 from dogbreeds.errors import StudyError
 
-_IMAGENET_COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-
 
 @dataclass(frozen=True)
 class Published:
-    """One file of weights. `top1` is the published accuracy in per cent on ImageNet's validation set, one crop."""
+    """One file of weights; its preprocessing of colours is its network's, `models.PREPROCESSING`.
+
+    `top1` is the published accuracy in per cent on ImageNet's validation set, one crop.
+    """
 
     architecture: str
     folder: str  # its address without the file's name
@@ -21,7 +23,6 @@ class Published:
     algorithm: str
     digest: str  # its first digits at least
     size: int  # pixels a side of the input
-    preprocessing: tuple  # mean and deviation of colours in 0 to 1
     top1: float | None
     source: str
 
@@ -40,23 +41,23 @@ _XCEPTION = "xception_weights_tf_dim_ordering_tf_kernels"
 # keras/src/applications/xception.py gives them.
 PUBLISHED = {
     "resnet50_v1": Published(
-        "resnet50", _TORCH, "resnet50-0676ba61.pth", "sha256", "0676ba61", 224, _IMAGENET_COLOURS, 76.13,
+        "resnet50", _TORCH, "resnet50-0676ba61.pth", "sha256", "0676ba61", 224, 76.13,
         "torchvision IMAGENET1K_V1; 76.15 in the deck of 2020",
     ),
     "resnet50_v2": Published(
-        "resnet50", _TORCH, "resnet50-11ad3fa6.pth", "sha256", "11ad3fa6", 224, _IMAGENET_COLOURS, 80.858,
+        "resnet50", _TORCH, "resnet50-11ad3fa6.pth", "sha256", "11ad3fa6", 224, 80.858,
         "torchvision IMAGENET1K_V2",
     ),
     "se_resnet50": Published(
-        "se_resnet50", _SENET, "seresnet50-60a8950a85b2b.pkl", "sha256", "60a8950a85b2b", 224, _IMAGENET_COLOURS, 77.06,
+        "se_resnet50", _SENET, "seresnet50-60a8950a85b2b.pkl", "sha256", "60a8950a85b2b", 224, 77.06,
         "moskomule/senet.pytorch",
     ),
     "xception": Published(
-        "xception", _KERAS, f"{_XCEPTION}.h5", "md5", "0a58e3b7378bc2990ea3b43d5981f1f6", 299, _HALF, 79.0,
+        "xception", _KERAS, f"{_XCEPTION}.h5", "md5", "0a58e3b7378bc2990ea3b43d5981f1f6", 299, 79.0,
         "keras.applications",
     ),
     "xception_notop": Published(
-        "xception", _KERAS, f"{_XCEPTION}_notop.h5", "md5", "b0042744bf5b25fce3cb969f33bebb97", 299, _HALF, None,
+        "xception", _KERAS, f"{_XCEPTION}_notop.h5", "md5", "b0042744bf5b25fce3cb969f33bebb97", 299, None,
         "keras.applications, without the head",
     ),
 }  # fmt: skip
@@ -69,6 +70,12 @@ def find(name: str, architecture: str) -> Published:
     if entry.architecture != architecture:
         raise StudyError(f"weights '{name}' are of {entry.architecture}, not of {architecture}")
     return entry
+
+
+def table() -> pd.DataFrame:
+    """A row a file of weights: network, pixels a side of its input, published top-1 in per cent, file and source."""
+    table = pd.DataFrame([asdict(entry) for entry in PUBLISHED.values()], index=list(PUBLISHED))
+    return table.rename_axis("weights")[["architecture", "size", "top1", "file", "source"]]
 
 
 def fetch(entry: Published) -> Path:
