@@ -1,5 +1,9 @@
+"""Statistics against worked examples, and against simulation: what an interval or a test promises, it must keep."""
+
 import numpy as np
+import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from dogbreeds import statistics
 
@@ -15,3 +19,95 @@ def test_mcnemar_is_a_sign_test_on_the_photos_one_alone_got_right():
     second = np.array([False] * 9 + [True] + [True] * 20)
     assert statistics.paired_test(first, second) == pytest.approx(22 / 1024)
     assert statistics.paired_test(first, first) == 1
+
+
+def test_mcnemar_on_the_approval_ratings():
+    """Agresti, Categorical Data Analysis, 3rd edition, table 11.1: 150 and 86 changed their minds, p < 0.0001."""
+    counts = {(True, True): 794, (True, False): 150, (False, True): 86, (False, False): 570}
+    pairs = np.array([pair for pair, count in counts.items() for _ in range(count)])
+    assert statistics.paired_test(pairs[:, 0], pairs[:, 1]) == pytest.approx(3.716e-05, rel=1e-3)
+
+
+def test_holm_on_four_tests():
+    """By hand: 4 * 0.005, 3 * 0.01, 2 * 0.03, and never less than the one before."""
+    corrected = multipletests([0.01, 0.04, 0.03, 0.005], method="holm")[1]
+    np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06, 0.02])
+
+
+def two_networks(generator, photos, both, first_alone, second_alone):
+    """Right or wrong on the same photos, with these probabilities that both or one alone are right."""
+    kind = generator.choice(4, photos, p=[both, first_alone, second_alone, 1 - both - first_alone - second_alone])
+    return (kind == 0) | (kind == 1), (kind == 0) | (kind == 2)
+
+
+def test_the_wilson_interval_covers_the_truth_as_often_as_it_says():
+    generator, covered = np.random.default_rng(0), []
+    for truth in generator.uniform(0.3, 0.95, 2000):
+        low, high = statistics.accuracy_interval(generator.binomial(200, truth), 200)
+        covered.append(low <= truth <= high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says():
+    generator, covered = np.random.default_rng(0), []
+    for number in range(600):
+        _, low, high = statistics.paired_difference(*two_networks(generator, 200, 0.6, 0.15, 0.1), seed=number)
+        covered.append(low <= 0.05 <= high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_interval_over_seeds_covers_the_truth_as_often_as_it_says():
+    generator, covered = np.random.default_rng(0), []
+    for _ in range(2000):
+        summary = statistics.over_seeds(generator.normal(0.8, 0.02, 3).tolist())
+        covered.append(summary["low"] <= 0.8 <= summary["high"])
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_mcnemar_cries_wolf_as_seldom_as_it_says():
+    """Two networks equally good: the exact test stays a little under its nominal 5 %."""
+    generator = np.random.default_rng(0)
+    p_values = [statistics.paired_test(*two_networks(generator, 1000, 0.5, 0.2, 0.2)) for _ in range(2000)]
+    assert 0.03 <= np.mean(np.array(p_values) <= 0.05) <= 0.07
+
+
+def test_the_detectable_difference_is_found_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    gap = statistics.detectable_difference(1000, discordant=0.3)
+    pairs = [two_networks(generator, 1000, 0.5, 0.15 + gap / 2, 0.15 - gap / 2) for _ in range(1000)]
+    found = np.mean([statistics.paired_test(*pair) <= 0.05 for pair in pairs])
+    assert 0.75 <= found <= 0.85
+    assert np.isnan(statistics.detectable_difference(5, discordant=0.1))
+
+
+def test_over_seeds_by_hand():
+    """sd 0.1, t at 0.975 with 2 degrees of freedom 4.3027."""
+    summary = statistics.over_seeds([0.5, 0.6, 0.7])
+    assert summary["mean"] == pytest.approx(0.6)
+    assert summary["high"] - 0.6 == pytest.approx(4.3027 * 0.1 / 3**0.5, abs=1e-4)
+    one = statistics.over_seeds([0.5])
+    assert one["mean"] == 0.5
+    assert np.isnan([one["sd"], one["low"], one["high"]]).all()
+
+
+def test_quality_by_hand():
+    """Probabilities 0.8 and 0.2 throughout: three photos right, one wrong, of one breed three and of the other one."""
+    certain = np.log(4.0)
+    logits = np.array([[certain, 0], [certain, 0], [0, certain], [0, certain]], np.float32)
+    measured = statistics.quality(logits, np.array([0, 0, 0, 1]))
+    assert measured["top-1"] == 0.75
+    assert measured["mean per breed"] == pytest.approx((2 / 3 + 1) / 2)
+    assert measured["NLL"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.2)) / 4)
+    assert measured["calibration error"] == pytest.approx(0.05)
+    assert "top-5" not in measured
+    six = statistics.quality(
+        np.eye(7, dtype=np.float32)[[0, 1]] + np.arange(7, dtype=np.float32) / 100, np.array([1, 1])
+    )
+    assert six["top-1"] == 0.5
+    assert six["top-5"] == 0.5
+
+
+def test_time_to_accuracy_counts_the_epoch_that_reached_it():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "seconds": [10.0, 5, 5], "validation_accuracy": [0.3, 0.6, 0.5]})
+    assert statistics.time_to_accuracy(history, 0.6) == (2, 15)
+    assert all(np.isnan(statistics.time_to_accuracy(history, 0.7)))
