@@ -84,7 +84,7 @@ def quality(
 ) -> dict[str, float]:
     """Top-1, top-5 (with more than five breeds) and mean per-breed accuracy, NLL in nats, calibration error in 0 to 1.
 
-    The calibration error is the expected one of Guo et al. (https://arxiv.org/abs/1706.04599, equation 3), with `bins` of
+    The calibration error is the expected one of Guo et al. (https://arxiv.org/abs/1706.04599, equation 3), in `bins` of
     equal width.
     """
     scores, truth, breeds = torch.from_numpy(logits).float(), torch.from_numpy(labels), logits.shape[1]
