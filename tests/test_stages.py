@@ -1,5 +1,7 @@
 """What is frozen stays, bit for bit, through real training steps in both frameworks; everything else moves."""
 
+import functools
+
 import keras
 import pytest
 import torch
@@ -13,12 +15,12 @@ from dogbreeds.models import porting, stages
 LABELS = torch.tensor([0, 1, 2, 1, 0, 2])
 
 
-def steps(model):
-    """Three steps of SGD with momentum in training mode."""
+def steps(model, count=3):
+    """Steps of SGD with momentum in training mode."""
     batch = photos(6, 48)
     if isinstance(model, torch.nn.Module):
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.05, momentum=0.9)
-        for _ in range(3):
+        for _ in range(count):
             model.train()
             optimizer.zero_grad()
             F.cross_entropy(model(batch), LABELS).backward()
@@ -26,7 +28,7 @@ def steps(model):
         return
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss, run_eagerly=True)
-    for _ in range(3):
+    for _ in range(count):
         model.train_on_batch(channels_last(batch), LABELS.numpy())
 
 
@@ -64,6 +66,24 @@ def test_exactly_what_should_stay_has_stayed(framework, architecture, freeze, ba
     }
     assert {key for key, value in after.items() if torch.equal(value, before[key])} == expected
     assert (len(expected) > 0) == (freeze is not None or batch_norm == "frozen")
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_slow_statistics_go_a_tenth_as_far(framework):
+    """After one step from the same start the mean of the first normalisation has moved by 0.1, or by 0.01."""
+    moved_by = {}
+    for policy in ("adapt", "slow"):
+        model = models.build("resnet50", framework, 3, batch_norm=policy)
+        start = {key: torch.zeros_like(v) if key == "bn1.running_mean" else v for key, v in state_of(framework).items()}
+        steps(porting.fill(model, start), count=1)
+        moved_by[policy] = porting.read(model)["bn1.running_mean"]
+    torch.testing.assert_close(moved_by["slow"], moved_by["adapt"] / 10)
+    assert moved_by["slow"].abs().max() > 0
+
+
+@functools.cache
+def state_of(framework):
+    return porting.read(models.build("resnet50", framework, 3))
 
 
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)

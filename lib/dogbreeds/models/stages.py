@@ -15,7 +15,10 @@ STAGES = {
     "resnet50": _RESNET,
     "se_resnet50": _RESNET,
 }
-BATCH_NORM_POLICIES = ("adapt", "frozen")
+# Statistics that follow the batches, a tenth of the way a step; a hundredth, Keras' default, which in a short training
+# leaves them near where they started; or not at all.
+BATCH_NORM_POLICIES = ("adapt", "slow", "frozen")
+SLOW = 0.01
 
 
 def stage_of(key: str) -> str:
@@ -42,30 +45,38 @@ def frozen_stages(architecture: str, freeze: str | None) -> tuple[str, ...]:
 def hold_still(model, architecture: str, freeze: str | None = None, batch_norm: str = "adapt"):
     """Freezes stages and, with the policy "frozen", all batch normalisation of a model of either framework.
 
-    What is frozen keeps its parameters and its statistics in every mode the model is put in: `requires_grad` alone
-    would let the statistics move, and `train()` would undo an `eval()`. Returns the model.
+    With the policy "slow" the statistics of the others move less. What is frozen keeps its parameters and its
+    statistics in every mode the model is put in: `requires_grad` alone would let the statistics move, and `train()`
+    would undo an `eval()`. Returns the model.
     Raises StudyError for an unknown stage or policy.
     """
     if batch_norm not in BATCH_NORM_POLICIES:
         raise StudyError(f"unknown batch_norm '{batch_norm}': choose one of {', '.join(BATCH_NORM_POLICIES)}")
     still = frozen_stages(architecture, freeze)
     if not is_keras(model):
-        return _hold_still_pytorch(model, still, batch_norm == "frozen")
-    for layer, name in module_names(model).items():
-        normalises = "gamma" in {variable.name for variable in model.get_layer(layer).variables}
-        if stage_of(name) in still or (normalises and batch_norm == "frozen"):
-            model.get_layer(layer).trainable = False  # Keras then also keeps the statistics
+        return _hold_still_pytorch(model, still, batch_norm)
+    for name, module in module_names(model).items():
+        layer = model.get_layer(name)
+        normalises = hasattr(layer, "moving_mean")
+        if stage_of(module) in still or (normalises and batch_norm == "frozen"):
+            layer.trainable = False  # Keras then also keeps the statistics
+        elif normalises and batch_norm == "slow":
+            layer.momentum = 1 - SLOW  # the share of the old
     return model
 
 
-def _hold_still_pytorch(model: nn.Module, still: tuple[str, ...], all_batch_norm: bool) -> nn.Module:
+def _hold_still_pytorch(model: nn.Module, still: tuple[str, ...], batch_norm: str) -> nn.Module:
     for name, parameter in model.named_parameters():
         if stage_of(name) in still:
             parameter.requires_grad_(False)
     for name, module in list(model.named_modules()):
-        if isinstance(module, nn.BatchNorm2d) and (all_batch_norm or stage_of(name) in still):
+        if not isinstance(module, nn.BatchNorm2d):
+            continue
+        if batch_norm == "frozen" or stage_of(name) in still:
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, _frozen(module))
+        elif batch_norm == "slow":
+            module.momentum = SLOW  # the share of the new
     return model
 
 
