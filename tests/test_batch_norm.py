@@ -1,0 +1,38 @@
+"""Statistics estimated anew are those of the batches shown, in both frameworks, and nothing else moves."""
+
+import pytest
+import torch
+from networks import channels_last, moved, photos, twin
+
+from dogbreeds import models
+from dogbreeds.models import porting
+from dogbreeds.models.batch_norm import reestimate_statistics
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_statistics_are_averaged_over_the_batches_and_weights_stay(framework):
+    source = moved("resnet50")
+    batches = [photos(4, 48, seed) for seed in (1, 2, 3)]
+    model = twin(source, "resnet50") if framework == "keras" else source
+    before = {key: value.clone() for key, value in porting.read(model).items()}
+    shown = [(channels_last(batch) if framework == "keras" else batch, None) for batch in batches]
+    after = porting.read(reestimate_statistics(model, shown))
+    with torch.no_grad():
+        first = [source.conv1(batch) for batch in batches]
+    torch.testing.assert_close(after["bn1.running_mean"], sum(maps.mean(dim=(0, 2, 3)) for maps in first) / 3)
+    n = first[0].numel() // 64
+    unbiased = 1 if framework == "pytorch" else (n - 1) / n
+    variance = sum(maps.var(dim=(0, 2, 3)) for maps in first) / 3 * unbiased
+    torch.testing.assert_close(after["bn1.running_var"], variance, rtol=1e-4, atol=1e-6)
+    still = {key for key in before if torch.equal(before[key], after[key])}
+    assert still == {key for key in before if "running" not in key}
+    again = porting.read(reestimate_statistics(model, shown))
+    assert all(torch.equal(again[key], after[key]) for key in after)
+
+
+def test_frozen_statistics_stay_frozen():
+    model = models.build("resnet50", "pytorch", 3, freeze="layer1")
+    before = {key: value.clone() for key, value in porting.read(model).items()}
+    after = porting.read(reestimate_statistics(model, [(photos(4, 48), None)]))
+    assert torch.equal(after["layer1.0.bn1.running_mean"], before["layer1.0.bn1.running_mean"])
+    assert not torch.equal(after["layer2.0.bn1.running_mean"], before["layer2.0.bn1.running_mean"])
