@@ -6,6 +6,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from dogbreeds import statistics
+from dogbreeds.runs import Run
 
 
 @pytest.mark.parametrize(("right", "low", "high"), [(44, 0.206, 0.341), (161, 0.948, 0.994)])
@@ -111,3 +112,39 @@ def test_time_to_accuracy_counts_the_epoch_that_reached_it():
     history = pd.DataFrame({"epoch": [1, 2, 3], "seconds": [10.0, 5, 5], "validation_accuracy": [0.3, 0.6, 0.5]})
     assert statistics.time_to_accuracy(history, 0.6) == (2, 15)
     assert all(np.isnan(statistics.time_to_accuracy(history, 0.7)))
+
+
+def store(folder, logits, labels, architecture="resnet50"):
+    """A run of which only what it predicted matters."""
+    folder.mkdir()
+    np.savez(folder / "predictions.npz", test_labels=np.array(labels), test_logits=np.array(logits, np.float32))
+    run = Run(folder)
+    run.__dict__["record"] = {"architecture": architecture, "framework": "keras", "seed": 0}
+    return run
+
+
+def test_an_ensemble_averages_probabilities_not_logits(tmp_path):
+    sure, unsure = store(tmp_path / "a", [[4.0, 0.0]], [0]), store(tmp_path / "b", [[0.0, 1.0]], [0])
+    mean = (1 / (1 + np.exp(-4)) + 1 / (1 + np.exp(1))) / 2
+    np.testing.assert_allclose(np.exp(statistics.ensemble([sure, unsure]))[0], [mean, 1 - mean], rtol=1e-5)
+
+
+def test_agreement_counts_shared_answers_right_or_wrong(tmp_path):
+    first = store(tmp_path / "a", np.eye(3)[[0, 1, 2, 2]], [0, 0, 0, 0])
+    second = store(tmp_path / "b", np.eye(3)[[0, 1, 1, 0]], [0, 0, 0, 0], "xception")
+    table = statistics.agreement([first, second])
+    assert table.loc["ResNet50, Keras", "Xception, Keras"] == 0.5
+    assert table.loc["ResNet50, Keras", "ResNet50, Keras"] == 1
+
+
+def test_pairs_carry_the_gap_its_interval_and_corrected_p_values(tmp_path):
+    labels = np.zeros(60, int)
+    right = {"xception": 50, "resnet50": 40, "se_resnet50": 40}
+    runs = [store(tmp_path / name, np.eye(2)[1 * (np.arange(60) >= n)], labels, name) for name, n in right.items()]
+    pairs = statistics.paired_comparisons(runs).set_index(["first", "second"])
+    row = pairs.loc[("Xception", "ResNet50")]
+    assert row["difference"] == pytest.approx(1 / 6)
+    assert 0 < row["low"] < 1 / 6 < row["high"] < 0.3
+    assert row["p"] == pytest.approx(2 / 2**10)
+    assert row["p (Holm)"] == pytest.approx(3 * row["p"])
+    assert pairs.loc[("ResNet50", "SE-ResNet50"), "p"] == 1

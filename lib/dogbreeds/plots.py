@@ -9,10 +9,11 @@ import pandas as pd
 import seaborn as sns
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
+from scipy.special import softmax
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix
 
 from dogbreeds.datasets import SPLITS, Dataset
-from dogbreeds.models import TITLES
 from dogbreeds.runs import Run
 
 sns.set_theme("notebook", style="whitegrid", palette="colorblind")
@@ -24,10 +25,6 @@ def _figure(width: float, height: float, **grid):
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **grid)
     plt.close(figure)
     return figure, axes
-
-
-def _title(run: Run) -> str:
-    return f"{TITLES[run.record['architecture']]}, {TITLES[run.record['framework']]}"
 
 
 def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
@@ -65,7 +62,7 @@ def learning_curves(runs: list[Run]) -> Figure:
         for stage, dashes in (("training", "--"), ("validation", "-")):
             axis.plot(run.history["epoch"], run.history[f"{stage}_accuracy"], dashes, marker="o", label=stage)
         axis.axhline(1 / len(run.record["breeds"]), color="grey", linewidth=1, linestyle=":", label="chance")
-        axis.set(title=_title(run), ylim=(0, 1), xticks=run.history["epoch"][:: 1 + len(run.history) // 10])
+        axis.set(title=run.title, ylim=(0, 1), xticks=run.history["epoch"][:: 1 + len(run.history) // 10])
     figure.supxlabel("epoch", fontsize="medium")
     axes[0, 0].set_ylabel("accuracy")
     axes[0, 0].legend(fontsize=8)
@@ -114,7 +111,27 @@ def confusion(run: Run) -> Figure:
         xticklabels=breeds,
         yticklabels=breeds,
     )
-    axis.set(title=_title(run), xlabel="predicted", ylabel="true")
+    axis.set(title=run.title, xlabel="predicted", ylabel="true")
+    return figure
+
+
+def reliability(runs: list[Run], bins: int = 10) -> Figure:
+    """How often the networks are right, by how sure they say they are: on the diagonal the two are the same."""
+    figure, axis = _figure(5.2, 4.4)
+    axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    for run, marker in zip(runs, "osD^v<>", strict=False):
+        confidence = softmax(run.logits(), axis=1).max(axis=1)
+        right, sure = calibration_curve(run.correct(), confidence, n_bins=bins)
+        axis.plot(sure, right, marker=marker, label=run.title)
+    axis.set(xlabel="probability of the breed named", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+    axis.legend(fontsize=8)
+    return figure
+
+
+def agreement(table: pd.DataFrame) -> Figure:
+    """The share of test photos to which two networks give the same breed."""
+    figure, axis = _figure(1.5 + 0.9 * len(table), 0.8 + 0.7 * len(table))
+    sns.heatmap(table, annot=True, fmt=".2f", cmap="Greys", vmin=0, vmax=1, cbar=False, ax=axis)
     return figure
 
 

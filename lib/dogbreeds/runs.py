@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from dogbreeds.models import check_names
+from dogbreeds.models import TITLES, check_names
 from dogbreeds.recipe import Recipe
 
 
@@ -54,6 +54,11 @@ class Run:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    @property
+    def title(self) -> str:
+        """The network and the framework as a person writes them: `Xception, Keras`."""
+        return f"{TITLES[self.record['architecture']]}, {TITLES[self.record['framework']]}"
 
     @cached_property
     def record(self) -> dict:

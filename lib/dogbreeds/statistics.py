@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -105,6 +105,19 @@ def time_to_accuracy(history: pd.DataFrame, accuracy: float) -> tuple[float, flo
     return float(history["epoch"].iloc[reached[0]]), float(history["seconds"].iloc[: reached[0] + 1].sum())
 
 
+def ensemble(runs: list[Run], split: str = "test") -> Float[np.ndarray, "photos breeds"]:
+    """The logarithm of the mean probability that the networks of `runs` give each breed."""
+    probabilities = [special.softmax(run.logits(split), axis=1) for run in runs]
+    return np.log(np.mean(probabilities, axis=0) + np.finfo(np.float32).tiny)
+
+
+def agreement(runs: list[Run]) -> pd.DataFrame:
+    """For every two runs the share of test photos, in 0 to 1, to which both give the same breed, right or wrong."""
+    guesses = np.array([run.logits().argmax(axis=1) for run in runs])
+    names = [run.title for run in runs]
+    return pd.DataFrame((guesses[:, None] == guesses[None]).mean(axis=2), index=names, columns=names)
+
+
 def result_table(runs: list[Run]) -> pd.DataFrame:
     """One row a network and framework: test accuracy with its 95 % interval, seconds, photos a second, parameters.
 
@@ -143,19 +156,23 @@ def format_table(table: pd.DataFrame) -> str:
 
 
 def paired_comparisons(runs: list[Run]) -> pd.DataFrame:
-    """Every two networks of one framework on the same test photos, at the first seed: accuracies and p-values.
+    """Every two networks of one framework on the same test photos, at the first seed: gaps and p-values.
 
-    McNemar's exact test for each pair, Holm's correction over all of them (Holm, 1979).
+    The gap in accuracy with its 95 % bootstrap interval and McNemar's exact test for each pair, Holm's correction over
+    all of them (Holm, 1979).
     """
     seed = min((run.record["seed"] for run in runs), default=0)
     rows = []
     for first, second in combinations([run for run in runs if run.record["seed"] == seed], 2):
         if first.record["framework"] == second.record["framework"]:
+            difference, low, high = paired_difference(first.correct(), second.correct())
             rows.append({
                 "framework": TITLES[first.record["framework"]],
                 "first": TITLES[first.record["architecture"]],
                 "second": TITLES[second.record["architecture"]],
-                "difference": first.correct().mean() - second.correct().mean(),
+                "difference": difference,
+                "low": low,
+                "high": high,
                 "p": paired_test(first.correct(), second.correct()),
             })  # fmt: skip
     table = pd.DataFrame(rows)
