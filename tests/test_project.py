@@ -27,7 +27,17 @@ ORDER = [
     "recipe",
     "runs",
 ]
-ORDER += ["training", "training_keras", "training_pytorch", "statistics", "explain", "plots", "study", "notebooks"]
+ORDER += [
+    "training",
+    "training_keras",
+    "training_pytorch",
+    "statistics",
+    "claims",
+    "explain",
+    "plots",
+    "study",
+    "notebooks",
+]
 ORDER += ["cli"]
 
 

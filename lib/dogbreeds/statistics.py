@@ -41,12 +41,16 @@ def paired_test(first: Bool[np.ndarray, " photos"], second: Bool[np.ndarray, " p
 
 
 def paired_difference(
-    first: Bool[np.ndarray, " photos"], second: Bool[np.ndarray, " photos"], confidence: float = 0.95, seed: int = 0
+    first: Bool[np.ndarray, " photos"] | Float[np.ndarray, " photos"],
+    second: Bool[np.ndarray, " photos"] | Float[np.ndarray, " photos"],
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> tuple[float, float, float]:
     """Accuracy of `first` less that of `second` on the same photos, and its interval, all in -1 to 1.
 
-    Percentile bootstrap over photos, 2,000 resamples (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-    chapter 13): a photo is drawn with what both networks made of it.
+    Of each photo it is known whether it was named right, or how often by several runs, in 0 to 1. Percentile bootstrap
+    over photos, 2,000 resamples (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): a photo is
+    drawn with what both networks made of it.
     """
     gain = first.astype(float) - second.astype(float)
     options = {"n_resamples": 2000, "batch": 100, "method": "percentile", "confidence_level": confidence}
