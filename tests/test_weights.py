@@ -1,18 +1,15 @@
 """Files of the published layouts, made of random numbers and served from the loopback: read, or refused in one line."""
 
-import functools
 import hashlib
-import http.server
 import pickle
-import threading
 from dataclasses import replace
-from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 import pytest
 import torch
+from loopback import Handler, serving
 from networks import channels_last, moved, photos
 from safetensors.torch import save_file
 
@@ -21,47 +18,14 @@ from dogbreeds.errors import StudyError
 from dogbreeds.models import porting, published, weights
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves files, with ranges; breaks off in the middle as often as `breaks` says."""
-
-    breaks, asked = 0, []
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        path, asked = Path(self.translate_path(self.path)), self.headers.get("Range")
-        Handler.asked.append(asked)
-        if not path.is_file():
-            self.send_error(404)
-            return
-        content = path.read_bytes()
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        if start >= len(content) > 0 and asked:
-            self.send_error(416)
-            return
-        self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        end = len(content)
-        if Handler.breaks:
-            Handler.breaks, end = Handler.breaks - 1, start + (len(content) - start) // 2
-        self.wfile.write(content[start:end])
-
-
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A folder that is served, and that the published weights are looked for in."""
     folder = tmp_path / "served"
     folder.mkdir()
-    Handler.breaks, Handler.asked = 0, []
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder)) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", f"http://127.0.0.1:{running.server_port}/")
+    with serving(folder) as address:
+        monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", address)
         yield folder
-        running.shutdown()
-        thread.join()
 
 
 def publish(monkeypatch, name, content: bytes, folder):

@@ -1,36 +1,46 @@
-"""Tables of photos: `load("drawn_dogs" | "stanford_dogs" | folder)` gives a Dataset with a fixed, stratified split."""
+"""Tables of photos: `load("drawn_dogs" | "stanford_dogs" | folder)` gives a Dataset with a fixed split."""
 
 import hashlib
 import re
+import sys
+import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from sklearn.model_selection import train_test_split
 
-from dogbreeds import drawn_dogs, paths
+from dogbreeds import drawn_dogs, paths, stanford_dogs
 from dogbreeds.errors import StudyError
 
 SPLITS = ("train", "validation", "test")
 FEWEST_PHOTOS = 8  # a breed needs some photos in each split
 STANFORD_PREFIX = re.compile(r"^n\d{8}-")  # the WordNet id before a breed's name
+SPLITS_FILE = "splits.csv"  # in a folder of photos: the columns path (breed folder/file) and split
+REMEDY = "repair it, take it out, or set leave_out_broken"
+# A header that claims more pixels than Pillow trusts is an error at once, not a warning first.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Photos of some breeds.
 
-    `photos` has one row a photo: path, breed, label (0 to breeds - 1), split, width and height in pixels.
-    `fingerprint` changes with any byte of any photo, with the breeds and with the split.
+    `photos` has one row a photo: path, breed, label (0 to breeds - 1), split, the sha256 of its bytes, width and height
+    in pixels as it is shown (EXIF rotation applied); of Stanford Dogs also its box and the frame that belongs to.
+    `fingerprint` changes with any byte of any photo, with the breeds and with the split. `left_out` names the files
+    that could not be read and are no part of `photos`.
     """
 
     name: str
     photos: pd.DataFrame
     breeds: tuple[str, ...]
     fingerprint: str
+    left_out: tuple[str, ...] = ()
 
     @property
     def drawn(self) -> bool:
@@ -46,35 +56,81 @@ class Dataset:
         return np.flatnonzero(self.photos["split"] == split)
 
 
-def load(photos: str | Path, breeds: Sequence[str] = (), photos_per_breed: int | None = None, seed: int = 0) -> Dataset:
+def open_photo(path: Path) -> Image.Image:
+    """The photo decoded to its end, turned as its EXIF says, in RGB; transparency is dropped.
+
+    Raises StudyError for a file that is no picture, a broken one, and one of more than 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as photo:
+            if photo.mode[0] in "IF":  # converting would cut off all that is brighter than 255
+                raise StudyError(f"{shown(path)} has more than 8 bits a channel: save it as 8-bit RGB")
+            if "transparency" in photo.info:
+                photo = photo.convert("RGBA")
+            return ImageOps.exif_transpose(photo).convert("RGB")
+    except StudyError:
+        raise
+    except UnidentifiedImageError as error:
+        raise StudyError(f"{shown(path)} is no picture that can be read: {REMEDY}") from error
+    except Exception as error:  # two dozen decoders at the mercy of a broken file raise whatever they meet
+        raise StudyError(f"{shown(path)} cannot be decoded ({type(error).__name__}): {REMEDY}") from error
+
+
+def shown(path: Path) -> str:
+    """A path on one line, whatever its name holds."""
+    return str(path) if str(path).isprintable() else repr(str(path))
+
+
+def load(
+    photos: str | Path,
+    breeds: Sequence[str] = (),
+    photos_per_breed: int | None = None,
+    seed: int = 0,
+    leave_out_broken: bool = False,
+) -> Dataset:
     """The dataset in the folder `photos`, or the one of that name.
 
-    `breeds` picks some of the sub-folders (all when empty), `photos_per_breed` at most so many of each. The seeded,
-    stratified split gives 60 % to training, 15 % to validation and 25 % to test.
-    Raises StudyError for a missing or empty folder, a single breed, an unknown breed, a file that is no picture.
+    `breeds` picks some of the sub-folders (all when empty), `photos_per_breed` at most so many of each. Stanford Dogs
+    keeps its official test list; a tenth of its training list, stratified and seeded, becomes validation. A folder may
+    hold `splits.csv`; otherwise the seeded, stratified split gives 60 % to training, 15 % to validation and 25 % to
+    test. With `leave_out_broken` every photo is decoded first, and those that cannot be are left out, each named on
+    standard error. Raises StudyError for a missing or empty folder, a single breed, an unknown breed, a file that is no
+    picture, and for splits that do not fit the photos.
     """
     if str(photos) == "drawn_dogs":
-        wanted = list(breeds or drawn_dogs.TARGET)
-        unknown = set(wanted) - set(drawn_dogs.BREEDS)
-        if unknown:
-            raise StudyError(f"no drawing of {', '.join(sorted(unknown))}; there are {', '.join(drawn_dogs.BREEDS)}")
-        key = hashlib.sha256(repr((wanted, photos_per_breed, seed)).encode()).hexdigest()[:8]
-        folder = drawn_dogs.write(paths.data() / "drawn_dogs" / key, wanted, photos_per_breed or 110, seed)
-    elif str(photos) == "stanford_dogs":
-        folder = paths.data() / "stanford_dogs" / "Images"
-        if not folder.is_dir():
-            remedy = "extract images.tar of vision.stanford.edu/aditya86/ImageNetDogs there, or give PHOTOS=folder"
-            raise StudyError(f"Stanford Dogs is not at {folder}: {remedy}")
+        folder = _drawn_folder(list(breeds or drawn_dogs.TARGET), photos_per_breed, seed)
     else:
-        folder = Path(photos)
-    folders = _breed_folders(folder, breeds)
-    table = _photo_table(folders, photos_per_breed, seed)
-    table["split"] = _split(table["label"], seed)
+        folder = paths.data() / "stanford_dogs" if str(photos) == "stanford_dogs" else Path(photos)
+        if str(photos) == "stanford_dogs" and not folder.is_dir():
+            raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or give PHOTOS=folder")
+    official = (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file()
+    folders = _breed_folders(folder / "Images" if official else folder, breeds)
+    table, left_out = _photo_table(folders, photos_per_breed, seed, leave_out_broken)
+    if official:
+        table["split"] = _official_split(table, stanford_dogs.official_splits(folder), seed)
+        table = table.join(stanford_dogs.boxes(folder, list(table["path"])))
+    elif (folder / SPLITS_FILE).is_file():
+        table["split"] = _split_of_file(table, folder / SPLITS_FILE)
+    else:
+        table["split"] = _split(table["label"], seed)
     digest = hashlib.sha256(repr(tuple(folders)).encode())
-    for path, split in zip(table["path"], table["split"], strict=True):
-        digest.update(f"{split} {path.parent.name}/{path.name} ".encode() + hashlib.sha256(path.read_bytes()).digest())
-    name = str(photos) if str(photos) in ("drawn_dogs", "stanford_dogs") else folder.resolve().name
-    return Dataset(name, table, tuple(folders), digest.hexdigest()[:16])
+    for row in table.itertuples():
+        digest.update(f"{row.split} {photo_name(row.path)!r} {row.digest} ".encode())
+    name = "stanford_dogs" if official else "drawn_dogs" if str(photos) == "drawn_dogs" else folder.resolve().name
+    return Dataset(name, table, tuple(folders), digest.hexdigest()[:16], left_out)
+
+
+def photo_name(path: Path) -> str:
+    """A photo as the lists of a dataset name it: breed folder/file."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def _drawn_folder(wanted: list[str], photos_per_breed: int | None, seed: int) -> Path:
+    unknown = set(wanted) - set(drawn_dogs.BREEDS)
+    if unknown:
+        raise StudyError(f"no drawing of {', '.join(sorted(unknown))}; there are {', '.join(drawn_dogs.BREEDS)}")
+    key = hashlib.sha256(repr((wanted, photos_per_breed, seed)).encode()).hexdigest()[:8]
+    return drawn_dogs.write(paths.data() / "drawn_dogs" / key, wanted, photos_per_breed or 110, seed)
 
 
 def _breed_folders(folder: Path, breeds: Sequence[str]) -> dict[str, Path]:
@@ -92,25 +148,46 @@ def _breed_folders(folder: Path, breeds: Sequence[str]) -> dict[str, Path]:
     return chosen
 
 
-def _photo_table(folders: dict[str, Path], photos_per_breed: int | None, seed: int) -> pd.DataFrame:
-    rows = []
+def _photo_table(
+    folders: dict[str, Path], photos_per_breed: int | None, seed: int, leave_out_broken: bool
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    rows, broken, few = [], [], []
     for label, (breed, folder) in enumerate(folders.items()):
         files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
         if photos_per_breed and len(files) > photos_per_breed:
             chosen = np.random.default_rng([seed, label]).choice(len(files), photos_per_breed, replace=False)
             files = [files[index] for index in sorted(chosen)]
-        if len(files) < FEWEST_PHOTOS:
-            raise StudyError(f"{len(files)} photos of {breed} in {folder}: at least {FEWEST_PHOTOS} are needed")
-        rows += [(path, breed, label, *_size(path)) for path in files]
-    return pd.DataFrame(rows, columns=["path", "breed", "label", "width", "height"])
+        with ThreadPoolExecutor() as pool:
+            read = list(pool.map(lambda path: _read(path, fully=leave_out_broken), files))
+        for path, found in zip(files, read, strict=True):
+            if isinstance(found, StudyError) and not leave_out_broken:
+                raise found
+            if isinstance(found, StudyError):
+                broken.append(photo_name(path))
+                print(f"dogbreeds: left out: {found}", file=sys.stderr)
+            else:
+                rows.append((path, breed, label, *found))
+        photos = sum(not isinstance(found, StudyError) for found in read)
+        few += [f"{photos} photos of {breed}"] * (photos < FEWEST_PHOTOS)
+    if few:
+        raise StudyError(f"{', '.join(few)} in {folder.parent}: at least {FEWEST_PHOTOS} of a breed are needed")
+    return pd.DataFrame(rows, columns=["path", "breed", "label", "width", "height", "digest"]), tuple(broken)
 
 
-def _size(path: Path) -> tuple[int, int]:
+def _read(path: Path, fully: bool) -> tuple[int, int, str] | StudyError:
+    """Width, height and hash of a photo, or what is wrong with it; its pixels are decoded only when `fully`."""
     try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise StudyError(f"{path} is no picture that can be read: repair it or take it out") from error
+        if fully:
+            size = open_photo(path).size
+        else:
+            with Image.open(path) as photo:
+                turned = photo.getexif().get(0x0112, 1) >= 5  # EXIF orientations that lay a photo on its side
+                size = photo.size[::-1] if turned else photo.size
+        return *size, hashlib.sha256(path.read_bytes()).hexdigest()
+    except StudyError as error:
+        return error
+    except Exception:  # see open_photo
+        return StudyError(f"{shown(path)} is no picture that can be read: {REMEDY}")
 
 
 def _split(labels: pd.Series, seed: int) -> np.ndarray:
@@ -119,3 +196,31 @@ def _split(labels: pd.Series, seed: int) -> np.ndarray:
     _, validation = train_test_split(rest, test_size=0.2, stratify=labels.iloc[rest], random_state=seed)
     splits[test], splits[validation] = "test", "validation"
     return splits
+
+
+def _official_split(table: pd.DataFrame, official: dict[str, str], seed: int) -> np.ndarray:
+    splits = table["path"].map(lambda path: official.get(photo_name(path))).to_numpy()
+    if pd.isna(splits).any():
+        first = photo_name(table["path"][int(np.flatnonzero(pd.isna(splits))[0])])
+        raise StudyError(f"{first!r} is on neither official list: take it out, or give the Images folder itself")
+    train = np.flatnonzero(splits == "train")
+    _, validation = train_test_split(train, test_size=0.1, stratify=table["label"].iloc[train], random_state=seed)
+    splits[validation] = "validation"
+    return splits
+
+
+def _split_of_file(table: pd.DataFrame, file: Path) -> np.ndarray:
+    try:
+        listed = pd.read_csv(file, dtype=str).set_index("path")["split"]
+    except (OSError, ValueError, KeyError) as error:
+        raise StudyError(f"{file} is no list of splits: it needs the columns path and split") from error
+    if listed.index.has_duplicates or not listed.isin(SPLITS).all():
+        raise StudyError(f"{file} must name each photo once, with one of {', '.join(SPLITS)}")
+    splits = table["path"].map(photo_name).map(listed)
+    if splits.isna().any():
+        first = photo_name(table["path"][int(np.flatnonzero(splits.isna())[0])])
+        raise StudyError(f"{file} has no split for {first!r}: add a line for every photo")
+    lacking = [split for split in SPLITS if split not in set(splits)]
+    if lacking:
+        raise StudyError(f"{file} puts no photo into {', '.join(lacking)}: each split needs some")
+    return splits.to_numpy()

@@ -10,7 +10,7 @@ from urllib3.util import Retry
 
 from dogbreeds.errors import StudyError
 
-PIECE = 1 << 20  # bytes
+PIECE = 1 << 14  # bytes: what of an unfinished piece arrived is lost when a connection breaks
 TIMEOUT = 30  # seconds without an answer
 
 

@@ -34,6 +34,7 @@ class RunConfig:
     image_size: int  # pixels a side
     recipe: Recipe
     seed: int = 0
+    crop: str = "centre"  # see pixels.CROPS
 
     def __post_init__(self):
         check_names(self.architecture, self.framework)

@@ -30,6 +30,8 @@ class Study:
     image_size: int = 64
     recipe: dict = field(default_factory=dict)
     seeds: list[int] = field(default_factory=lambda: [0])
+    crop: str = "centre"  # see pixels.CROPS
+    leave_out_broken: bool = False  # photos that cannot be decoded are left out and named; else they stop the study
 
     @property
     def folder(self) -> Path:
@@ -37,11 +39,13 @@ class Study:
 
     @cached_property
     def dataset(self) -> Dataset:
-        return datasets.load(self.photos, self.breeds, self.photos_per_breed or None)
+        return datasets.load(
+            self.photos, self.breeds, self.photos_per_breed or None, leave_out_broken=self.leave_out_broken
+        )
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        return pixels.load(self.dataset, self.image_size)
+        return pixels.load(self.dataset, self.image_size, self.crop)
 
     def config(self, architecture: str, framework: str, seed: int) -> RunConfig:
         models.check_names(architecture, framework)  # before any dog is drawn
@@ -55,6 +59,7 @@ class Study:
             self.image_size,
             Recipe.of(self.recipe),
             seed,
+            self.crop,
         )
 
     def run(self, architecture: str, framework: str, seed: int | None = None) -> Run:

@@ -50,7 +50,7 @@ def report(config: RunConfig, row: dict) -> None:
 
 def batches(config: RunConfig, dataset: Dataset) -> dict[str, Batches]:
     """The training stream of `config`, and validation and test photos in order."""
-    array, labels = pixels.load(dataset, config.image_size), dataset.photos["label"].to_numpy()
+    array, labels = pixels.load(dataset, config.image_size, config.crop), dataset.photos["label"].to_numpy()
     shared = {
         "preprocessing": models.PREPROCESSING[config.architecture],
         "channels_last": config.framework == "keras",
@@ -93,7 +93,7 @@ def train(config: RunConfig, dataset: Dataset, store: Path) -> Run:
         pd.DataFrame(fitted.history).to_csv(unfinished / "history.csv", index=False)
         predictions = _predictions(dataset, fitted.logits)
         np.savez_compressed(unfinished / "predictions.npz", **predictions)
-        record = _record(config, fitted, predictions, seconds)
+        record = _record(config, fitted, predictions, dataset.left_out, seconds)
         (unfinished / "run.json").write_text(json.dumps(record, indent=1) + "\n")
         return Run(unfinished.rename(folder))
 
@@ -108,8 +108,8 @@ def train_all(configs: list[RunConfig], dataset: Dataset, store: Path) -> list[R
     """
     missing = [config for config in configs if not (Path(store) / config.id / "run.json").exists()]
     if missing:
-        for size in {config.image_size for config in missing}:
-            pixels.load(dataset, size)  # decoded here, once, before the processes read it
+        for size, crop in {(config.image_size, config.crop) for config in missing}:
+            pixels.load(dataset, size, crop)  # decoded here, once, before the processes read it
         processors = torch.get_num_threads()
         at_once = 1 if torch.accelerator.is_available() else min(2, processors)
         arguments = (at_once, get_context("spawn"), _start_process, (processors // at_once,))
@@ -139,7 +139,7 @@ def _predictions(dataset: Dataset, logits: dict[str, np.ndarray]) -> dict[str, n
     return arrays
 
 
-def _record(config: RunConfig, fitted: Fitted, arrays: dict, seconds: float) -> dict:
+def _record(config: RunConfig, fitted: Fitted, arrays: dict, left_out: tuple[str, ...], seconds: float) -> dict:
     accuracies = {
         f"{split}_accuracy": float((arrays[f"{split}_logits"].argmax(axis=1) == arrays[f"{split}_labels"]).mean())
         for split in fitted.logits
@@ -154,6 +154,7 @@ def _record(config: RunConfig, fitted: Fitted, arrays: dict, seconds: float) -> 
         "photos_per_second": round(float(np.median(steady)), 2),
         **accuracies,
         "test_photos": len(arrays["test_labels"]),
+        "left_out": list(left_out),
         "device": fitted.device,
         "threads": torch.get_num_threads(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

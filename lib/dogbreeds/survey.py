@@ -1,0 +1,103 @@
+"""What a set of photos holds, and what in it would harm a training: `describe` and `check`."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import imagehash
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8, UInt64
+from PIL import Image
+from tqdm.auto import tqdm
+
+from dogbreeds.datasets import Dataset, open_photo, photo_name
+
+TINY = 32  # pixels: the last feature maps of all three networks are a thirty-second of their input
+LOOK_ALIKE_BITS = 3  # of the 64 of a perceptual hash, between two pictures of the same scene
+COLOUR_MODELS = {"L": "grey", "1": "black and white", "P": "palette", "CMYK": "CMYK", "RGBA": "transparent"}
+
+
+def check(dataset: Dataset) -> pd.DataFrame:
+    """One row a finding: photo, finding, detail, and whether it harms a training or its test.
+
+    Load the dataset with `leave_out_broken`, so that what cannot be read is a finding and not an error. Harmful are
+    files that cannot be read, tiny photos, and duplicates in two splits or under two breeds.
+    """
+    rows = [(photo, "cannot be read", "left out", True) for photo in dataset.left_out]
+    files = list(dataset.photos["path"])
+    with ThreadPoolExecutor() as pool:
+        looked_at = list(tqdm(pool.map(_look_at, files), total=len(files), desc="checking photos", unit="photo"))
+    for path, (findings, _) in zip(files, looked_at, strict=True):
+        rows += [(photo_name(path), finding, detail, finding == "tiny") for finding, detail in findings]
+    hashes = np.array([number for _, number in looked_at], np.uint64)
+    same_bytes = _same_bytes(dataset)
+    rows += _duplicate_rows(dataset, same_bytes, "same bytes")
+    rows += _duplicate_rows(dataset, look_alikes(hashes) - same_bytes, "looks the same")
+    return pd.DataFrame(rows, columns=["photo", "finding", "detail", "harmful"])
+
+
+def _look_at(path: Path) -> tuple[list[tuple[str, str]], int]:
+    """Findings of one readable photo, and its perceptual hash."""
+    findings = []
+    with Image.open(path) as photo:
+        if min(photo.size) < TINY:
+            findings.append(("tiny", f"{photo.width} x {photo.height} pixels"))
+        if photo.mode != "RGB":
+            findings.append(("not RGB", f"{COLOUR_MODELS.get(photo.mode, photo.mode)}, converted"))
+        if photo.getexif().get(0x0112, 1) != 1:
+            findings.append(("rotated by EXIF", "turned upright"))
+        if getattr(photo, "n_frames", 1) > 1:
+            findings.append(("animated", f"first of {photo.n_frames} frames"))
+        if Image.registered_extensions().get(path.suffix.lower()) != photo.format:
+            findings.append(("name of another format", f"is {photo.format}"))
+    return findings, int(str(imagehash.phash(open_photo(path))), 16)
+
+
+def look_alikes(hashes: UInt64[np.ndarray, " photos"]) -> set[tuple[int, int]]:
+    """Pairs of row numbers whose 64-bit perceptual hashes differ in at most LOOK_ALIKE_BITS bits."""
+    pairs = set()
+    for row, number in enumerate(hashes):
+        near = np.flatnonzero(np.bitwise_count(hashes[row + 1 :] ^ number) <= LOOK_ALIKE_BITS)
+        pairs |= {(row, int(row + 1 + other)) for other in near}
+    return pairs
+
+
+def _same_bytes(dataset: Dataset) -> set[tuple[int, int]]:
+    groups = dataset.photos.groupby("digest").indices.values()
+    return {(int(rows[0]), int(other)) for rows in groups for other in rows[1:]}
+
+
+def _duplicate_rows(dataset: Dataset, pairs: set[tuple[int, int]], finding: str) -> list[tuple]:
+    photos, rows = dataset.photos, []
+    for first, second in sorted(pairs):
+        one, other = photos.iloc[first], photos.iloc[second]
+        harmful = bool(one["split"] != other["split"] or one["breed"] != other["breed"])
+        detail = f"{photo_name(other['path'])} ({one['split']}, {other['split']})"
+        rows.append((photo_name(one["path"]), finding, detail, harmful))
+    return rows
+
+
+def describe(dataset: Dataset) -> pd.DataFrame:
+    """One row a breed: photos in each split, median width, height and ratio, and the share of the frame in the box."""
+    photos = dataset.photos.assign(ratio=dataset.photos["width"] / dataset.photos["height"])
+    table = pd.crosstab(photos["breed"], photos["split"])[["train", "validation", "test"]]
+    table = table.join(photos.groupby("breed")[["width", "height", "ratio"]].median())
+    if "left" in photos:
+        table["box share"] = box_share(dataset).groupby(photos["breed"]).median()
+    return table
+
+
+def box_share(dataset: Dataset) -> pd.Series:
+    """For each photo of Stanford Dogs the share of its frame that its box covers, in 0 to 1."""
+    photos = dataset.photos
+    area = (photos["right"] - photos["left"]) * (photos["bottom"] - photos["top"])
+    return (area / (photos["frame_width"] * photos["frame_height"])).rename("box share")
+
+
+def brightness_and_colour(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"]) -> pd.DataFrame:
+    """Per breed the mean of brightness and of each colour over its training photos, in 0 to 255."""
+    train = dataset.rows("train")
+    means = np.array([pixels[row].mean(axis=(0, 1)) for row in train])
+    table = pd.DataFrame(means, columns=["red", "green", "blue"])
+    table.insert(0, "brightness", means.mean(axis=1))
+    return table.groupby(dataset.photos["breed"].iloc[train].to_numpy()).mean()

@@ -1,0 +1,50 @@
+"""A server on the loopback that knows ranges and can break off, for tests of downloads."""
+
+import functools
+import http.server
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves files, with ranges; breaks off in the middle as often as `breaks` says."""
+
+    breaks, asked = 0, []
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        path, asked = Path(self.translate_path(self.path)), self.headers.get("Range")
+        Handler.asked.append(asked)
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        if start >= len(content) > 0 and asked:
+            self.send_error(416)
+            return
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        end = len(content)
+        if Handler.breaks:
+            Handler.breaks, end = Handler.breaks - 1, start + (len(content) - start) // 2
+        self.wfile.write(content[start:end])
+
+
+@contextmanager
+def serving(folder: Path):
+    """The address of a server of the files in `folder`."""
+    Handler.breaks, Handler.asked = 0, []
+    handler = functools.partial(Handler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{running.server_port}/"
+        finally:
+            running.shutdown()
+            thread.join()
