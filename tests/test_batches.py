@@ -50,3 +50,27 @@ def test_augmentation_moves_but_does_not_invent():
     assert moved.min() >= photos.min()
     assert moved.max() <= photos.max()
     assert not torch.allclose(moved, photos, atol=0.05)
+
+
+def test_augmentation_mirrors_half_and_takes_parts_of_the_size_it_says():
+    """Photos whose colours are their coordinates: how these change at the centre gives each photo's map."""
+    size, count = 33, 400
+    ramp = torch.linspace(-1, 1, size)
+    photo = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), torch.zeros(size, size)])
+    moved = augment(photo.expand(count, 3, size, size).contiguous(), torch.Generator().manual_seed(0))
+    middle = size // 2
+    across = (moved[:, :2, middle, middle + 1] - moved[:, :2, middle, middle - 1]) * size / 4
+    down = (moved[:, :2, middle + 1, middle] - moved[:, :2, middle - 1, middle]) * size / 4
+    determinant = across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]
+    assert 0.4 < (determinant < 0).float().mean() < 0.6
+    area = determinant.abs() * (size / (size - 1)) ** -2
+    assert 0.55 < area.min() < 0.65
+    assert 0.85 < area.max() <= 1.01
+    assert across[:, 1].abs().max() <= 1.1 * np.sin(np.pi / 22)
+
+
+def test_any_number_of_workers_reads_the_same_stream():
+    streams = [stream(seed=0, augmentation=True).loader(workers) for workers in (0, 2)]
+    for (alone, labels), (together, same_labels) in zip(*streams, strict=True):
+        assert torch.equal(alone, together)
+        assert torch.equal(labels, same_labels)

@@ -14,31 +14,9 @@ from dogbreeds import notebooks, paths
 
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
-ORDER = [
-    "errors",
-    "paths",
-    "downloads",
-    "drawing",
-    "drawn_dogs",
-    "datasets",
-    "pixels",
-    "batches",
-    "models",
-    "recipe",
-    "runs",
-]
-ORDER += [
-    "training",
-    "training_keras",
-    "training_pytorch",
-    "statistics",
-    "claims",
-    "explain",
-    "plots",
-    "study",
-    "notebooks",
-]
-ORDER += ["cli"]
+ORDER = ["errors", "paths", "downloads", "drawing", "drawn_dogs", "stanford_dogs", "datasets", "survey", "pixels"]
+ORDER += ["batches", "models", "recipe", "runs", "training", "training_keras", "training_pytorch", "statistics"]
+ORDER += ["claims", "explain", "plots", "study", "notebooks", "cli"]
 
 
 def requirement_lines(name):

@@ -54,6 +54,7 @@ def batches(config: RunConfig, dataset: Dataset) -> dict[str, Batches]:
     shared = {
         "preprocessing": models.PREPROCESSING[config.architecture],
         "channels_last": config.framework == "keras",
+        "device": _device(config.framework),
     }
     training = {"seed": config.seed, "augmentation": config.recipe.augmentation}
     return {
@@ -67,6 +68,13 @@ def batches(config: RunConfig, dataset: Dataset) -> dict[str, Batches]:
         )
         for split in SPLITS
     }
+
+
+def _device(framework: str) -> str:
+    """Where batches are augmented: where Lightning trains; Keras takes them from the processor on every backend."""
+    if framework == "pytorch" and torch.accelerator.is_available():
+        return str(torch.accelerator.current_accelerator())
+    return "cpu"
 
 
 def framework_module(framework: str):
