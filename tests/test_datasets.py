@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from dogbreeds import datasets
 from dogbreeds.errors import StudyError
@@ -58,3 +59,56 @@ def test_unknown_breeds_are_refused(photo_folder):
         datasets.load("drawn_dogs", breeds=["pug", "wolf"])
     with pytest.raises(StudyError, match="run dogbreeds data download"):
         datasets.load("stanford_dogs")
+
+
+def write_splits(folder, change=lambda rows: rows):
+    rows = {f"{path.parent.name}/{path.name}": "train" for path in sorted(folder.glob("*/*.jpg"))}
+    rows |= {name: "test" for name in list(rows) if int(name[-6:-4]) > 8}
+    rows |= {name: "validation" for name in list(rows) if int(name[-6:-4]) == 8}
+    lines = [f"{name},{split}" for name, split in change(rows).items()]
+    (folder / "splits.csv").write_text("\n".join(["path,split", *lines]))
+
+
+def test_a_folder_may_bring_its_own_splits(photo_folder):
+    write_splits(photo_folder)
+    photos = datasets.load(photo_folder).photos
+    assert photos["split"].value_counts().to_dict() == {"train": 16, "test": 6, "validation": 2}
+    assert set(photos.loc[photos["split"] == "validation", "path"].map(lambda path: path.name)) == {"08.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: {k: v for k, v in rows.items() if k != "pug/03.jpg"}, "has no split for 'pug/03.jpg'"),
+        (lambda rows: rows | {"pug/03.jpg": "holdout"}, "with one of train, validation, test"),
+        (lambda rows: dict.fromkeys(rows, "train"), "puts no photo into validation, test"),
+        (lambda rows: {}, "has no split for"),
+    ],
+)
+def test_splits_that_do_not_fit_are_refused(photo_folder, change, message):
+    write_splits(photo_folder, change)
+    with pytest.raises(StudyError, match=message):
+        datasets.load(photo_folder)
+
+
+def test_a_list_of_something_else_is_refused(photo_folder):
+    (photo_folder / "splits.csv").write_text("photo;part\na;b\n")
+    with pytest.raises(StudyError, match="needs the columns path and split"):
+        datasets.load(photo_folder)
+
+
+def test_broken_photos_are_left_out_on_request_and_named(photo_folder, capsys):
+    cut = photo_folder / "pug" / "05.jpg"
+    cut.write_bytes(cut.read_bytes()[:-300])
+    (photo_folder / "pug" / "notes.txt").write_text("no picture")
+    dataset = datasets.load(photo_folder, leave_out_broken=True)
+    assert dataset.left_out == ("pug/05.jpg", "pug/notes.txt")
+    assert len(dataset.photos) == 23
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.startswith("dogbreeds: left out: ") for line in lines] == [True, True]
+
+
+def test_more_than_eight_bits_a_channel_are_refused(photo_folder):
+    Image.new("I;16", (40, 40)).save(photo_folder / "pug" / "deep.png")
+    with pytest.raises(StudyError, match="more than 8 bits a channel"):
+        datasets.open_photo(photo_folder / "pug" / "deep.png")

@@ -1,0 +1,104 @@
+"""Each thing that can be odd about a photo is found, and only what harms a training ends in status 1."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from dogbreeds import cli, datasets, survey
+
+
+def scene(seed, size=(60, 50)):
+    """A picture with large shapes, as a perceptual hash wants it."""
+    generator = np.random.default_rng(seed)
+    picture = Image.new("RGB", size, tuple(generator.integers(0, 256, 3).tolist()))
+    for _ in range(12):
+        x, y = generator.integers(0, size[0]), generator.integers(0, size[1])
+        colour = tuple(generator.integers(0, 256, 3).tolist())
+        ImageDraw.Draw(picture).ellipse([x - 15, y - 15, x + 15, y + 15], fill=colour)
+    return picture
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for label, breed in enumerate(("corgi", "pug")):
+        (tmp_path / "dogs" / breed).mkdir(parents=True)
+        for number in range(12):
+            scene(100 * label + number).save(tmp_path / "dogs" / breed / f"{number:02d}.png")
+    rows = [f"{breed}/{n:02d}.png,{split_of(n)}\n" for breed in ("corgi", "pug") for n in range(12)]
+    (tmp_path / "dogs" / "splits.csv").write_text("path,split\n" + "".join(rows))
+    return tmp_path / "dogs"
+
+
+def split_of(number):
+    return "train" if number < 6 else "validation" if number < 9 else "test"
+
+
+def findings(folder):
+    table = survey.check(datasets.load(folder, leave_out_broken=True))
+    return {(row.photo, row.finding): (row.detail, row.harmful) for row in table.itertuples()}
+
+
+def test_ordinary_photos_pass(folder, capsys):
+    assert findings(folder) == {}
+    assert cli.main(["data", "check", "--photos", str(folder)]) == 0
+    assert capsys.readouterr().out == "24 photos of 2 breeds: 0 findings, 0 harmful\n"
+
+
+def test_oddities_are_told_and_do_no_harm(folder):
+    pug = folder / "pug"
+    scene(1).convert("L").save(pug / "00.png")
+    scene(2).convert("P").save(pug / "01.png")
+    scene(3).convert("CMYK").save(pug / "02.png", "JPEG")
+    rotated = scene(4).getexif()
+    rotated[0x0112] = 6
+    scene(4).save(pug / "03.png", "JPEG", exif=rotated)
+    scene(5).save(pug / "04.png", "GIF", save_all=True, append_images=[scene(6)])
+    found = findings(folder)
+    assert found["pug/00.png", "not RGB"] == ("grey, converted", False)
+    assert found["pug/01.png", "not RGB"] == ("palette, converted", False)
+    assert found["pug/02.png", "not RGB"] == ("CMYK, converted", False)
+    assert found["pug/02.png", "name of another format"] == ("is JPEG", False)
+    assert found["pug/03.png", "rotated by EXIF"] == ("turned upright", False)
+    assert found["pug/04.png", "animated"] == ("first of 2 frames", False)
+    size = datasets.load(folder).photos.set_index("path").loc[pug / "03.png", ["width", "height"]]
+    assert size.tolist() == [50, 60]
+
+
+def test_what_harms_is_found_and_ends_in_status_1(folder, capsys):
+    pug, corgi = folder / "pug", folder / "corgi"
+    (pug / "00.png").write_bytes((pug / "00.png").read_bytes()[:300])
+    (pug / "01.png").write_bytes(b"")
+    scene(7, (20, 60)).save(pug / "02.png")
+    (pug / "10.png").write_bytes((pug / "03.png").read_bytes())  # training and test
+    scene(104).resize((90, 75)).save(corgi / "11.png")  # pug/04 again, larger, as a corgi
+    (pug / "05.png").write_bytes((pug / "06.png").read_bytes())
+    found = findings(folder)
+    assert found["pug/00.png", "cannot be read"] == found["pug/01.png", "cannot be read"] == ("left out", True)
+    assert found["pug/02.png", "tiny"] == ("20 x 60 pixels", True)
+    assert found["pug/03.png", "same bytes"] == ("pug/10.png (train, test)", True)
+    assert found["corgi/11.png", "looks the same"] == ("pug/04.png (test, train)", True)
+    assert found["pug/05.png", "same bytes"] == ("pug/06.png (train, validation)", True)
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="1"):
+        cli.main(["data", "check", "--photos", str(folder)])
+    captured = capsys.readouterr()
+    assert "22 photos of 2 breeds: 6 findings, 6 harmful" in captured.out
+    assert captured.err.count("dogbreeds: left out:") == 2
+
+
+def test_a_copy_within_a_split_does_no_harm(folder):
+    (folder / "pug" / "01.png").write_bytes((folder / "pug" / "00.png").read_bytes())
+    assert findings(folder) == {("pug/00.png", "same bytes"): ("pug/01.png (train, train)", False)}
+
+
+def test_look_alikes_are_pairs_within_three_bits():
+    hashes = np.array([0, 0b111, 0b1111, 2**64 - 1], np.uint64)
+    assert survey.look_alikes(hashes) == {(0, 1), (1, 2)}
+
+
+def test_describe_counts_by_breed_and_split(folder, capsys):
+    assert cli.main(["data", "describe", "--photos", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "24 photographs of 2 breeds: 12 train, 6 validation, 6 test" in out
+    table = survey.describe(datasets.load(folder))
+    assert table.loc["pug"].tolist() == [6, 3, 3, 60, 50, 1.2]
