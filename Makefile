@@ -11,7 +11,7 @@ READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test lab slides notebooks clean pins
+.PHONY: help study test lab slides notebooks bench clean pins
 
 help: ## list the commands
 	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs] [PHOTOS=folder]"
@@ -33,6 +33,10 @@ slides: $(READY) ## render the presentation from the results of PROFILE
 notebooks: $(READY) ## execute the stored notebooks in place, with their default parameters
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False notebooks/0*.ipynb slides/presentation.ipynb
+
+bench: $(READY) ## measure how fast batches are read, against ImageFolder, on PHOTOS
+	@test -n "$(PHOTOS)" || { echo "make bench PHOTOS=folder: name a folder with one sub-folder of photographs a breed"; exit 1; }
+	@$(BIN)/python benchmarks/read_batches.py '$(PHOTOS)'
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
 	rm -rf .venv data/drawn_dogs .pytest_cache .ruff_cache lib/*.egg-info
