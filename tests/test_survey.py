@@ -1,6 +1,7 @@
 """Each thing that can be odd about a photo is found, and only what harms a training ends in status 1."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
@@ -102,3 +103,28 @@ def test_describe_counts_by_breed_and_split(folder, capsys):
     assert "24 photographs of 2 breeds: 12 train, 6 validation, 6 test" in out
     table = survey.describe(datasets.load(folder))
     assert table.loc["pug"].tolist() == [6, 3, 3, 60, 50, 1.2]
+
+
+def test_breeds_of_one_outline_look_alike():
+    """Two breeds are drawn with the same square, the third with another."""
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 80, (90, 24, 24, 3)).astype(np.uint8)
+    pixels[:60, 6:18, 6:18] += 150
+    pixels[60:, :6] += 150
+    breeds = ("corgi", "pug", "whippet")
+    photos = pd.DataFrame({"breed": np.repeat(breeds, 30), "split": "train"})
+    table = survey.look_alike_breeds(datasets.Dataset("squares", photos, breeds, "0"), pixels)
+    assert table.loc[0, ["breed", "other"]].tolist() == ["corgi", "pug"]
+    assert table.loc[0, "confused"] > 0.3
+    assert table.loc[1, "confused"] < 0.05
+    means = survey.brightness_and_colour(datasets.Dataset("squares", photos, breeds, "0"), pixels)
+    assert means.loc["whippet", "brightness"] == pytest.approx(pixels[60:].mean())
+
+
+def test_boxes_are_summed_up_where_there_are_any():
+    frame = {"left": 0, "top": 0, "right": [50, 100], "bottom": 50, "frame_width": 100, "frame_height": 100}
+    boxed = datasets.Dataset("stanford_dogs", pd.DataFrame(frame), ("pug",), "0")
+    assert survey.box_share(boxed).tolist() == [0.25, 0.5]
+    assert survey.box_summary(boxed).startswith("Boxes cover 38% of the frame in the median")
+    plain = datasets.Dataset("dogs", pd.DataFrame({"width": [1]}), ("pug",), "0")
+    assert survey.box_summary(plain) == "No boxes: these photographs carry none."

@@ -53,6 +53,18 @@ def photos_per_split(dataset: Dataset) -> Figure:
     return figure
 
 
+def sizes(dataset: Dataset) -> Figure:
+    """Width against height of every photo, and how many have which ratio of the two."""
+    figure, (points, ratios) = _figure(9, 3.6, ncols=2)
+    photos = dataset.photos
+    points.scatter(photos["width"], photos["height"], s=8, alpha=0.3)
+    points.set(xlabel="width in pixels", ylabel="height in pixels")
+    ratios.hist(photos["width"] / photos["height"], bins=30)
+    ratios.axvline(1, color="grey", linestyle=":")
+    ratios.set(xlabel="width / height", ylabel=dataset.kind)
+    return figure
+
+
 def learning_curves(runs: list[Run]) -> Figure:
     """Training and validation accuracy by epoch, a panel a run."""
     columns = min(3, len(runs))
