@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from dogbreeds import batches, models, runs, training
+from dogbreeds import batches, datasets, models, runs, training
 from dogbreeds.errors import StudyError
 from dogbreeds.recipe import Recipe
 
@@ -90,3 +90,14 @@ def test_both_frameworks_are_given_the_same_batches(dataset):
     assert [type(stream) for stream in streams] == [batches.Batches] * 2
     keras_photos, pytorch_photos = (stream[0][0].numpy() for stream in streams)
     np.testing.assert_array_equal(keras_photos.transpose(0, 3, 1, 2), pytorch_photos)
+
+
+def test_photos_left_out_are_on_record(photo_folder, tmp_path):
+    (photo_folder / "pug" / "broken.jpg").write_bytes(b"")
+    dataset = datasets.load(photo_folder, leave_out_broken=True)
+    run = training.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path / "runs")
+    assert run.record["left_out"] == ["pug/broken.jpg"]
+    with np.load(run.folder / "predictions.npz") as arrays:
+        predicted = [*arrays["validation_photos"], *arrays["test_photos"]]
+    assert len(predicted) == 10
+    assert "pug/broken.jpg" not in predicted
