@@ -142,6 +142,16 @@ def test_a_cut_off_archive_is_refused(served, tmp_path):
     assert left_behind(tmp_path / "root") == []
 
 
+def test_an_archive_that_lacks_photos_of_the_lists_is_refused(served, tmp_path):
+    """Cut off between two members: tar itself takes that for the end."""
+    with tarfile.open(served / "images.tar", "r:") as archive:
+        last = max(member.offset for member in archive)
+    (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[:last])
+    with serving(served) as address, pytest.raises(StudyError, match=r"lacks 1 photos of its lists, 'n02110958-pug"):
+        stanford_dogs.download(tmp_path / "root", address, sums(served))
+    assert left_behind(tmp_path / "root") == []
+
+
 def test_a_list_of_sums_that_is_none_is_refused(tmp_path):
     (tmp_path / "sums").write_text("not a sum  images.tar\n")
     with pytest.raises(StudyError, match="no list of sha256 sums"):

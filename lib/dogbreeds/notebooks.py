@@ -1,6 +1,7 @@
 """Runs the numbered notebooks with papermill and renders the presentation with nbconvert."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
@@ -36,7 +37,8 @@ def read_profile(name: str, photos: str | None = None, changes: dict | None = No
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
         raise StudyError(f"unknown profile '{name}': choose one of {known}, or add {file}")
-    parameters = (yaml.safe_load(file.read_text()) or {}) | {"profile": name} | (changes or {})
+    # What a profile does not say is Study's default, and not what a notebook holds for running it by hand.
+    parameters = asdict(Study(name)) | (yaml.safe_load(file.read_text()) or {}) | (changes or {})
     if photos:
         folder = Path(photos).expanduser().resolve()
         parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}"}

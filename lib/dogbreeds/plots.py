@@ -136,7 +136,7 @@ def reliability(runs: list[Run], bins: int = 10) -> Figure:
         right, sure = calibration_curve(run.correct(), confidence, n_bins=bins)
         axis.plot(sure, right, marker=marker, label=run.title)
     axis.set(xlabel="probability of the breed named", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
-    axis.legend(fontsize=8)
+    axis.legend(loc="lower right", fontsize=8)
     return figure
 
 

@@ -32,7 +32,8 @@ def download(root: Path, mirror: str = ADDRESS, checksums: dict[str, str] | None
 
     Downloads go on where they broke off. The folder appears when all three archives are verified and extracted; they
     are then removed. `checksums` gives a mirror's own sha256 by archive. Raises StudyError when the network fails, for
-    another hash, and for an archive with a member that is no plain file inside it: of that nothing is left.
+    another hash, for an archive with a member that is no plain file inside it, and for photos on the lists that are
+    not in the archive: of that nothing is left.
     """
     folder, archives = root / "stanford_dogs", root / "stanford_dogs.archives"
     unfinished = folder.with_name(folder.name + ".unfinished")
@@ -47,6 +48,9 @@ def download(root: Path, mirror: str = ADDRESS, checksums: dict[str, str] | None
         try:
             for name in ARCHIVES:
                 extract(archives / name, unfinished)
+            missing = [name for name in official_splits(unfinished) if not (unfinished / "Images" / name).is_file()]
+            if missing:  # an archive cut off between two members looks whole
+                raise StudyError(f"{mirror} lacks {len(missing)} photos of its lists, {missing[0]!r} first: not used")
             unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
