@@ -10,7 +10,7 @@ import pytest
 import torch
 from networks import channels_last, moved, photos, twin
 
-from dogbreeds import models
+from dogbreeds import explain, models
 from dogbreeds.models import porting, stages
 
 TOLERANCE = 1e-4  # of the standard deviation of what is compared
@@ -36,17 +36,10 @@ def test_logits_are_the_same(pair, size):
 
 def test_feature_maps_are_the_same_at_every_stage(pair):
     architecture, model, other = pair
-    batch, kept = photos(2, 96), {}
-
-    def keep(stage):
-        return lambda module, inputs, output: kept.update({stage: output.clone()})
-
+    batch = photos(2, 96)
     modules = {stage: "maxpool" if stage == "stem" else stage for stage in stages.STAGES[architecture]}
-    hooks = [model.get_submodule(name).register_forward_hook(keep(stage)) for stage, name in modules.items()]
-    with torch.inference_mode():
-        model(batch)
-    for hook in hooks:
-        hook.remove()
+    seen = explain.activations(model, batch, list(modules.values()))
+    kept = {stage: seen[name] for stage, name in modules.items()}
     outputs = keras_stage_outputs(other, architecture)
     maps = keras.Model(other.inputs[0], list(outputs.values()))(channels_last(batch), training=False)
     assert list(outputs) == list(kept)

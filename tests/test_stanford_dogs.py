@@ -158,12 +158,46 @@ def test_a_list_of_sums_that_is_none_is_refused(tmp_path):
         stanford_dogs.read_checksums(tmp_path / "sums")
 
 
-def test_a_photo_on_neither_list_is_named(served, tmp_path):
+def test_a_photo_on_neither_list_is_named(extracted):
+    (extracted / "Images" / BREEDS[0] / "new.jpg").write_bytes(photo(99))
+    with pytest.raises(StudyError, match=r"new\.jpg' is on neither official list"):
+        datasets.load(extracted)
+
+
+@pytest.fixture
+def extracted(served, tmp_path):
     for name in stanford_dogs.ARCHIVES:
         stanford_dogs.extract(served / name, tmp_path / "here")
-    (tmp_path / "here" / "Images" / BREEDS[0] / "new.jpg").write_bytes(photo(99))
-    with pytest.raises(StudyError, match=r"new\.jpg' is on neither official list"):
-        datasets.load(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_the_fingerprint_changes_with_a_box(extracted):
+    before = datasets.load(extracted).fingerprint
+    assert datasets.load(extracted).fingerprint == before
+    annotation = next((extracted / "Annotation" / BREEDS[0]).iterdir())
+    annotation.write_text(ANNOTATION.replace("<xmax>40<", "<xmax>41<"))
+    assert datasets.load(extracted).fingerprint != before
+
+
+def test_few_photos_still_leave_one_of_each_breed_for_validation(extracted):
+    photos = datasets.load(extracted, photos_per_breed=10).photos
+    assert set(photos.loc[photos["split"] == "validation", "breed"]) == {"Chihuahua", "pug"}
+
+
+def test_a_breed_with_one_training_photo_is_refused(extracted):
+    """Its other photos are on the test list, so that there are enough of it in all."""
+    for breed in BREEDS:
+        for number in range(1, 14):
+            (extracted / "Images" / breed / f"{breed[:9]}_{number}.jpg").unlink()
+    with pytest.raises(StudyError, match=r"at least 8 of a breed are needed"):
+        datasets.load(extracted)
+    lists = [[f"{breed}/{breed[:9]}_{number}.jpg"] for breed in BREEDS for number in range(14, 21)]
+    savemat(extracted / "test_list.mat", {"file_list": np.array(lists, dtype=object)})
+    for breed in BREEDS:
+        (extracted / "Images" / breed / f"{breed[:9]}_20.jpg").write_bytes(photo(20))
+        (extracted / "Annotation" / breed / f"{breed[:9]}_20").write_text(ANNOTATION)
+    with pytest.raises(StudyError, match="too few photos on the training list"):
+        datasets.load(extracted)
 
 
 @pytest.mark.skipif(not MINIATURE.is_dir(), reason=f"{MINIATURE} is not here")

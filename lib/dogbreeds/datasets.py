@@ -32,7 +32,7 @@ class Dataset:
 
     `photos` has one row a photo: path, breed, label (0 to breeds - 1), split, the sha256 of its bytes, width and height
     in pixels as it is shown (EXIF rotation applied); of Stanford Dogs also its box and the frame that belongs to.
-    `fingerprint` changes with any byte of any photo, with the breeds and with the split. `left_out` names the files
+    `fingerprint` changes with any byte of any photo, any box, the breeds and the split. `left_out` names the files
     that could not be read and are no part of `photos`.
     """
 
@@ -106,14 +106,16 @@ def load(
     official = (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file()
     folders = _breed_folders(folder / "Images" if official else folder, breeds)
     table, left_out = _photo_table(folders, photos_per_breed, seed, leave_out_broken)
+    digest = hashlib.sha256(repr(tuple(folders)).encode())
     if official:
         table["split"] = _official_split(table, stanford_dogs.official_splits(folder), seed)
-        table = table.join(stanford_dogs.boxes(folder, list(table["path"])))
+        boxes = stanford_dogs.boxes(folder, list(table["path"]))
+        table = table.join(boxes)
+        digest.update(boxes.to_csv().encode())
     elif (folder / SPLITS_FILE).is_file():
         table["split"] = _split_of_file(table, folder / SPLITS_FILE)
     else:
         table["split"] = _split(table["label"], seed)
-    digest = hashlib.sha256(repr(tuple(folders)).encode())
     for row in table.itertuples():
         digest.update(f"{row.split} {photo_name(row.path)!r} {row.digest} ".encode())
     name = "stanford_dogs" if official else "drawn_dogs" if str(photos) == "drawn_dogs" else folder.resolve().name
@@ -204,7 +206,12 @@ def _official_split(table: pd.DataFrame, official: dict[str, str], seed: int) ->
         first = photo_name(table["path"][int(np.flatnonzero(pd.isna(splits))[0])])
         raise StudyError(f"{first!r} is on neither official list: take it out, or give the Images folder itself")
     train = np.flatnonzero(splits == "train")
-    _, validation = train_test_split(train, test_size=0.1, stratify=table["label"].iloc[train], random_state=seed)
+    labels = table["label"].iloc[train]
+    wanted = max(round(len(train) / 10), table["label"].nunique())  # one of each breed at least
+    try:
+        _, validation = train_test_split(train, test_size=wanted, stratify=labels, random_state=seed)
+    except ValueError as error:
+        raise StudyError("too few photos on the training list for a validation: raise photos_per_breed") from error
     splits[validation] = "validation"
     return splits
 
