@@ -45,7 +45,7 @@ def test_both_frameworks_get_the_same_bits():
 
 def test_augmentation_moves_but_does_not_invent():
     photos = torch.rand(16, 3, 8, 8)
-    moved = augment(photos, torch.Generator().manual_seed(0))
+    moved = augment(photos, torch.rand(len(photos), 6, generator=torch.Generator().manual_seed(0)))
     assert moved.shape == photos.shape
     assert moved.min() >= photos.min()
     assert moved.max() <= photos.max()
@@ -57,7 +57,8 @@ def test_augmentation_mirrors_half_and_takes_parts_of_the_size_it_says():
     size, count = 33, 400
     ramp = torch.linspace(-1, 1, size)
     photo = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), torch.zeros(size, size)])
-    moved = augment(photo.expand(count, 3, size, size).contiguous(), torch.Generator().manual_seed(0))
+    draws = torch.rand(count, 6, generator=torch.Generator().manual_seed(0))
+    moved = augment(photo.expand(count, 3, size, size).contiguous(), draws)
     middle = size // 2
     across = (moved[:, :2, middle, middle + 1] - moved[:, :2, middle, middle - 1]) * size / 4
     down = (moved[:, :2, middle + 1, middle] - moved[:, :2, middle - 1, middle]) * size / 4

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from dogbreeds import batches, datasets, models, runs, training
+from dogbreeds import batches, datasets, models, pool, runs, training
 from dogbreeds.errors import StudyError
 from dogbreeds.recipe import Recipe
 
@@ -30,7 +30,8 @@ def test_a_run_is_recorded_reused_and_read_back(dataset, tmp_path, framework, mo
     assert run.logits("test").shape == (6, 2)
     assert run.record["test_accuracy"] == run.correct("test").mean()
     assert run.record["fingerprint"] == dataset.fingerprint
-    assert sorted(path.name for path in run.folder.iterdir())[-3:] == ["history.csv", "predictions.npz", "run.json"]
+    files = ["best.safetensors", "history.csv", "last.safetensors", "predictions.npz", "run.json"]
+    assert sorted(path.name for path in run.folder.iterdir()) == files
 
     streams = training.batches(config(dataset, framework), dataset)
     photos = next(iter(streams["test"].loader()))[0]
@@ -62,16 +63,16 @@ def test_what_broke_off_is_trained_anew(dataset, tmp_path):
 
 def test_all_missing_runs_are_trained_in_processes_of_their_own(dataset, tmp_path):
     wanted = [config(dataset, "pytorch"), config(dataset, "pytorch", "se_resnet50")]
-    trained = training.train_all(wanted, dataset, tmp_path)
+    trained = pool.train_all(wanted, dataset, tmp_path)
     assert [run.id for run in trained] == [each.id for each in wanted]
-    again = training.train_all(wanted[:1], dataset, tmp_path / "elsewhere")[0]
+    again = pool.train_all(wanted[:1], dataset, tmp_path / "elsewhere")[0]
     np.testing.assert_array_equal(again.logits(), trained[0].logits())  # the same bits, alone or in company
 
 
 def test_a_killed_training_is_told_in_one_line(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "train", kill_oneself)
+    monkeypatch.setattr(pool, "_train", kill_oneself)
     with pytest.raises(StudyError, match="was killed"):
-        training.train_all([config(dataset, "pytorch")], dataset, tmp_path)
+        pool.train_all([config(dataset, "pytorch")], dataset, tmp_path)
     assert not list(tmp_path.glob("*/run.json"))
 
 

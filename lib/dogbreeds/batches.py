@@ -1,5 +1,6 @@
 """The one stream of batches both frameworks are trained on: a standard DataLoader over the array of pixels."""
 
+import copy
 import math
 
 import numpy as np
@@ -13,23 +14,21 @@ AREA, RATIO, TURN = (0.6, 1.0), (3 / 4, 4 / 3), math.pi / 22  # of a random crop
 
 
 def augment(
-    photos: Float[Tensor, "batch 3 height width"], generator: torch.Generator
+    photos: Float[Tensor, "batch 3 height width"], draws: Float[Tensor, "batch 6"]
 ) -> Float[Tensor, "batch 3 height width"]:
     """Each photo mirrored or not, turned by up to 8 degrees, and a random part of it resized to the whole.
 
     The part has 0.6 to 1 of the area and sides in a ratio of 3:4 to 4:3, within the photo (the random resized crop of
     Szegedy et al., https://arxiv.org/abs/1409.4842, section 6, with a larger least area: dogs fill their photos). One
-    affine map a photo, so that a whole batch is resampled once, on the device it lies on. `generator` is of the
-    processor: the same numbers are drawn whatever the device.
+    affine map a photo, so that a whole batch is resampled once, on the device it lies on. `draws` are six uniform
+    numbers in 0 to 1 a photo, drawn on the processor: the same whatever the device.
     """
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(len(photos), generator=generator)
-
-    mirror, turn = torch.where(uniform(0.0, 1.0) < 0.5, -1.0, 1.0), uniform(-TURN, TURN)
-    area, ratio = uniform(*AREA), uniform(math.log(RATIO[0]), math.log(RATIO[1])).exp()
+    chance = draws.T
+    mirror, turn = torch.where(chance[0] < 0.5, -1.0, 1.0), TURN * (2 * chance[1] - 1)
+    area = AREA[0] + (AREA[1] - AREA[0]) * chance[2]
+    ratio = (math.log(RATIO[0]) + (math.log(RATIO[1]) - math.log(RATIO[0])) * chance[3]).exp()
     width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-    across, down = uniform(-1.0, 1.0) * (1 - width), uniform(-1.0, 1.0) * (1 - height)
+    across, down = (2 * chance[4] - 1) * (1 - width), (2 * chance[5] - 1) * (1 - height)
     matrix = torch.stack([
         torch.stack([mirror * width * turn.cos(), -height * turn.sin(), across], dim=1),
         torch.stack([mirror * width * turn.sin(), height * turn.cos(), down], dim=1),
@@ -44,7 +43,8 @@ class Batches(Dataset):
     With a `seed` they are a training's: shuffled anew for every `epoch`, augmented, without the last incomplete
     batch. Without, in order and complete. Every batch depends on (seed, epoch, i) alone, so a stream can be read
     again from any place, by any number of workers. `preprocessing` is a network's mean and deviation of colours in 0 to
-    1. Bytes go to `device` as they are; all arithmetic is done there, on the whole batch.
+    1. Bytes go to `device` as they are; all arithmetic is done there, on the whole batch. Of several processes that
+    share each batch this one takes the `part` (which, of how many).
     """
 
     def __init__(
@@ -58,34 +58,59 @@ class Batches(Dataset):
         augmentation: bool = False,
         channels_last: bool = False,
         device: str = "cpu",
+        part: tuple[int, int] = (0, 1),
     ):
         self.pixels, self.labels, self.rows, self.batch_size = pixels, labels, rows, batch_size
         self.mean, self.deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in preprocessing)
-        self.device = device
+        self.device, self.part = device, part
         self.seed, self.augmentation, self.channels_last, self.epoch = seed, augmentation, channels_last, 0
 
     def __len__(self) -> int:
         whole = len(self.rows) / self.batch_size
         return math.ceil(whole) if self.seed is None else math.floor(whole)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def _rows_of(self, index: int) -> np.ndarray:
         if not 0 <= index < len(self):
             raise IndexError(index)
         rows = self.rows
         if self.seed is not None:
             rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
-        rows = rows[index * self.batch_size : (index + 1) * self.batch_size]
+        return rows[index * self.batch_size : (index + 1) * self.batch_size][self.part[0] :: self.part[1]]
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rows = self._rows_of(index)
         bytes_of_photos = torch.from_numpy(self.pixels[rows]).to(self.device)
         # Put in order while they are bytes, then changed in place: arithmetic on strided copies is far slower.
         photos = bytes_of_photos.permute(0, 3, 1, 2).contiguous().float().div_(255)
         if self.augmentation:
             state = np.random.SeedSequence([self.seed, self.epoch, index]).generate_state(1)
-            photos = augment(photos, torch.Generator().manual_seed(int(state[0])))
+            draws = torch.rand(self.batch_size, 6, generator=torch.Generator().manual_seed(int(state[0])))
+            photos = augment(photos, draws[self.part[0] :: self.part[1]])
         photos.sub_(self.mean).div_(self.deviation)
         if self.channels_last:
             photos = photos.permute(0, 2, 3, 1)
         return photos.contiguous(), torch.from_numpy(self.labels[rows]).to(self.device)
 
+    def in_order(self, batch_size: int) -> "Batches":
+        """The same photos once each, as they are, in the order of `rows`."""
+        other = copy.copy(self)
+        other.batch_size, other.seed, other.augmentation, other.part = batch_size, None, False, (0, 1)
+        return other
+
     def loader(self, workers: int = 0) -> DataLoader:
         """The batches as a DataLoader, which Keras' `fit` and Lightning's Trainer both take."""
         return DataLoader(self, batch_size=None, num_workers=workers)
+
+
+class FeatureBatches(Batches):
+    """The batches of a stream with what a frozen backbone makes of its photos, computed once, in their place."""
+
+    def __init__(self, stream: Batches, features: Float[np.ndarray, "photos 2048"]):
+        vars(self).update(vars(stream))
+        self.features, self.labels, self.rows = features, stream.labels[stream.rows], np.arange(len(stream.rows))
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rows = self._rows_of(index)
+        return torch.from_numpy(self.features[rows]).to(self.device), torch.from_numpy(self.labels[rows]).to(
+            self.device
+        )

@@ -41,9 +41,13 @@ def slides(arguments: argparse.Namespace, parameters: dict) -> None:
 
 def train(arguments: argparse.Namespace, parameters: dict) -> None:
     """Trains one network in one framework; the last line is the folder of the run."""
+    from dogbreeds.devices import Devices
     from dogbreeds.study import Study
 
-    print(Study(**parameters).run(arguments.architecture, arguments.framework, arguments.seed).folder)
+    parameters |= {"recipe": parameters["recipe"] | _changes("--set", arguments.set)}
+    which = (arguments.architecture, arguments.framework, arguments.seed, arguments.weights)
+    study = Study(**parameters, out=arguments.out)
+    print(study.train_here(*which, Devices(arguments.devices, arguments.nodes)).folder)
 
 
 def download(arguments: argparse.Namespace) -> None:
@@ -80,16 +84,16 @@ def describe(arguments: argparse.Namespace) -> None:
     print(f"{len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds: {counts}")
 
 
-def _changes(pairs: list[str]) -> dict:
+def _changes(option: str, pairs: list[str]) -> dict:
     changes = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise StudyError(f"--parameter {pair}: write it as name=value")
+            raise StudyError(f"{option} {pair}: write it as name=value")
         try:
             changes[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise StudyError(f"--parameter {pair}: the value is no YAML") from error
+            raise StudyError(f"{option} {pair}: the value is no YAML") from error
     return changes
 
 
@@ -113,6 +117,13 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--architecture", required=True, help=", ".join(ARCHITECTURES))
             command.add_argument("--framework", required=True, help=", ".join(FRAMEWORKS))
             command.add_argument("--seed", type=int, default=0)
+            start = "scratch (default), other-breeds, imagenet, a run's id or a file"
+            command.add_argument("--weights", default="scratch", help=start)
+            change = {"action": "append", "default": [], "metavar": "FIELD=VALUE"}
+            command.add_argument("--set", **change, help="another value for a field of the recipe")
+            command.add_argument("--out", type=Path, help="the folder of runs (default: outputs/<profile>/runs)")
+            command.add_argument("--devices", type=int, default=1, help="so many on each node train together")
+            command.add_argument("--nodes", type=int, default=1, help="so many machines, each started by torchrun")
     return parser
 
 
@@ -139,7 +150,9 @@ def main(words: list[str] | None = None) -> int:
             return 0
         from dogbreeds import notebooks
 
-        parameters = notebooks.read_profile(arguments.profile, arguments.photos, _changes(arguments.parameter))
+        parameters = notebooks.read_profile(
+            arguments.profile, arguments.photos, _changes("--parameter", arguments.parameter)
+        )
         arguments.function(arguments, parameters)
     except StudyError as error:
         print(f"dogbreeds: {error}", file=sys.stderr)

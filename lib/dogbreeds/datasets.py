@@ -87,6 +87,7 @@ def load(
     photos_per_breed: int | None = None,
     seed: int = 0,
     leave_out_broken: bool = False,
+    other_breeds: bool = False,
 ) -> Dataset:
     """The dataset in the folder `photos`, or the one of that name.
 
@@ -94,24 +95,38 @@ def load(
     keeps its official test list; a tenth of its training list, stratified and seeded, becomes validation. A folder may
     hold `splits.csv`; otherwise the seeded, stratified split gives 60 % to training, 15 % to validation and 25 % to
     test. With `leave_out_broken` every photo is decoded first, and those that cannot be are left out, each named on
-    standard error. Raises StudyError for a missing or empty folder, a single breed, an unknown breed, a file that is no
-    picture, and for splits that do not fit the photos.
+    standard error. With `other_breeds` it is all the others, to learn start weights from: none of their photos needs to
+    be kept for a test, so 90 % are for training, whatever the lists say. Raises StudyError for a missing or empty
+    folder, a single breed, an unknown breed, a file that is no picture, and for splits that do not fit the photos.
     """
     if str(photos) == "drawn_dogs":
-        folder = _drawn_folder(list(breeds or drawn_dogs.TARGET), photos_per_breed, seed)
+        wanted = breeds or tuple(drawn_dogs.TARGET)
+        if other_breeds:
+            wanted, breeds = [breed for breed in drawn_dogs.BREEDS if breed not in wanted], ()
+        folder = _drawn_folder(list(wanted), photos_per_breed, seed)
     else:
         folder = paths.data() / "stanford_dogs" if str(photos) == "stanford_dogs" else Path(photos)
         if str(photos) == "stanford_dogs" and not folder.is_dir():
             raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or give PHOTOS=folder")
     official = (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file()
-    folders = _breed_folders(folder / "Images" if official else folder, breeds)
+    folders = _breed_folders(folder / "Images" if official else folder, () if other_breeds else breeds)
+    if other_breeds:
+        folders = {breed: path for breed, path in folders.items() if breed not in breeds}
+        if len(folders) < 2:
+            raise StudyError(
+                f"{folder} has no two breeds besides {', '.join(breeds)}: there is nothing else to learn from"
+            )
     table, left_out = _photo_table(folders, photos_per_breed, seed, leave_out_broken)
     digest = hashlib.sha256(repr(tuple(folders)).encode())
     if official:
-        table["split"] = _official_split(table, stanford_dogs.official_splits(folder), seed)
         boxes = stanford_dogs.boxes(folder, list(table["path"]))
         table = table.join(boxes)
         digest.update(boxes.to_csv().encode())
+    if other_breeds:
+        share = max(0.05, len(folders) / len(table))  # one photo of each breed at least
+        table["split"] = _split(table["label"], seed, test=share, validation=share)
+    elif official:
+        table["split"] = _official_split(table, stanford_dogs.official_splits(folder), seed)
     elif (folder / SPLITS_FILE).is_file():
         table["split"] = _split_of_file(table, folder / SPLITS_FILE)
     else:
@@ -192,10 +207,11 @@ def _read(path: Path, fully: bool) -> tuple[int, int, str] | StudyError:
         return StudyError(f"{shown(path)} is no picture that can be read: {REMEDY}")
 
 
-def _split(labels: pd.Series, seed: int) -> np.ndarray:
-    splits = np.full(len(labels), "train", dtype=object)
-    rest, test = train_test_split(np.arange(len(labels)), test_size=0.25, stratify=labels, random_state=seed)
-    _, validation = train_test_split(rest, test_size=0.2, stratify=labels.iloc[rest], random_state=seed)
+def _split(labels: pd.Series, seed: int, test: float = 0.25, validation: float = 0.15) -> np.ndarray:
+    """Random, stratified; `test` and `validation` are shares of all photos."""
+    splits, share = np.full(len(labels), "train", dtype=object), validation / (1 - test)
+    rest, test = train_test_split(np.arange(len(labels)), test_size=test, stratify=labels, random_state=seed)
+    _, validation = train_test_split(rest, test_size=share, stratify=labels.iloc[rest], random_state=seed)
     splits[test], splits[validation] = "test", "validation"
     return splits
 

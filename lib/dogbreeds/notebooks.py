@@ -38,13 +38,16 @@ def read_profile(name: str, photos: str | None = None, changes: dict | None = No
         known = ", ".join(sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
         raise StudyError(f"unknown profile '{name}': choose one of {known}, or add {file}")
     # What a profile does not say is Study's default, and not what a notebook holds for running it by hand.
-    parameters = asdict(Study(name)) | (yaml.safe_load(file.read_text()) or {}) | (changes or {})
+    defaults = asdict(Study(name))
+    del defaults["out"]
+    parameters = defaults | (yaml.safe_load(file.read_text()) or {}) | (changes or {})
     if photos:
         folder = Path(photos).expanduser().resolve()
         parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}"}
     for notebook in [*numbered_notebooks(), PRESENTATION]:
         check_parameters(notebook, parameters)
-    Recipe.of(parameters.get("recipe", {}))
+    Recipe.of(parameters["recipe"])
+    Recipe.of(parameters["source_recipe"])
     return parameters
 
 

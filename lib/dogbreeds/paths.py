@@ -18,3 +18,14 @@ def data() -> Path:
 
 def outputs() -> Path:
     return Path(os.environ.get("DOGBREEDS_OUTPUTS", REPOSITORY / "outputs"))
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Writes a file that is there whole or not at all: under another name first, which is taken away on failure."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        unfinished.write_bytes(content)
+        return unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -3,9 +3,11 @@
     run.json            what was trained, with what, how long it took, what came out
     history.csv         one row an epoch
     predictions.npz     photo paths, labels and logits of the validation and test photos
-    best.*              the weights of the epoch with the lowest validation loss
+    best.safetensors    the weights of the best epoch (see Recipe.monitor), in PyTorch's layout, for either framework
+    last.safetensors    those of the last
 
-A folder that carries a run's name is complete: it is filled under another name and renamed at the end.
+A folder that carries a run's name is complete: it is filled under another name and renamed at the end. Until then that
+other name holds what a training needs to go on (see `checkpoints`).
 """
 
 import hashlib
@@ -35,6 +37,9 @@ class RunConfig:
     recipe: Recipe
     seed: int = 0
     crop: str = "centre"  # see pixels.CROPS
+    weights: str = "scratch"  # what they are called: scratch, other-breeds, imagenet, a run or a file
+    start: str = ""  # where they lie: nothing for scratch, a name of a published file, a run of the same store, a path
+    start_fingerprint: str = ""  # of the bytes of a file, for a path says nothing of them
 
     def __post_init__(self):
         check_names(self.architecture, self.framework)
@@ -83,10 +88,15 @@ class Run:
 
 
 def results(folder: Path) -> pd.DataFrame:
-    """One row a finished run under `folder`, with the fields of run.json that are single values."""
+    """One row a finished run under `folder`, with the fields of run.json that are single values and the recipe's.
+
+    Columns of the recipe are called `recipe.<field>`.
+    """
     finished = sorted(path.parent for path in Path(folder).glob("*/run.json") if path.parent.suffix != ".unfinished")
-    records = [{"run": path.name} | Run(path).record for path in finished]
-    single = [
-        {name: value for name, value in record.items() if not isinstance(value, dict | list)} for record in records
-    ]
-    return pd.DataFrame(single)
+    rows = []
+    for path in finished:
+        record = Run(path).record
+        recipe = {f"recipe.{name}": value for name, value in record["recipe"].items()}
+        single = {name: value for name, value in record.items() if not isinstance(value, dict | list)}
+        rows.append({"run": path.name} | single | recipe)
+    return pd.DataFrame(rows)

@@ -1,5 +1,6 @@
 """What every notebook starts from: `Study` turns a notebook's parameters into photos, pixels, runs and figures."""
 
+import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -9,11 +10,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from dogbreeds import datasets, models, paths, pixels
+from dogbreeds import datasets, models, paths, pixels, training
 from dogbreeds.datasets import Dataset
+from dogbreeds.devices import ONE, Devices
+from dogbreeds.models import weights as weight_files
+from dogbreeds.pool import train_all
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import Run, RunConfig
-from dogbreeds.training import train_all
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Study:
     seeds: list[int] = field(default_factory=lambda: [0])
     crop: str = "centre"  # see pixels.CROPS
     leave_out_broken: bool = False  # photos that cannot be decoded are left out and named; else they stop the study
+    weights: list[str] = field(default_factory=lambda: ["scratch"])  # start weights to compare, see weights_of
+    source_recipe: dict = field(default_factory=dict)  # what the weights of other breeds are trained with
+    out: Path | None = None  # the folder of runs, where it is not outputs/<profile>/runs; no parameter of a notebook
 
     @property
     def folder(self) -> Path:
@@ -44,33 +50,66 @@ class Study:
         )
 
     @cached_property
+    def other_breeds(self) -> Dataset:
+        """All breeds that are not the study's."""
+        options = {"leave_out_broken": self.leave_out_broken, "other_breeds": True}
+        breeds = self.breeds or ([] if self.photos == "drawn_dogs" else self.dataset.breeds)
+        return datasets.load(self.photos, breeds, self.photos_per_breed or None, **options)
+
+    @cached_property
     def pixels(self) -> np.ndarray:
         return pixels.load(self.dataset, self.image_size, self.crop)
 
-    def config(self, architecture: str, framework: str, seed: int) -> RunConfig:
-        models.check_names(architecture, framework)  # before any dog is drawn
-        dataset = self.dataset
-        return RunConfig(
-            architecture,
-            framework,
-            dataset.name,
-            dataset.fingerprint,
-            dataset.breeds,
-            self.image_size,
-            Recipe.of(self.recipe),
-            seed,
-            self.crop,
-        )
+    @property
+    def store(self) -> Path:
+        return self.out or self.folder / "runs"
 
-    def run(self, architecture: str, framework: str, seed: int | None = None) -> Run:
+    def config(self, architecture: str, framework: str, seed: int, weights: str = "scratch") -> RunConfig:
+        """What identifies a training. `weights` is what it starts from:
+
+        "scratch"; "other-breeds", a run on all breeds that are not the study's, of the same network, in PyTorch;
+        "imagenet" or another name of published weights; a run of the store; a file. Raises StudyError for others.
+        """
+        models.check_names(architecture, framework)  # before any dog is drawn
+        start = {}
+        if weights == "other-breeds":
+            start = {"start": self.source_config(architecture).id}
+        elif (self.store / weights / "run.json").is_file():
+            start = {"start": weights}
+        elif weights != "scratch":
+            file = weight_files.locate(weights, architecture)
+            start = {"start": weights, "start_fingerprint": hashlib.sha256(file.read_bytes()).hexdigest()}
+        return self._config(self.dataset, architecture, framework, Recipe.of(self.recipe), seed, weights, **start)
+
+    def source_config(self, architecture: str) -> RunConfig:
+        """The training that "other-breeds" starts from: an ordinary run, in PyTorch, used by both frameworks."""
+        return self._config(self.other_breeds, architecture, "pytorch", Recipe.of(self.source_recipe), 0, "scratch")
+
+    def _config(self, dataset, architecture, framework, recipe, seed, weights, **start) -> RunConfig:
+        which = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds)
+        return RunConfig(*which, self.image_size, recipe, seed, self.crop, weights, **start)
+
+    def run(self, architecture: str, framework: str, seed: int | None = None, weights: str | None = None) -> Run:
         """The finished run of this network in this framework, trained now if it is not there yet."""
-        config = self.config(architecture, framework, self.seeds[0] if seed is None else seed)
-        return train_all([config], self.dataset, self.folder / "runs")[0]
+        which = (architecture, framework, self.seeds[0] if seed is None else seed, weights or self.weights[0])
+        return self._train([which])[0]
 
     def runs(self) -> list[Run]:
-        """The runs of all networks, frameworks and seeds of the study; those not finished yet are trained now."""
-        wanted = product(models.ARCHITECTURES, models.FRAMEWORKS, self.seeds)
-        return train_all([self.config(*which) for which in wanted], self.dataset, self.folder / "runs")
+        """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained."""
+        return self._train(list(product(models.ARCHITECTURES, models.FRAMEWORKS, self.seeds, self.weights)))
+
+    def _train(self, wanted: list[tuple]) -> list[Run]:
+        sources = {architecture for architecture, *_, weights in wanted if weights == "other-breeds"}
+        if sources:
+            train_all([self.source_config(each) for each in sorted(sources)], self.other_breeds, self.store)
+        return train_all([self.config(*which) for which in wanted], self.dataset, self.store)
+
+    def train_here(self, architecture: str, framework: str, seed: int, weights: str, devices: Devices = ONE) -> Run:
+        """One training in this process, with all its processors, or as one of several on as many devices."""
+        config = self.config(architecture, framework, seed, weights)
+        if weights == "other-breeds":
+            training.train(self.source_config(architecture), self.other_breeds, self.store)
+        return training.train(config, self.dataset, self.store, devices=devices)
 
     def save(self, name: str, figure: Figure) -> Figure:
         """Keeps a figure as figures/<name>.png and hands it back to be shown."""

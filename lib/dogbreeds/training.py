@@ -1,18 +1,15 @@
-"""`train(config, dataset, store) -> Run`: one training in either framework; `train_all`: several, in processes."""
+"""`train(config, dataset, store) -> Run`: one training in either framework, in this process."""
 
 import json
-import os
 import platform
-import shutil
-import signal
-import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module, metadata
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,43 +17,35 @@ import pandas as pd
 import torch
 from filelock import FileLock
 
-from dogbreeds import models, pixels
-from dogbreeds.batches import Batches
+from dogbreeds import models, paths, pixels
+from dogbreeds.batches import Batches, FeatureBatches
+from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import SPLITS, Dataset
+from dogbreeds.devices import ONE, Devices
 from dogbreeds.errors import StudyError
+from dogbreeds.models import cost, porting, weights
+from dogbreeds.progress import Display, Progress
 from dogbreeds.runs import Run, RunConfig
 
 EVALUATION_BATCH_SIZE = 64
 
 
-@dataclass
-class Fitted:
-    """What a framework hands back: one row an epoch, the logits of the best weights, and what it ran on."""
-
-    history: list[dict]
-    logits: dict[str, np.ndarray]
-    parameters: int
-    device: str
-
-
-def report(config: RunConfig, row: dict) -> None:
-    """One line an epoch, the same in both frameworks."""
-    stages = "  ".join(
-        f"{stage}: loss {row[f'{stage}_loss']:.3f} accuracy {row[f'{stage}_accuracy']:.3f}"
-        for stage in ("training", "validation")
-    )
-    print(f"{config.id}  epoch {row['epoch']:2d}  {stages}  {row['photos_per_second']:.0f} photos/s", flush=True)
-
-
-def batches(config: RunConfig, dataset: Dataset) -> dict[str, Batches]:
+def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict[str, Batches]:
     """The training stream of `config`, and validation and test photos in order."""
     array, labels = pixels.load(dataset, config.image_size, config.crop), dataset.photos["label"].to_numpy()
     shared = {
         "preprocessing": models.PREPROCESSING[config.architecture],
         "channels_last": config.framework == "keras",
-        "device": _device(config.framework),
+        # Where batches are augmented: where Lightning trains; Keras takes them from the processor on every backend.
+        "device": devices.of_this_process() if config.framework == "pytorch" else "cpu",
     }
-    training = {"seed": config.seed, "augmentation": config.recipe.augmentation}
+    part = (devices.rank, devices.processes)
+    training = {"seed": config.seed, "augmentation": config.recipe.augmentation, "part": part}
+    rows = dataset.rows("train")
+    if config.recipe.batch_size > len(rows):
+        raise StudyError(
+            f"batch_size {config.recipe.batch_size} is more than the {len(rows)} training photos: lower it"
+        )
     return {
         split: Batches(
             array,
@@ -70,70 +59,112 @@ def batches(config: RunConfig, dataset: Dataset) -> dict[str, Batches]:
     }
 
 
-def _device(framework: str) -> str:
-    """Where batches are augmented: where Lightning trains; Keras takes them from the processor on every backend."""
-    if framework == "pytorch" and torch.accelerator.is_available():
-        return str(torch.accelerator.current_accelerator())
-    return "cpu"
-
-
 def framework_module(framework: str):
     """The module that trains in the framework asked for; the other one is not imported."""
     return import_module(f"dogbreeds.training_{framework}")
 
 
-def train(config: RunConfig, dataset: Dataset, store: Path) -> Run:
+def starting_weights(config: RunConfig, store: Path) -> porting.State:
+    """What both frameworks start from: drawn in PyTorch by the seed, then `config.start` in place of all it has.
+
+    The head of a run on other breeds is left out. Raises StudyError for weights that are missing or do not fit.
+    """
+    run = Path(store) / config.start
+    of_a_run = bool(config.start) and (run / "run.json").is_file()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        start = None if of_a_run else config.start or None
+        state = porting.read(models.build(config.architecture, "pytorch", len(config.breeds), start))
+    if of_a_run:
+        learned = weights.read(run / "best.safetensors", config.architecture)
+        same = tuple(Run(run).record["breeds"]) == config.breeds
+        learned = {key: value for key, value in learned.items() if same or not key.startswith(weights.HEAD)}
+        porting.check(state | learned, {key: tuple(value.shape) for key, value in state.items()})
+        state |= learned
+    return state
+
+
+def train(
+    config: RunConfig, dataset: Dataset, store: Path, send: Callable[[dict], None] | None = None, devices: Devices = ONE
+) -> Run:
     """The run of `config` in the folder `store`: the finished one when there is one, else trained now, in here.
 
-    What a broken-off training left behind is thrown away. A second process that wants the same run waits for it.
+    What broke off goes on after its last whole epoch. A second process that wants the same run waits for it. `send`
+    gets the events of `progress`; without it they are shown. Raises StudyError, with all finished epochs kept, for a
+    loss that is no number, a batch that does not fit into memory, and a store that cannot be written to.
     """
+    devices.check(config)
     folder = Path(store) / config.id
+    with _in_plain_words(config, folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(folder.name + ".lock")) if devices.rank == 0 else nullcontext():
+            if not (folder / "run.json").exists():
+                _train(config, dataset, folder, send or Display(), devices)
+            for leftover in folder.glob("*-*.safetensors"):
+                leftover.unlink()
+    return Run(folder)
+
+
+def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, devices: Devices) -> None:
+    recipe, framework = config.recipe, framework_module(config.framework)
     unfinished = folder.with_name(folder.name + ".unfinished")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(folder.name + ".lock")):
-        if (folder / "run.json").exists():
-            return Run(folder)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
-        streams, start = batches(config, dataset), time.perf_counter()
-        fitted = framework_module(config.framework).fit(config, streams, unfinished)
-        seconds = time.perf_counter() - start
-        pd.DataFrame(fitted.history).to_csv(unfinished / "history.csv", index=False)
-        predictions = _predictions(dataset, fitted.logits)
-        np.savez_compressed(unfinished / "predictions.npz", **predictions)
-        record = _record(config, fitted, predictions, dataset.left_out, seconds)
-        (unfinished / "run.json").write_text(json.dumps(record, indent=1) + "\n")
-        return Run(unfinished.rename(folder))
+    unfinished.mkdir(exist_ok=True)
+    streams = batches(config, dataset, devices)
+    start = starting_weights(config, folder.parent)
+    course = Course(recipe, unfinished, start, writes=devices.rank == 0)
+    photos, epochs = len(streams["train"]) * recipe.batch_size, sum(recipe.phases().values())
+    log = folder.parent / "tensorboard" / config.id
+    progress = Progress(config.id, course.history, photos, epochs, log, send) if devices.rank == 0 else None
+    while phase := course.phase():
+        frozen = "backbone" if phase[0] == "head" else recipe.freeze or None
+        with framework.precision(recipe.precision):
+            model = models.build(
+                config.architecture, config.framework, len(config.breeds), None, frozen, recipe.batch_norm
+            )
+        porting.fill(model, course.state)
+        given = streams
+        if phase[0] == "head":  # computed once: the backbone does not change, and each photo is as it is
+            in_order = {split: streams[split].in_order(EVALUATION_BATCH_SIZE) for split in ("train", "validation")}
+            given = {
+                split: FeatureBatches(streams[split], framework.features(model, stream))
+                for split, stream in in_order.items()
+            }
+        framework.train_phase(model, recipe, given, course, progress, devices)
+    if devices.rank > 0:
+        sys.exit(0)  # the first process finishes
+    progress.close()
+    best, last = course.best(), course.state
+    model = models.build(config.architecture, config.framework, len(config.breeds))
+    porting.fill(model, best if recipe.restore_best else last)
+    logits = {split: framework.predict(model, streams[split]) for split in ("validation", "test")}
+    predictions = _predictions(dataset, logits)
+    pd.DataFrame(course.history).to_csv(unfinished / "history.csv", index=False)
+    np.savez_compressed(unfinished / "predictions.npz", **predictions)
+    for name, state in {"best": best, "last": last}.items():
+        (unfinished / f"{name}.safetensors").write_bytes(weights.to_bytes(state))
+    record = _record(config, course, predictions, dataset.left_out)
+    record |= {"device": framework.device(model), "parameters": models.count_parameters(model)}
+    (unfinished / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+    unfinished.rename(folder)
 
 
-def train_all(configs: list[RunConfig], dataset: Dataset, store: Path) -> list[Run]:
-    """The runs of `configs` in their order; each that is not finished is trained in a process of its own.
-
-    In one process the threads of one framework halve the speed of the other's, and memory stays taken. Without a
-    GPU two trainings share the processors, half each, always, so that the number of threads, and with it the last
-    bits of a result, does not depend on what else there is to train.
-    Raises StudyError when a process is killed; the other trainings under way are finished and kept.
-    """
-    missing = [config for config in configs if not (Path(store) / config.id / "run.json").exists()]
-    if missing:
-        for size, crop in {(config.image_size, config.crop) for config in missing}:
-            pixels.load(dataset, size, crop)  # decoded here, once, before the processes read it
-        processors = torch.get_num_threads()
-        at_once = 1 if torch.accelerator.is_available() else min(2, processors)
-        arguments = (at_once, get_context("spawn"), _start_process, (processors // at_once,))
-        try:
-            with ProcessPoolExecutor(*arguments, max_tasks_per_child=1) as pool:
-                list(pool.map(train, missing, repeat(dataset), repeat(store)))
-        except BrokenProcessPool as error:
-            remedy = "free some memory or lower batch_size, then start again: finished runs are kept"
-            raise StudyError(f"a training process was killed, most likely for want of memory: {remedy}") from error
-    return [Run(Path(store) / config.id) for config in configs]
-
-
-def _start_process(threads: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    torch.set_num_threads(threads)
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+@contextmanager
+def _in_plain_words(config: RunConfig, folder: Path):
+    """What a person can put right, as a StudyError; what was finished is kept by then."""
+    try:
+        yield
+    except StudyError:
+        raise
+    except OSError as error:
+        remedy = "make room, let it be written to, or name another place; then start again: finished epochs are kept"
+        raise StudyError(f"{error.filename or folder}: {error.strerror or error}: {remedy}") from error
+    except Exception as error:
+        kinds = (MemoryError, torch.OutOfMemoryError)
+        words = ("can't allocate memory", "not enough memory", "ResourceExhausted", "OOM when allocating")
+        if not isinstance(error, kinds) and not any(word in str(error) + type(error).__name__ for word in words):
+            raise
+        what = f"{config.id}: a batch of {config.recipe.batch_size} photos of {config.image_size} pixels a side"
+        raise StudyError(f"{what} does not fit into memory: lower batch_size or image_size") from error
 
 
 def _predictions(dataset: Dataset, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -147,27 +178,45 @@ def _predictions(dataset: Dataset, logits: dict[str, np.ndarray]) -> dict[str, n
     return arrays
 
 
-def _record(config: RunConfig, fitted: Fitted, arrays: dict, left_out: tuple[str, ...], seconds: float) -> dict:
+def _record(config: RunConfig, course: Course, arrays: dict, left_out: tuple[str, ...]) -> dict:
     accuracies = {
         f"{split}_accuracy": float((arrays[f"{split}_logits"].argmax(axis=1) == arrays[f"{split}_labels"]).mean())
-        for split in fitted.logits
+        for split in ("validation", "test")
     }
-    # The first epoch carries a framework's warm-up (tracing, allocation); with a single epoch there is no other.
-    steady = [row["photos_per_second"] for row in fitted.history[1:]] or [fitted.history[0]["photos_per_second"]]
+    speeds = [row["photos_per_second"] for row in course.history]
     packages = ("torch", "torchvision", "lightning", "keras", "tensorflow", "numpy")
     return asdict(config) | {
-        "parameters": fitted.parameters,
-        "epochs": len(fitted.history),
-        "seconds": round(seconds, 2),
-        "photos_per_second": round(float(np.median(steady)), 2),
+        "multiply_adds": cost.multiply_adds(config.architecture, config.image_size, len(config.breeds)),
+        "epochs": len(course.history),
+        "best_epoch": config.recipe.best_epoch(course.history),
+        "seconds": round(course.seconds, 2),
+        # The first epoch carries a framework's warm-up (tracing, allocation); with a single epoch there is no other.
+        "photos_per_second": round(float(np.median(speeds[1:] or speeds)), 2),
+        "peak_memory_mb": _peak_memory() // 10**6,
         **accuracies,
         "test_photos": len(arrays["test_labels"]),
         "left_out": list(left_out),
-        "device": fitted.device,
         "threads": torch.get_num_threads(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
         "versions": {"python": platform.python_version()} | _installed(packages),
     }
+
+
+def _peak_memory() -> int:
+    """Bytes that this process took at most: of the GPU where PyTorch trains on one, else of the machine."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _commit() -> str | None:
+    """The commit of the code that trained, where it is a git checkout."""
+    command = ["git", "-C", str(paths.REPOSITORY), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _installed(packages) -> dict[str, str]:
@@ -176,7 +225,9 @@ def _installed(packages) -> dict[str, str]:
 
 
 def load(run: Run):
-    """The trained network of a run, in its framework, in inference mode, with its best weights."""
-    architecture, framework = run.record["architecture"], run.record["framework"]
-    model = models.build(architecture, framework, len(run.record["breeds"]))
-    return framework_module(framework).load_weights(model, run.folder)
+    """The trained network of a run, in its framework, in inference mode, with the weights it predicted with."""
+    record = run.record
+    which = "best" if record["recipe"]["restore_best"] else "last"
+    model = models.build(record["architecture"], record["framework"], len(record["breeds"]))
+    porting.fill(model, weights.read(run.folder / f"{which}.safetensors", record["architecture"]))
+    return model if porting.is_keras(model) else model.eval()

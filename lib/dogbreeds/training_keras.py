@@ -1,44 +1,83 @@
 """The Keras half of training: `fit` with its callbacks, on whichever backend Keras was started with."""
 
 import time
-from pathlib import Path
+from contextlib import contextmanager
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from dogbreeds import models
 from dogbreeds.batches import Batches
+from dogbreeds.checkpoints import Course
+from dogbreeds.devices import Devices
+from dogbreeds.models import porting
 from dogbreeds.models.quiet_keras import keras
-from dogbreeds.runs import RunConfig
-from dogbreeds.training import Fitted, report
+from dogbreeds.progress import Progress
+from dogbreeds.recipe import Recipe
 
-BEST = "best.weights.h5"
+
+class _ByRecipe:
+    """An optimiser of Keras that knows the share of the rate a variable learns at, and the recipe's decay.
+
+    Keras' own decay is decoupled in SGD as well, and one rate holds for all its variables.
+    """
+
+    def obey(self, recipe: Recipe, variables: list) -> "_ByRecipe":
+        """Builds the optimiser: variables made while `fit` traces would have it traced twice."""
+        self.recipe = recipe
+        self.shares = [1.0 if variable.path.startswith("fc/") else recipe.backbone_rate for variable in variables]
+        self.build(variables)
+        return self
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = learning_rate * self.shares[self._get_variable_index(variable)]
+        decay = self.recipe.weight_decay
+        if decay and len(variable.shape) > 1:
+            if self.recipe.optimizer == "adamw":
+                self.assign_sub(variable, rate * decay * variable)
+            else:
+                gradient = gradient + decay * variable
+        super().update_step(gradient, variable, rate)
+
+
+class AdamW(_ByRecipe, keras.optimizers.Adam):
+    pass
+
+
+class SGD(_ByRecipe, keras.optimizers.SGD):
+    pass
 
 
 class Schedule(keras.callbacks.Callback):
     """Sets the recipe's learning rate before every step and the epoch of the stream of batches."""
 
-    def __init__(self, config: RunConfig, stream: Batches):
+    def __init__(self, recipe: Recipe, stream: Batches, done: int, epochs: int, course: Course):
         super().__init__()
-        self.recipe, self.stream, self.step = config.recipe, stream, 0
+        self.recipe, self.stream, self.course = recipe, stream, course
+        self.step, self.steps = done * len(stream), epochs * len(stream)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.stream.epoch = epoch
+        self.stream.epoch = len(self.course.history) + 1
 
     def on_train_batch_begin(self, batch, logs=None):
-        rate = self.recipe.learning_rate_at(self.step, self.recipe.epochs * len(self.stream))
-        self.model.optimizer.learning_rate = rate
+        self.model.optimizer.learning_rate = self.recipe.learning_rate_at(self.step, self.steps)
         self.step += 1
 
 
-class History(keras.callbacks.Callback):
-    """One row an epoch under the study's names; photos a second are of training alone, without validation."""
+class Epochs(keras.callbacks.Callback):
+    """After an epoch: its row, its checkpoint, its end. Photos a second are of training alone, without validation."""
 
-    def __init__(self, config: RunConfig, stream: Batches):
+    def __init__(self, stream: Batches, course: Course, phase: str, progress: Progress):
         super().__init__()
-        self.config, self.photos, self.rows = config, len(stream) * stream.batch_size, []
+        self.stream, self.course, self.phase, self.progress = stream, course, phase, progress
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start, self.seconds = time.perf_counter(), None
+
+    def on_train_batch_end(self, batch, logs=None):
+        photos = (batch + 1) * self.stream.batch_size
+        self.progress.step(len(self.course.history) + 1, photos, lambda: (float(logs["loss"]), float(logs["accuracy"])))
 
     def on_test_begin(self, logs=None):
         self.seconds = time.perf_counter() - self.start
@@ -46,46 +85,83 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         names = {"loss": "training_loss", "accuracy": "training_accuracy"}
         names |= {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
-        row = {"epoch": epoch + 1} | {name: float(logs[key]) for key, name in names.items()}
-        self.rows.append(row | {"seconds": self.seconds, "photos_per_second": self.photos / self.seconds})
-        report(self.config, self.rows[-1])
+        row = {"epoch": len(self.course.history) + 1, "phase": self.phase}
+        row |= {name: float(logs[key]) for key, name in names.items()}
+        row |= {"seconds": self.seconds}
+        row |= {"photos_per_second": len(self.stream) * self.stream.batch_size / self.seconds}
+        ends = self.course.end_epoch(row, _trained(self.model), _optimizer_state(self.model.optimizer))
+        self.progress.epoch(row)
+        self.model.stop_training = ends
 
 
-def fit(config: RunConfig, streams: dict[str, Batches], folder: Path) -> Fitted:
-    """Trains by `config`; the best weights stay in `folder`."""
-    recipe = config.recipe
-    keras.utils.set_random_seed(config.seed)
-    model = models.build(config.architecture, "keras", len(config.breeds))
-    optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay)
-    optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])
-    optimizer.build(model.trainable_variables)  # before tracing: variables made during it have it traced twice
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+def _trained(model: keras.Model) -> porting.State:
+    """The weights of the network, or of the head alone under its name in the network, as copies."""
+    return {key: value.clone() for key, value in porting.from_keras(model).items()}
+
+
+def _optimizer_state(optimizer) -> dict[str, Tensor]:
+    return {f"{number:04d}": _tensor(variable) for number, variable in enumerate(optimizer.variables)}
+
+
+def _tensor(variable) -> Tensor:
+    return torch.from_numpy(np.array(variable.numpy() if hasattr(variable, "numpy") else variable))
+
+
+def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: Progress, devices: Devices) -> None:
+    """Trains `model` to the end of its phase; `course` gets every epoch."""
+    phase, done, epochs = course.phase()
+    if phase == "head":
+        model = keras.Sequential([keras.Input(model.layers[-1].input.shape[1:]), model.layers[-1]])
+    classes = model.layers[-1].units
+    kind, options = (AdamW, {"epsilon": 1e-7}) if recipe.optimizer == "adamw" else (SGD, {"momentum": 0.9})
+    optimizer = kind(learning_rate=recipe.learning_rate, **options).obey(recipe, model.trainable_variables)
+    for variable, value in zip(optimizer.variables, course.optimizer.values(), strict=bool(course.optimizer)):
+        variable.assign(value.numpy())
+
+    def loss(labels, logits):  # Keras' loss for whole-number labels does not smooth them
+        labels, logits = keras.ops.one_hot(labels, classes), keras.ops.cast(logits, "float32")
+        smoothing = recipe.label_smoothing
+        return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
+
     accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")  # by its name alone it is made during tracing
     model.compile(optimizer, loss, metrics=[accuracy], jit_compile=False)  # XLA compiles longer than it saves here
-    history = History(config, streams["train"])
-    callbacks = [
-        Schedule(config, streams["train"]),
-        history,
-        keras.callbacks.ModelCheckpoint(folder / BEST, save_best_only=True, save_weights_only=True),
-        keras.callbacks.EarlyStopping(patience=recipe.patience),
-    ]
-    loaders = {split: stream.loader() for split, stream in streams.items()}
     model.fit(
-        loaders["train"],
-        validation_data=loaders["validation"],
-        epochs=recipe.epochs,
-        callbacks=callbacks,
+        streams["train"].loader(),
+        validation_data=streams["validation"].loader(),
+        initial_epoch=done,
+        epochs=epochs,
+        callbacks=[
+            Schedule(recipe, streams["train"], done, epochs, course),
+            Epochs(streams["train"], course, phase, progress),
+        ],
         shuffle=False,  # the stream is shuffled already
         verbose=0,
     )
-    model.load_weights(folder / BEST)
-    logits = {split: model.predict(loaders[split], verbose=0) for split in ("validation", "test")}
-    return Fitted(history.rows, logits, models.count_parameters(model), f"keras on {keras.backend.backend()}")
 
 
-def load_weights(model: keras.Model, folder: Path) -> keras.Model:
-    model.load_weights(folder / BEST)
-    return model
+@contextmanager
+def precision(name: str):
+    """Where a network is built for training in this precision: its layers keep it."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[name])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def features(model: keras.Model, stream: Batches) -> Float[np.ndarray, "photos 2048"]:
+    """What the head is given, of every photo of a stream in order."""
+    return predict(keras.Model(model.inputs[0], model.layers[-1].input), stream)
+
+
+def predict(model: keras.Model, stream: Batches) -> Float[np.ndarray, "photos breeds"]:
+    """The logits of every photo of a stream in order, in inference mode and float32."""
+    return model.predict(stream.loader(), verbose=0)
+
+
+def device(model: keras.Model) -> str:
+    return f"keras on {keras.backend.backend()}"
 
 
 def last_features(model: keras.Model, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,132 +1,238 @@
 """The PyTorch half of training: Lightning's Trainer with its callbacks."""
 
 import logging
+import signal
 import time
 import warnings
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 
 import lightning
 import numpy as np
 import torch
 from jaxtyping import Float
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from torch import Tensor
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from dogbreeds import models
 from dogbreeds.batches import Batches
-from dogbreeds.runs import RunConfig
-from dogbreeds.training import Fitted, report
+from dogbreeds.checkpoints import Course
+from dogbreeds.devices import Devices
+from dogbreeds.models import porting
+from dogbreeds.progress import Progress
+from dogbreeds.recipe import Recipe
 
-BEST = "best.ckpt"
+BETA_2, EPSILON = 0.999, 1e-7  # of AdamW, the same in Keras
 
 
 class Classifier(lightning.LightningModule):
-    """A network, its loss, its optimiser and its schedule by the recipe."""
+    """A network or its head alone, its loss, its optimiser and its schedule by the recipe."""
 
-    def __init__(self, config: RunConfig, steps: int):
+    def __init__(self, model: nn.Module, classes: int, recipe: Recipe, steps: int, steps_done: int, optimizer: dict):
         super().__init__()
-        self.recipe, self.steps = config.recipe, steps
-        self.model = models.build(config.architecture, "pytorch", len(config.breeds))
-        self.model.to(memory_format=torch.channels_last)  # the faster layout on processors and GPUs alike
-        self.accuracy_of_training = MulticlassAccuracy(len(config.breeds), average="micro")
-        self.accuracy_of_validation = MulticlassAccuracy(len(config.breeds), average="micro")
+        self.model, self.recipe, self.steps, self.step = model, recipe, steps, steps_done
+        self.optimizer_state = optimizer
+        self.metrics = nn.ModuleDict()
+        for stage in ("training", "validation"):
+            # Without a cache: what one process alone looks at for its bar is not what all of them then sum up.
+            self.metrics[f"{stage}_loss"] = MeanMetric(compute_with_cache=False)
+            self.metrics[f"{stage}_accuracy"] = MulticlassAccuracy(classes, average="micro", compute_with_cache=False)
 
-    def forward(self, photos: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch breeds"]:
-        return self.model(photos.contiguous(memory_format=torch.channels_last))
+    def forward(self, inputs: Tensor) -> Float[Tensor, "batch breeds"]:
+        return self.model(_channels_last(inputs))
 
-    def _measured_loss(self, batch, stage: str) -> Tensor:
-        photos, labels = batch
-        logits = self(photos)
-        loss = F.cross_entropy(logits, labels)
-        accuracy = getattr(self, f"accuracy_of_{stage}")
-        accuracy(logits, labels)
-        self.log(f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
-        self.log(f"{stage}_accuracy", accuracy, on_step=False, on_epoch=True, batch_size=len(labels))
+    def _loss(self, batch, stage: str) -> Tensor:
+        inputs, labels = batch
+        logits = self(inputs).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self.metrics[f"{stage}_loss"].update(loss.detach(), weight=len(labels))
+        self.metrics[f"{stage}_accuracy"].update(logits.detach(), labels)
         return loss
 
     def training_step(self, batch, batch_index):
-        return self._measured_loss(batch, "training")
+        return self._loss(batch, "training")
 
     def validation_step(self, batch, batch_index):
-        self._measured_loss(batch, "validation")
+        self._loss(batch, "validation")
 
-    def predict_step(self, batch, batch_index):
-        return self(batch[0])
+    def measures(self, stage: str, of_all_processes: bool = True) -> dict[str, float]:
+        """Loss and accuracy of the epoch so far; of all only where all of them ask."""
+        wanted = {name: metric for name, metric in self.metrics.items() if name.startswith(stage)}
+        for metric in wanted.values():
+            metric.sync_on_compute = of_all_processes
+        return {name: metric.compute().item() for name, metric in wanted.items()}
 
     def configure_optimizers(self):
-        decayed = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
-        others = [parameter for parameter in self.model.parameters() if parameter.ndim < 2]
-        groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-        # Epsilon as in Keras: PyTorch's own is 1e-8.
-        optimizer = torch.optim.AdamW(groups, lr=1.0, weight_decay=self.recipe.weight_decay, eps=1e-7, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: self.recipe.learning_rate_at(min(step, self.steps - 1), self.steps)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        groups = [
+            {"params": parameters, "share": share, "weight_decay": decay}
+            for (share, decay), parameters in self._groups().items()
+        ]
+        kind, options = torch.optim.AdamW, {"betas": (0.9, BETA_2), "eps": EPSILON}
+        if self.recipe.optimizer == "sgd":
+            kind, options = torch.optim.SGD, {"momentum": 0.9}
+        optimizer = kind(groups, lr=self.recipe.learning_rate, fused=True, **options)
+        names = dict(self.model.named_parameters())
+        for key, value in self.optimizer_state.items():
+            name, _, slot = key.rpartition(".")
+            # In the parameter's own layout in memory: the fused step reads both as they lie.
+            like = names[name] if value.ndim else value
+            optimizer.state[names[name]][slot] = torch.empty_like(like, dtype=value.dtype).copy_(value)
+        return optimizer
+
+    def _groups(self) -> dict[tuple[float, float], list]:
+        """Parameters by the share of the rate they learn at and by their decay."""
+        groups = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                share = 1.0 if name.startswith("fc.") else self.recipe.backbone_rate
+                decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
+                groups.setdefault((share, decay), []).append(parameter)
+        return groups
+
+    def on_before_optimizer_step(self, optimizer):
+        rate = self.recipe.learning_rate_at(self.step, self.steps)
+        self.step += 1
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+            if "eps" in group:  # "epsilon hat" of Kingma and Ba, https://arxiv.org/abs/1412.6980, section 2
+                group["eps"] = EPSILON / (1 - BETA_2**self.step) ** 0.5
 
 
-class History(Callback):
-    """One row an epoch; photos a second are of training alone, without validation."""
+def _channels_last(inputs: Tensor) -> Tensor:
+    """Photos in the layout that is faster on processors and GPUs alike; features as they are."""
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
-    def __init__(self, config: RunConfig, stream: Batches):
-        self.config, self.stream, self.rows = config, stream, []
+
+class Epochs(Callback):
+    """After an epoch: its row, its checkpoint, its end. Photos a second are of training alone, without validation."""
+
+    def __init__(self, stream: Batches, course: Course, phase: str, progress: Progress | None):
+        self.stream, self.course, self.phase, self.progress = stream, course, phase, progress
 
     def on_train_epoch_start(self, trainer, module):
-        self.stream.epoch, self.start = trainer.current_epoch, time.perf_counter()
+        self.number = self.stream.epoch = len(self.course.history) + 1
+        self.start = time.perf_counter()
+        for metric in module.metrics.values():
+            metric.reset()
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index):
+        photos = (batch_index + 1) * self.stream.batch_size
+        if self.progress:
+            self.progress.step(self.number, photos, lambda: tuple(module.measures("training", False).values()))
 
     def on_validation_start(self, trainer, module):
         self.seconds = time.perf_counter() - self.start
 
     def on_train_epoch_end(self, trainer, module):
-        names = ("training_loss", "training_accuracy", "validation_loss", "validation_accuracy")
-        row = {"epoch": trainer.current_epoch + 1} | {name: float(trainer.callback_metrics[name]) for name in names}
+        row = {"epoch": self.number, "phase": self.phase} | module.measures("")
         photos = len(self.stream) * self.stream.batch_size
-        self.rows.append(row | {"seconds": self.seconds, "photos_per_second": photos / self.seconds})
-        report(self.config, self.rows[-1])
+        row |= {"seconds": self.seconds, "photos_per_second": photos / self.seconds}
+        ends = self.course.end_epoch(row, _trained(module.model), _optimizer_state(module))
+        trainer.should_stop = trainer.strategy.broadcast(ends)  # on GPUs the processes' losses may differ in a bit
+        if self.progress:
+            self.progress.epoch(row)
 
 
-def fit(config: RunConfig, streams: dict[str, Batches], folder: Path) -> Fitted:
-    """Trains by `config`; the best weights stay in `folder`."""
+def _trained(model: nn.Module) -> porting.State:
+    """The weights of the network, or of the head alone under its name in the network, as copies."""
+    return {key: value.clone() for key, value in porting.from_pytorch(model).items()}
+
+
+def _optimizer_state(module: Classifier) -> dict[str, Tensor]:
+    optimizer = module.optimizers().optimizer
+    return {
+        f"{name}.{slot}": value.detach().cpu().clone()
+        for name, parameter in module.model.named_parameters()
+        for slot, value in optimizer.state[parameter].items()
+    }
+
+
+class Head(nn.Module):
+    """The head alone, under the name it has in the network."""
+
+    def __init__(self, fc: nn.Linear):
+        super().__init__()
+        self.fc = fc
+
+    def forward(self, features: Float[Tensor, "batch 2048"]) -> Float[Tensor, "batch breeds"]:
+        return self.fc(features)
+
+
+def train_phase(
+    model, recipe: Recipe, streams: dict, course: Course, progress: Progress | None, devices: Devices
+) -> None:
+    """Trains `model` to the end of its phase; `course` gets every epoch."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    lightning.seed_everything(config.seed, verbose=False)
-    loaders = {split: stream.loader() for split, stream in streams.items()}
-    module = Classifier(config, config.recipe.epochs * len(streams["train"]))
-    best = ModelCheckpoint(folder, "best", monitor="validation_loss", save_weights_only=True)
-    history = History(config, streams["train"])
+    phase, done, epochs = course.phase()
+    if phase == "head":
+        model = Head(model.fc)
+    model.to(memory_format=torch.channels_last)
+    steps, classes = len(streams["train"]), course.start["fc.bias"].numel()
+    module = Classifier(model, classes, recipe, epochs * steps, done * steps, course.optimizer)
+    several = devices.processes > 1
     trainer = lightning.Trainer(
-        max_epochs=config.recipe.epochs,
-        callbacks=[history, best, EarlyStopping("validation_loss", patience=config.recipe.patience)],
+        max_epochs=epochs - done,
+        callbacks=[Epochs(streams["train"], course, phase, progress)],
+        precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true",
+        strategy="ddp" if several else "auto",
+        sync_batchnorm=several and torch.accelerator.is_available(),
+        devices=devices.count,
+        num_nodes=devices.nodes,
+        use_distributed_sampler=False,  # the stream gives each process its part of every batch
         logger=False,
+        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        devices=1,
     )
     with warnings.catch_warnings():
         # The batches come whole from memory: worker processes would only copy them.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated")  # Lightning 2.6 on PyTorch 2.11, not ours to mend
-        trainer.fit(module, loaders["train"], loaders["validation"])
-        load_weights(module.model, folder)
-        logits = {
-            split: torch.cat(trainer.predict(module, loaders[split])).float().cpu().numpy()
-            for split in ("validation", "test")
-        }
-    return Fitted(history.rows, logits, models.count_parameters(module), str(trainer.strategy.root_device))
+        with _interruptible():
+            trainer.fit(module, streams["train"].loader(), streams["validation"].loader())
 
 
-def load_weights(model: torch.nn.Module, folder: Path) -> torch.nn.Module:
-    """The weights of a Lightning checkpoint, read without executing anything."""
-    state = torch.load(folder / BEST, weights_only=True, map_location="cpu")["state_dict"]
-    model.load_state_dict(
-        {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
-    )
-    return model.eval()
+@contextmanager
+def _interruptible():
+    """Ctrl-C stays a KeyboardInterrupt: Lightning makes it an exit and is deaf to the next one."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stopped:
+        if isinstance(stopped.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, before)
+            raise KeyboardInterrupt from stopped
+        raise
 
 
-def last_features(model: torch.nn.Module, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def precision(name: str):
+    """Where a network is built for training in this precision: Lightning sees to it later."""
+    return nullcontext()
+
+
+def features(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos 2048"]:
+    """What the head is given, of every photo of a stream in order."""
+    kept = []
+    hook = model.fc.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0].cpu()))
+    predict(model, stream)
+    hook.remove()
+    return torch.cat(kept).numpy()
+
+
+def predict(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos breeds"]:
+    """The logits of every photo of a stream in order, in inference mode and float32."""
+    model.eval().to(stream.device, memory_format=torch.channels_last)
+    with torch.inference_mode():
+        return torch.cat([model(_channels_last(photos)).cpu() for photos, _ in stream.loader()]).numpy()
+
+
+def device(model: nn.Module) -> str:
+    return str(next(model.parameters()).device)
+
+
+def last_features(model: nn.Module, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The maps before pooling `[photo, channel, height, width]` and the head's weights `[channel, breed]`."""
     kept = []
     last = getattr(model, "block14", None) or model.layer4

@@ -8,6 +8,9 @@ from dogbreeds.errors import StudyError
 
 ARCHITECTURES = ("xception", "resnet50", "se_resnet50")
 FRAMEWORKS = ("keras", "pytorch")
+# Statistics that follow the batches, a tenth of the way a step; a hundredth, Keras' default, which in a short training
+# leaves them near where they started; or not at all.
+BATCH_NORM_POLICIES = ("adapt", "slow", "frozen")
 TITLES = {
     "xception": "Xception",
     "resnet50": "ResNet50",

@@ -5,6 +5,7 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from dogbreeds.errors import StudyError
+from dogbreeds.models import BATCH_NORM_POLICIES
 from dogbreeds.models.porting import is_keras, module_names
 
 _RESNET = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -15,10 +16,7 @@ STAGES = {
     "resnet50": _RESNET,
     "se_resnet50": _RESNET,
 }
-# Statistics that follow the batches, a tenth of the way a step; a hundredth, Keras' default, which in a short training
-# leaves them near where they started; or not at all.
-BATCH_NORM_POLICIES = ("adapt", "slow", "frozen")
-SLOW = 0.01
+SLOW = 0.01  # how far the statistics move in a step under the policy "slow"
 
 
 def stage_of(key: str) -> str:

@@ -4,10 +4,11 @@ import pickle
 import warnings
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
+from dogbreeds import paths
 from dogbreeds.errors import StudyError
 from dogbreeds.models import porting, published
 from dogbreeds.models.porting import State
@@ -38,7 +39,7 @@ def read(path: Path, architecture: str) -> State:
         return _read_keras(path, architecture)
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return safetensors.torch.load_file(path)
         except (SafetensorError, OSError) as error:
             raise StudyError(f"{path} is broken or no safetensors file ({error}): get it anew") from error
     return _read_pytorch(path)
@@ -125,6 +126,9 @@ def _is_head(head: State) -> bool:
 
 def save(model, path: Path) -> Path:
     """Writes the weights of a model of either framework as safetensors under PyTorch's names."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    save_file({key: value.contiguous() for key, value in porting.read(model).items()}, unfinished)
-    return unfinished.replace(path)
+    return paths.write_whole(path, to_bytes(porting.read(model)))
+
+
+def to_bytes(state: State, facts: dict[str, str] | None = None) -> bytes:
+    """The content of a safetensors file, with some facts in its header."""
+    return safetensors.torch.save({key: value.contiguous() for key, value in state.items()}, facts)

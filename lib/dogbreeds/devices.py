@@ -1,0 +1,59 @@
+"""Several devices or machines that train one network together, with PyTorch."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from dogbreeds.errors import StudyError
+from dogbreeds.runs import RunConfig
+
+
+@dataclass(frozen=True)
+class Devices:
+    """`count` devices on each of `nodes` machines, one process a device; each takes its part of every batch.
+
+    torchrun, or else Lightning, starts the processes and tells each its place in environment variables.
+    """
+
+    count: int = 1
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        return self.count * self.nodes
+
+    @property
+    def rank(self) -> int:
+        """The place of this process among all."""
+        if self.processes == 1:
+            return 0
+        own = int(os.environ.get("NODE_RANK", 0)) * self.count + int(os.environ.get("LOCAL_RANK", 0))
+        return int(os.environ.get("RANK", own))
+
+    def of_this_process(self) -> str:
+        """The device as PyTorch calls it."""
+        if not torch.accelerator.is_available():
+            return "cpu"
+        place = int(os.environ.get("LOCAL_RANK", 0)) if self.processes > 1 else torch.accelerator.current_device_index()
+        return f"{torch.accelerator.current_accelerator().type}:{place}"
+
+    def check(self, config: RunConfig) -> None:
+        """Raises StudyError for what several processes cannot do."""
+        recipe = config.recipe
+        if self.processes == 1:
+            return
+        if config.framework != "pytorch":
+            raise StudyError(
+                f"several devices train with PyTorch, not {config.framework}: leave out --devices and --nodes"
+            )
+        if recipe.batch_size % self.processes:
+            raise StudyError(f"batch_size {recipe.batch_size} cannot be shared by {self.processes}: make it a multiple")
+        if list(recipe.phases()) != ["all"]:
+            raise StudyError("the head alone is trained on one device: leave out --devices and --nodes")
+        if recipe.batch_norm != "frozen" and not torch.accelerator.is_available():
+            # PyTorch has no batch normalisation over several processes on processors.
+            raise StudyError("several processors need batch_norm frozen: each would take statistics of its own part")
+
+
+ONE = Devices()

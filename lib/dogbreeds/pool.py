@@ -1,0 +1,85 @@
+"""`train_all(configs, dataset, store)`: several trainings, each in a process of its own."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import repeat
+from multiprocessing import active_children, connection, get_context, parent_process
+from pathlib import Path
+
+import torch
+
+from dogbreeds import pixels, training
+from dogbreeds.datasets import Dataset
+from dogbreeds.errors import StudyError
+from dogbreeds.progress import Display
+from dogbreeds.runs import Run, RunConfig
+
+_events = None  # in a process that trains: the queue to the one that has the screen
+
+
+def train_all(configs: list[RunConfig], dataset: Dataset, store: Path) -> list[Run]:
+    """The runs of `configs` in their order; each that is not finished is trained in a process of its own.
+
+    In one process the threads of one framework halve the speed of the other's, and memory stays taken. Without a
+    GPU two trainings share the processors, half each, always, so that the number of threads, and with it the last
+    bits of a result, does not depend on what else there is to train. The processes end with this one.
+    Raises StudyError when a process is killed; the other trainings under way are finished and kept.
+    """
+    missing = [config for config in configs if not (Path(store) / config.id / "run.json").exists()]
+    if missing:
+        for size, crop in {(config.image_size, config.crop) for config in missing}:
+            pixels.load(dataset, size, crop)  # decoded here, once, before the processes read it
+        _train_in_processes(missing, dataset, store)
+    return [Run(Path(store) / config.id) for config in configs]
+
+
+def _train_in_processes(configs: list[RunConfig], dataset: Dataset, store: Path) -> None:
+    processors = torch.get_num_threads()
+    at_once = 1 if torch.accelerator.is_available() else min(2, processors)
+    context = get_context("spawn")
+    events = context.Queue()
+    screen = threading.Thread(target=_show, args=(events,), daemon=True)
+    screen.start()
+    arguments = (at_once, context, _start_process, (processors // at_once, events))
+    try:
+        with ProcessPoolExecutor(*arguments, max_tasks_per_child=1) as pool:
+            try:
+                list(pool.map(_train, configs, repeat(dataset), repeat(store)))
+            except KeyboardInterrupt:
+                for process in active_children():
+                    process.terminate()
+                raise
+    except BrokenProcessPool as error:
+        remedy = "free some memory or lower batch_size, then start again: finished epochs are kept"
+        raise StudyError(f"a training process was killed, most likely for want of memory: {remedy}") from error
+    finally:
+        events.put(None)
+        screen.join()
+
+
+def _show(events) -> None:
+    display = Display()
+    for event in iter(events.get, None):
+        display(event)
+
+
+def _train(config: RunConfig, dataset: Dataset, store: Path) -> None:
+    training.train(config, dataset, store, _events.put)
+
+
+def _start_process(threads: int, events) -> None:
+    global _events
+    _events = events
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+
+
+def _end_with_parent() -> None:
+    """However the parent ends, killed or not: no training goes on that nobody waits for."""
+    connection.wait([parent_process().sentinel])
+    os._exit(1)

@@ -1,0 +1,94 @@
+"""What a training tells while it runs: a live bar where someone watches, else a line an epoch; logs for TensorBoard.
+
+Events are dictionaries, so that a training in a process of its own can send them to the one that has the screen.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+from tqdm.auto import tqdm
+
+MEASURES = ("loss", "accuracy")
+INTERVAL = 0.5  # seconds between two looks at the loss, which on a GPU waits for the step to end
+
+
+def watched() -> bool:
+    """Whether someone sees a bar move: in a terminal, or in a notebook that a front end runs cell by cell.
+
+    Front ends send the id of the cell with its code; papermill, nbconvert and nbval do not.
+    """
+    if "ipykernel" not in sys.modules:
+        return sys.stderr.isatty()
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell is not None and "cellId" in shell.get_parent().get("metadata", {})
+
+
+class Display:
+    """Shows the events of any number of trainings: `display(event)`."""
+
+    def __init__(self):
+        self.watched, self.bars = watched(), {}
+
+    def __call__(self, event: dict) -> None:
+        if event["kind"] == "epoch":
+            tqdm.write(event["line"], file=sys.stdout)
+            sys.stdout.flush()
+        elif self.watched and event["kind"] == "step":
+            self._move(event)
+        elif event["kind"] == "end" and event["run"] in self.bars:
+            self.bars.pop(event["run"]).close()
+
+    def _move(self, event: dict) -> None:
+        bar = self.bars.get(event["run"])
+        if bar is None:  # what a resumed training did before counts neither for its speed nor for the time left
+            options = {"initial": event["photos"], "unit": " photos", "unit_scale": True}
+            bar = self.bars[event["run"]] = tqdm(total=event["total"], desc=event["run"], **options)
+        bar.set_postfix({name: f"{event[name]:.3f}" for name in MEASURES}, refresh=False)
+        bar.update(event["photos"] - bar.n)
+
+
+class Progress:
+    """Of one training: its steps and epochs, sent to a display and to TensorBoard's folder.
+
+    `history` are the epochs done before, `total` the photos of all epochs.
+    """
+
+    def __init__(self, run: str, history: list[dict], photos: int, epochs: int, log: Path, send: Callable):
+        self.run, self.photos, self.total, self.send = run, photos, photos * epochs, send
+        self.writer, self.last = SummaryWriter(str(log), write_to_disk=True), 0.0
+        for row in history:  # the log is written anew, without what a kill undid
+            self._log(row)
+
+    def step(self, epoch: int, photos: int, measures: Callable[[], tuple[float, float]]) -> None:
+        """After a step: `photos` of this epoch are done. `measures` gives loss and accuracy when they are wanted."""
+        if time.monotonic() - self.last < INTERVAL:
+            return
+        self.last = time.monotonic()
+        done = self.photos * (epoch - 1) + photos
+        event = {"kind": "step", "run": self.run, "photos": done, "total": self.total}
+        self.send(event | dict(zip(MEASURES, measures(), strict=True)))
+
+    def epoch(self, row: dict) -> None:
+        """After an epoch, with its row of the history."""
+        self._log(row)
+        stages = "  ".join(
+            f"{stage}: loss {row[f'{stage}_loss']:.3f} accuracy {row[f'{stage}_accuracy']:.3f}"
+            for stage in ("training", "validation")
+        )
+        line = f"{self.run}  epoch {row['epoch']:2d}  {stages}  {row['photos_per_second']:.0f} photos/s"
+        self.send({"kind": "epoch", "run": self.run, "line": line})
+
+    def close(self) -> None:
+        self.writer.close()
+        self.send({"kind": "end", "run": self.run})
+
+    def _log(self, row: dict) -> None:
+        for stage in ("training", "validation"):
+            for name in MEASURES:
+                self.writer.add_scalar(f"{name}/{stage}", row[f"{stage}_{name}"], row["epoch"])
+        self.writer.flush()
