@@ -16,7 +16,7 @@ ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
 ORDER = ["errors", "paths", "downloads", "drawing", "drawn_dogs", "stanford_dogs", "datasets", "survey", "pixels"]
 ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "devices", "training_keras"]
-ORDER += ["training_pytorch", "training", "pool", "statistics"]
+ORDER += ["training_pytorch", "training", "noise", "pool", "statistics"]
 ORDER += ["claims", "explain", "plots", "study", "notebooks", "cli"]
 
 

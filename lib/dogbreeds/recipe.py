@@ -84,11 +84,10 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up)))
 
     def phases(self) -> dict[str, int]:
-        """What is trained, the "head" or "all" that is not frozen, and until after which epoch."""
+        """What is trained one after the other, the "head" or "all" that is not frozen, and for how many epochs."""
         if self.freeze == "backbone":
             return {"head": self.head_epochs + self.epochs}
-        head = {"head": self.head_epochs} if self.head_epochs else {}
-        return head | {"all": self.head_epochs + self.epochs}
+        return ({"head": self.head_epochs} if self.head_epochs else {}) | {"all": self.epochs}
 
     def best_epoch(self, history: list[dict]) -> int:
         """The number (from 1) of the epoch that `monitor` was best in, the first of equals."""

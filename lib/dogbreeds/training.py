@@ -115,21 +115,8 @@ def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, de
     photos, epochs = len(streams["train"]) * recipe.batch_size, sum(recipe.phases().values())
     log = folder.parent / "tensorboard" / config.id
     progress = Progress(config.id, course.history, photos, epochs, log, send) if devices.rank == 0 else None
-    while phase := course.phase():
-        frozen = "backbone" if phase[0] == "head" else recipe.freeze or None
-        with framework.precision(recipe.precision):
-            model = models.build(
-                config.architecture, config.framework, len(config.breeds), None, frozen, recipe.batch_norm
-            )
-        porting.fill(model, course.state)
-        given = streams
-        if phase[0] == "head":  # computed once: the backbone does not change, and each photo is as it is
-            in_order = {split: streams[split].in_order(EVALUATION_BATCH_SIZE) for split in ("train", "validation")}
-            given = {
-                split: FeatureBatches(streams[split], framework.features(model, stream))
-                for split, stream in in_order.items()
-            }
-        framework.train_phase(model, recipe, given, course, progress, devices)
+    while course.phase():
+        train_phase(config, streams, course, progress, devices)
     if devices.rank > 0:
         sys.exit(0)  # the first process finishes
     progress.close()
@@ -146,6 +133,27 @@ def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, de
     record |= {"device": framework.device(model), "parameters": models.count_parameters(model)}
     (unfinished / "run.json").write_text(json.dumps(record, indent=1) + "\n")
     unfinished.rename(folder)
+
+
+def train_phase(
+    config: RunConfig, streams: dict[str, Batches], course: Course, progress: Progress | None, devices: Devices = ONE
+) -> None:
+    """Trains what is next by `course`, on `streams` as `batches` makes them."""
+    recipe, framework = config.recipe, framework_module(config.framework)
+    head = course.phase()[0] == "head"
+    frozen = "backbone" if head else recipe.freeze or None
+    with framework.precision(recipe.precision):
+        which = (config.architecture, config.framework, len(config.breeds))
+        model = models.build(*which, freeze=frozen, batch_norm=recipe.batch_norm)
+    porting.fill(model, course.state)
+    if head:  # features are computed once: the backbone does not change, and each photo is taken as it is
+        streams = {
+            split: FeatureBatches(
+                streams[split], framework.features(model, streams[split].in_order(EVALUATION_BATCH_SIZE))
+            )
+            for split in ("train", "validation")
+        }
+    framework.train_phase(model, recipe, streams, course, progress, devices)
 
 
 @contextmanager

@@ -167,7 +167,7 @@ def train_phase(
     phase, done, epochs = course.phase()
     if phase == "head":
         model = Head(model.fc)
-    model.to(memory_format=torch.channels_last)
+    model.train().to(memory_format=torch.channels_last)
     steps, classes = len(streams["train"]), course.start["fc.bias"].numel()
     module = Classifier(model, classes, recipe, epochs * steps, done * steps, course.optimizer)
     several = devices.processes > 1

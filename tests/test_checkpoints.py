@@ -1,0 +1,105 @@
+"""The course of a training on disk, with two numbers for a network."""
+
+import pytest
+import torch
+
+from dogbreeds import checkpoints
+from dogbreeds.checkpoints import Course
+from dogbreeds.errors import StudyError
+from dogbreeds.recipe import Recipe
+
+RECIPE = Recipe(epochs=6, patience=0)
+LOSSES = [0.9, 0.5, 0.7, 0.6, 0.4, 0.8]
+
+
+def state(epoch):
+    return {"conv.weight": torch.tensor([float(epoch)]), "fc.weight": torch.tensor([-float(epoch)])}
+
+
+def row(epoch, loss=None, phase="all"):
+    losses = {"training_loss": 0.1, "validation_loss": LOSSES[epoch - 1] if loss is None else loss}
+    return {"epoch": epoch, "phase": phase} | losses
+
+
+def trained(folder, epochs, recipe=RECIPE):
+    course = Course(recipe, folder, state(0))
+    for epoch in range(len(course.history) + 1, epochs + 1):
+        course.end_epoch(row(epoch), state(epoch), {"fc.weight.step": torch.tensor(epoch)})
+    return course
+
+
+@pytest.mark.parametrize("epochs", range(1, 7))
+def test_it_goes_on_where_it_was(tmp_path, epochs):
+    before, course = trained(tmp_path, epochs), Course(RECIPE, tmp_path, state(0))
+    assert course.history == before.history
+    assert course.state == state(epochs)
+    assert course.optimizer == {"fc.weight.step": torch.tensor(epochs)}
+    assert course.best() == state(before.recipe.best_epoch(course.history))
+    assert course.phase() == (("all", epochs, 6) if epochs < 6 else None)
+
+
+def test_two_checkpoints_are_kept_and_the_weights_they_call_the_best(tmp_path):
+    trained(tmp_path, 4)
+    names = [path.name.rpartition("-")[0] for path in sorted(tmp_path.iterdir())]
+    assert names == ["checkpoint-0003", "checkpoint-0004", "weights-0002"]
+    trained(tmp_path, 5)
+    names = [path.name.rpartition("-")[0] for path in sorted(tmp_path.iterdir())]
+    assert names == ["checkpoint-0004", "checkpoint-0005", "weights-0002", "weights-0005"]
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty", "best"])
+def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path, harm, capfd):
+    trained(tmp_path, 5)
+    last = next(tmp_path.glob("weights-0005-*" if harm == "best" else "checkpoint-0005-*"))
+    content = bytearray(last.read_bytes())
+    if harm in ("flip", "best"):
+        content[-1] ^= 1
+    last.write_bytes({"cut": content[:-3], "empty": b""}.get(harm, content))
+    course = Course(RECIPE, tmp_path, state(0))
+    assert len(course.history) == 4
+    assert course.state == state(4)
+    assert "checkpoint-0005" in capfd.readouterr().err
+    again = trained(tmp_path, 6)
+    assert again.best() == state(5)
+    assert Course(RECIPE, tmp_path, state(0)).state == state(6)
+
+
+def test_with_no_whole_checkpoint_it_begins_at_its_start(tmp_path):
+    trained(tmp_path, 2)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    course = Course(RECIPE, tmp_path, state(0))
+    assert (course.history, course.state, course.optimizer) == ([], state(0), {})
+
+
+def test_a_write_that_broke_off_does_no_harm(tmp_path, monkeypatch):
+    trained(tmp_path, 2)
+    course = Course(RECIPE, tmp_path, state(0))
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints.paths, "write_whole", full)
+    with pytest.raises(StudyError, match=r"cannot write to .*No space left on device.*start again"):
+        course.end_epoch(row(3), state(3), {})
+    assert Course(RECIPE, tmp_path, state(0)).state == state(2)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_not_kept(tmp_path, loss):
+    course = trained(tmp_path, 2)
+    with pytest.raises(StudyError, match="loss of epoch 3 is no number"):
+        course.end_epoch(row(3, loss), state(3), {})
+    assert Course(RECIPE, tmp_path, state(0)).history == course.history
+
+
+def test_of_the_head_alone_nothing_else_is_written_and_nothing_else_changes(tmp_path):
+    recipe = Recipe(epochs=2, head_epochs=2, patience=1)
+    course = Course(recipe, tmp_path, state(0))
+    head = {"fc.weight": torch.tensor([5.0])}
+    assert not course.end_epoch(row(1, 0.2, "head"), head, {"fc.weight.step": torch.tensor(1)})
+    assert course.end_epoch(row(2, 0.3, "head"), head, {"fc.weight.step": torch.tensor(2)})  # patience is at its end
+    course = Course(recipe, tmp_path, state(0))
+    assert course.state == state(0) | head
+    assert course.phase() == ("all", 0, 2)
+    assert course.optimizer == {}  # that of the head is of no use to the whole
