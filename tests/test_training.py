@@ -1,16 +1,23 @@
 """Both frameworks train the smallest runs there are: two breeds, 24 noisy pictures, 32 pixels, two epochs."""
 
-import json
+import dataclasses
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from dogbreeds import batches, datasets, models, pool, runs, training
+from dogbreeds.checkpoints import Course
 from dogbreeds.errors import StudyError
+from dogbreeds.models import stages
 from dogbreeds.recipe import Recipe
 
 RECIPE = Recipe(batch_size=4, epochs=2)
@@ -43,22 +50,101 @@ def test_a_run_is_recorded_reused_and_read_back(dataset, tmp_path, framework, mo
     assert training.train(config(dataset, framework), dataset, tmp_path) == run
 
 
+def validation_loss(run):
+    """The mean loss of the stored logits of the validation photos."""
+    logits, labels = torch.from_numpy(run.logits("validation")), torch.from_numpy(run.labels("validation"))
+    return torch.nn.functional.cross_entropy(logits, labels).item()
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_early_stopping_ends_a_training_that_no_longer_gains(dataset, tmp_path, framework):
-    recipe = Recipe(batch_size=4, epochs=20, learning_rate=0.01, patience=1)
+def test_early_stopping_ends_a_training_and_the_best_weights_come_back(dataset, tmp_path, framework, restore_best):
+    recipe = Recipe(batch_size=4, epochs=20, learning_rate=0.01, patience=1, restore_best=restore_best)
     run = training.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
-    best = run.history["validation_loss"].idxmin()  # from 0
-    assert run.record["epochs"] == len(run.history) == best + 1 + recipe.patience < recipe.epochs
+    losses = run.history["validation_loss"]
+    assert run.record["best_epoch"] == losses.idxmin() + 1
+    assert run.record["epochs"] == len(losses) == losses.idxmin() + 1 + recipe.patience < recipe.epochs
+    assert validation_loss(run) == pytest.approx(losses.min() if restore_best else losses.iloc[-1], rel=1e-4)
 
 
-def test_what_broke_off_is_trained_anew(dataset, tmp_path):
-    leftover = tmp_path / (config(dataset, "pytorch").id + ".unfinished")
-    leftover.mkdir()
-    (leftover / "run.json").write_text("{}")
-    run = training.train(config(dataset, "pytorch"), dataset, tmp_path)
-    assert json.loads((run.folder / "run.json").read_text())["epochs"] == 2
-    assert not leftover.exists()
-    assert runs.results(tmp_path)["run"].tolist() == [run.id]
+def moved(run, start):
+    """The stages of which any weight or statistic is no longer what it was at the start."""
+    last = load_file(run.folder / "last.safetensors")
+    assert last.keys() == start.keys()
+    return {stages.stage_of(key) for key in last if not torch.equal(last[key], start[key])}
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_partial_fine_tuning_leaves_the_first_stages_as_they_were(dataset, tmp_path, framework):
+    recipe = Recipe(batch_size=4, epochs=1, freeze="layer2")
+    this = config(dataset, framework, recipe=recipe)
+    run = training.train(this, dataset, tmp_path)
+    assert moved(run, training.starting_weights(this, tmp_path)) == {"layer3", "layer4", "fc"}
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_gradual_unfreezing_trains_the_head_first(dataset, tmp_path, framework, monkeypatch):
+    kept = []
+    end_epoch = Course.end_epoch
+
+    def listen(course, row, state, optimizer):
+        kept.append((row["phase"], {stages.stage_of(key) for key in state}))
+        return end_epoch(course, row, state, optimizer)
+
+    monkeypatch.setattr(Course, "end_epoch", listen)
+    this = config(dataset, framework, recipe=Recipe(batch_size=4, head_epochs=2, epochs=1))
+    run = training.train(this, dataset, tmp_path)
+    every = {"stem", "layer1", "layer2", "layer3", "layer4", "fc"}
+    assert kept == [("head", {"fc"}), ("head", {"fc"}), ("all", every)]
+    assert run.history["phase"].tolist() == ["head", "head", "all"]
+    assert moved(run, training.starting_weights(this, tmp_path)) == every
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework, monkeypatch):
+    module, shapes = training.framework_module(framework), []
+    features = module.features
+
+    def count(*arguments):
+        shapes.append((kept := features(*arguments)).shape)
+        return kept
+
+    monkeypatch.setattr(module, "features", count)
+    recipe = Recipe(batch_size=4, epochs=5, learning_rate=0.1, freeze="backbone", augmentation=False)
+    this = config(dataset, framework, recipe=recipe)
+    run = training.train(this, dataset, tmp_path)
+    assert shapes == [(14, 2048), (4, 2048)]  # training and validation photos, once for five epochs
+    assert moved(run, training.starting_weights(this, tmp_path)) == {"fc"}
+    assert run.history["training_loss"].iloc[-1] < run.history["training_loss"].iloc[0]
+    assert validation_loss(run) == pytest.approx(run.history["validation_loss"].min(), rel=1e-4)
+
+
+def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_breeds(dataset, tmp_path):
+    first, second = (training.starting_weights(config(dataset, each), tmp_path) for each in models.FRAMEWORKS)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    source = training.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path)
+    learned = load_file(source.folder / "best.safetensors")
+    again = dataclasses.replace(config(dataset, "keras"), start=source.id)
+    assert all(torch.equal(value, learned[key]) for key, value in training.starting_weights(again, tmp_path).items())
+    start = training.starting_weights(dataclasses.replace(again, breeds=("beagle", "boxer")), tmp_path)
+    assert all(torch.equal(value, (first if key.startswith("fc.") else learned)[key]) for key, value in start.items())
+
+
+def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
+    this = config(dataset, "pytorch")
+    undisturbed = training.train(this, dataset, tmp_path / "undisturbed")
+    predict = training.framework_module("pytorch").predict
+    monkeypatch.setattr(training.framework_module("pytorch"), "predict", None)  # breaks off after the last epoch
+    with pytest.raises(TypeError):
+        training.train(this, dataset, tmp_path)
+    assert len(runs.results(tmp_path)) == 0
+    monkeypatch.setattr(training.framework_module("pytorch"), "predict", predict)
+    monkeypatch.setattr(training.framework_module("pytorch"), "train_phase", None)  # nothing is trained again
+    run = training.train(this, dataset, tmp_path)
+    np.testing.assert_array_equal(run.logits(), undisturbed.logits())
+    table = runs.results(tmp_path)
+    assert table["run"].tolist() == [run.id]
+    assert table[["epochs", "recipe.batch_size", "weights"]].values.tolist() == [[2, 4, "scratch"]]
 
 
 def test_all_missing_runs_are_trained_in_processes_of_their_own(dataset, tmp_path):
@@ -91,6 +177,44 @@ def test_both_frameworks_are_given_the_same_batches(dataset):
     assert [type(stream) for stream in streams] == [batches.Batches] * 2
     keras_photos, pytorch_photos = (stream[0][0].numpy() for stream in streams)
     np.testing.assert_array_equal(keras_photos.transpose(0, 3, 1, 2), pytorch_photos)
+
+
+def test_other_processes_end_with_the_one_that_started_them(dataset, tmp_path):
+    """Even when that one is killed: a training that nobody waits for would go on for hours."""
+    script = """if __name__ == "__main__":
+        import pickle, sys
+        from dogbreeds import pool
+        pool.train_all(*pickle.load(open(sys.argv[1], "rb")))"""
+    (tmp_path / "study.py").write_text(script)
+    recipe = Recipe(batch_size=4, epochs=10_000, patience=0)
+    with (tmp_path / "arguments").open("wb") as file:
+        pickle.dump(([config(dataset, "pytorch", recipe=recipe)], dataset, tmp_path / "runs"), file)
+    study = subprocess.Popen([sys.executable, tmp_path / "study.py", tmp_path / "arguments"], stdout=-1, text=True)
+    assert "epoch  1" in study.stdout.readline()
+    children = [int(pid) for pid in Path(f"/proc/{study.pid}/task/{study.pid}/children").read_text().split()]
+    assert children
+    study.kill()
+    study.communicate()
+    deadline = time.monotonic() + 30
+    while any(map(running, children)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def running(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_killed_twenty_times_it_ends_as_if_left_in_peace(framework):
+    """Keras on its PyTorch backend here, where nothing is traced; the script takes any backend."""
+    command = [sys.executable, Path(__file__).with_name("kill_and_resume.py"), framework, "20"]
+    outcome = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "torch"}, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "killed 20 times; differs in: nothing" in outcome.stdout
 
 
 def test_photos_left_out_are_on_record(photo_folder, tmp_path):

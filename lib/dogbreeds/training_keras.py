@@ -24,10 +24,10 @@ class _ByRecipe:
     """
 
     def obey(self, recipe: Recipe, variables: list) -> "_ByRecipe":
-        """Builds the optimiser: variables made while `fit` traces would have it traced twice."""
         self.recipe = recipe
-        self.shares = [1.0 if variable.path.startswith("fc/") else recipe.backbone_rate for variable in variables]
-        self.build(variables)
+        heads = [variable.path.split("/")[-2] == "fc" for variable in variables]
+        self.shares = [1.0 if head else recipe.backbone_rate for head in heads]
+        self.build(variables)  # variables made while `fit` traces would have it traced twice
         return self
 
     def update_step(self, gradient, variable, learning_rate):
@@ -41,12 +41,28 @@ class _ByRecipe:
         super().update_step(gradient, variable, rate)
 
 
+class _Momentum(keras.optimizers.SGD):
+    """SGD whose momentum gathers gradients, as in PyTorch; Keras' gathers steps, each of the rate of its time."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        momentum = self.momentums[self._get_variable_index(variable)]
+        self.assign(momentum, self.momentum * momentum + gradient)
+        self.assign_sub(variable, learning_rate * momentum)
+
+
+class SGD(_ByRecipe, _Momentum):
+    pass
+
+
 class AdamW(_ByRecipe, keras.optimizers.Adam):
     pass
 
 
-class SGD(_ByRecipe, keras.optimizers.SGD):
-    pass
+def optimizer(recipe: Recipe, variables: list) -> _ByRecipe:
+    """The recipe's optimiser of some variables; its rate is set before every step."""
+    if recipe.optimizer == "adamw":
+        return AdamW(epsilon=1e-7).obey(recipe, variables)
+    return SGD(momentum=0.9).obey(recipe, variables)
 
 
 class Schedule(keras.callbacks.Callback):
@@ -113,9 +129,8 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
     if phase == "head":
         model = keras.Sequential([keras.Input(model.layers[-1].input.shape[1:]), model.layers[-1]])
     classes = model.layers[-1].units
-    kind, options = (AdamW, {"epsilon": 1e-7}) if recipe.optimizer == "adamw" else (SGD, {"momentum": 0.9})
-    optimizer = kind(learning_rate=recipe.learning_rate, **options).obey(recipe, model.trainable_variables)
-    for variable, value in zip(optimizer.variables, course.optimizer.values(), strict=bool(course.optimizer)):
+    update = optimizer(recipe, model.trainable_variables)
+    for variable, value in zip(update.variables, course.optimizer.values(), strict=bool(course.optimizer)):
         variable.assign(value.numpy())
 
     def loss(labels, logits):  # Keras' loss for whole-number labels does not smooth them
@@ -124,7 +139,7 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
         return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
 
     accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")  # by its name alone it is made during tracing
-    model.compile(optimizer, loss, metrics=[accuracy], jit_compile=False)  # XLA compiles longer than it saves here
+    model.compile(update, loss, metrics=[accuracy], jit_compile=False)  # XLA compiles longer than it saves here
     model.fit(
         streams["train"].loader(),
         validation_data=streams["validation"].loader(),
