@@ -35,9 +35,10 @@ class Classifier(lightning.LightningModule):
         self.optimizer_state = optimizer
         self.metrics = nn.ModuleDict()
         for stage in ("training", "validation"):
-            # Without a cache: what one process alone looks at for its bar is not what all of them then sum up.
-            self.metrics[f"{stage}_loss"] = MeanMetric(compute_with_cache=False)
-            self.metrics[f"{stage}_accuracy"] = MulticlassAccuracy(classes, average="micro", compute_with_cache=False)
+            # Each process by itself, without a cache: for its bar one of them looks at its own at any time.
+            options = {"sync_on_compute": False, "compute_with_cache": False}
+            self.metrics[f"{stage}_loss"] = MeanMetric(nan_strategy="disable", **options)
+            self.metrics[f"{stage}_accuracy"] = MulticlassAccuracy(classes, average="micro", **options)
 
     def forward(self, inputs: Tensor) -> Float[Tensor, "batch breeds"]:
         return self.model(_channels_last(inputs))
@@ -56,12 +57,9 @@ class Classifier(lightning.LightningModule):
     def validation_step(self, batch, batch_index):
         self._loss(batch, "validation")
 
-    def measures(self, stage: str, of_all_processes: bool = True) -> dict[str, float]:
-        """Loss and accuracy of the epoch so far; of all only where all of them ask."""
-        wanted = {name: metric for name, metric in self.metrics.items() if name.startswith(stage)}
-        for metric in wanted.values():
-            metric.sync_on_compute = of_all_processes
-        return {name: metric.compute().item() for name, metric in wanted.items()}
+    def measures(self, stage: str) -> dict[str, float]:
+        """Loss and accuracy of the epoch so far, in this process."""
+        return {name: metric.compute().item() for name, metric in self.metrics.items() if name.startswith(stage)}
 
     def configure_optimizers(self):
         groups = [
@@ -119,13 +117,17 @@ class Epochs(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index):
         photos = (batch_index + 1) * self.stream.batch_size
         if self.progress:
-            self.progress.step(self.number, photos, lambda: tuple(module.measures("training", False).values()))
+            self.progress.step(self.number, photos, lambda: tuple(module.measures("training").values()))
 
     def on_validation_start(self, trainer, module):
         self.seconds = time.perf_counter() - self.start
 
     def on_train_epoch_end(self, trainer, module):
-        row = {"epoch": self.number, "phase": self.phase} | module.measures("")
+        row = {"epoch": self.number, "phase": self.phase}
+        for name, value in module.measures("training").items():  # processes have parts of one size
+            mean = trainer.strategy.reduce(torch.tensor(value, device=module.device), reduce_op="mean")
+            row[name] = mean.item()
+        row |= module.measures("validation")
         photos = len(self.stream) * self.stream.batch_size
         row |= {"seconds": self.seconds, "photos_per_second": photos / self.seconds}
         ends = self.course.end_epoch(row, _trained(module.model), _optimizer_state(module))

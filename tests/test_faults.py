@@ -1,0 +1,164 @@
+"""What goes wrong while a training runs ends in one clear line, and what was finished is still there."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dogbreeds import runs, training
+from dogbreeds.errors import StudyError
+from dogbreeds.recipe import Recipe
+
+DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
+SMALL = ["--parameter", "image_size=32", "--parameter", "photos_per_breed=8", "--set", "batch_size=8"]
+
+
+def command(framework, *words):
+    return [DOGBREEDS, "train", "--architecture", "resnet50", "--framework", framework, *SMALL, *words]
+
+
+def run(words, **options):
+    return subprocess.run(words, capture_output=True, text=True, cwd="/", timeout=300, **options)
+
+
+def complaint(outcome):
+    """The line that a person is left with."""
+    assert outcome.returncode == 2
+    assert "Traceback" not in outcome.stderr
+    line = outcome.stderr.splitlines()[-1]
+    assert line.startswith("dogbreeds: ")
+    return line
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "store"
+
+
+def test_a_full_disk(store):
+    """A limit on the size of files stands for it: checkpoints of the head are small, those of the network are not."""
+    gradual = command("pytorch", "--out", store, "--set", "head_epochs=2", "--set", "epochs=1")
+    limited = ["bash", "-c", 'ulimit -f 50000; exec "$@"', "bash", *gradual]
+    assert "File too large" in complaint(run(limited))
+    unfinished = next(store.glob("*.unfinished"))
+    kept = [path.name.rpartition("-")[0] for path in sorted(unfinished.iterdir())]
+    assert kept[:2] == ["checkpoint-0001", "checkpoint-0002"]
+    assert not [name for name in kept if "0003" in name]
+    before = runs.results(store)
+    outcome = run(gradual)
+    assert outcome.returncode == 0, outcome.stderr
+    assert len(before) == 0
+    assert "epoch  1" not in outcome.stdout  # what was kept is not trained again
+    finished = runs.Run(Path(outcome.stdout.splitlines()[-1]))
+    assert finished.history["epoch"].tolist() == [1, 2, 3]
+
+
+def test_outputs_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    for place in (tmp_path / "file" / "outputs", Path("/proc/outputs")):
+        assert str(place) in complaint(run(command("pytorch", "--out", place)))
+
+
+def test_weights_that_are_not_there(store):
+    line = complaint(run(command("pytorch", "--out", store, "--weights", "nowhere.safetensors")))
+    assert "no file of weights nowhere.safetensors" in line
+    assert not store.exists()
+
+
+def test_weights_without_a_network(store):
+    environment = os.environ | {"DOGBREEDS_WEIGHTS_MIRROR": "http://127.0.0.1:9"}
+    line = complaint(run(command("pytorch", "--out", store, "--weights", "imagenet"), env=environment))
+    assert "put the file at" in line
+
+
+@pytest.mark.parametrize("framework", ["keras", "pytorch"])
+def test_ctrl_c_and_on(store, framework):
+    """The second start goes on after the epochs of the first, and ends as if it had not been stopped."""
+    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    words = command(framework, "--out", store, "--set", "epochs=8", "--set", "patience=0")
+    first = subprocess.Popen(words, stdout=-1, stderr=-1, text=True, env=environment)
+    while "epoch  2" not in first.stdout.readline():
+        assert first.poll() is None
+    first.send_signal(signal.SIGINT)
+    errors = first.communicate()[1]
+    assert first.returncode == 130
+    assert "dogbreeds: stopped; what was finished is kept" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    second = run(words, env=environment)
+    assert second.returncode == 0, second.stderr
+    assert "epoch  1" not in second.stdout
+    resumed = runs.Run(Path(second.stdout.splitlines()[-1]))
+    assert resumed.history["epoch"].tolist() == list(range(1, 9))
+
+
+def config(dataset, recipe, framework="pytorch", size=32):
+    return runs.RunConfig("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, size, recipe)
+
+
+@pytest.mark.parametrize("framework", ["keras", "pytorch"])
+def test_a_loss_that_is_no_number(dataset, store, framework):
+    recipe = Recipe(batch_size=4, epochs=3, optimizer="sgd", learning_rate=1e30, warm_up=0.0)
+    with pytest.raises(StudyError, match=r"loss of epoch 1 is no number .* lower learning_rate"):
+        training.train(config(dataset, recipe, framework), dataset, store)
+    assert len(runs.results(store)) == 0
+
+
+def test_a_batch_larger_than_the_training_photos(dataset, store):
+    with pytest.raises(StudyError, match="batch_size 15 is more than the 14 training photos"):
+        training.train(config(dataset, Recipe(batch_size=15)), dataset, store)
+
+
+def test_a_batch_too_large_for_memory(store):
+    """The process may take 3 GB more than it has once PyTorch is there."""
+    script = (
+        "import sys, resource, torch, dogbreeds.training_pytorch, dogbreeds.study; from dogbreeds.cli import main\n"
+        "taken = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (taken + 3 * 10**9,) * 2)\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = command("pytorch", "--out", store, "--parameter", "image_size=640", "--set", "batch_size=20")
+    line = complaint(run([sys.executable, "-c", script, *words[1:]]))
+    assert "a batch of 20 photos of 640 pixels a side does not fit into memory: lower batch_size" in line
+
+
+def test_two_processes_do_not_train_the_same_run(store):
+    words = command("pytorch", "--out", store, "--set", "epochs=2")
+    processes = [subprocess.Popen(words, stdout=-1, stderr=-1, text=True) for _ in range(2)]
+    outputs = [process.communicate()[0].splitlines() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert outputs[0][-1] == outputs[1][-1]
+    assert sorted(len(lines) for lines in outputs) == [1, 3]  # the one that came later only names the folder
+
+
+def test_several_processes_train_as_one(store, tmp_path):
+    """Two processes on this machine, spoken to over gloo, started by Lightning and by torchrun."""
+    recipe = ["--set", "batch_norm=frozen", "--set", "epochs=2", "--set", "label_smoothing=0.1"]
+    histories = []
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    for name, start, devices in (("one", [], 1), ("lightning", [], 2), ("torchrun", torchrun, 2)):
+        words = command("pytorch", "--out", tmp_path / name, "--devices", str(devices), *recipe)
+        outcome = run([*start, *words], env=os.environ | {"OMP_NUM_THREADS": "1"})
+        assert outcome.returncode == 0, outcome.stderr
+        histories.append(pd.read_csv(Path(outcome.stdout.splitlines()[-1]) / "history.csv"))
+    names = ["training_loss", "validation_loss", "training_accuracy", "validation_accuracy"]
+    for several in histories[1:]:
+        np.testing.assert_allclose(several[names], histories[0][names], rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("framework", "words", "message"),
+    [
+        ("keras", ["--set", "batch_norm=frozen"], "several devices train with PyTorch, not keras"),
+        ("pytorch", ["--set", "batch_size=7"], "batch_size 7 cannot be shared by 2"),
+        ("pytorch", ["--set", "head_epochs=1"], "the head alone is trained on one device"),
+        ("pytorch", [], "several processors need batch_norm frozen"),
+    ],
+)
+def test_what_several_devices_cannot_do(store, framework, words, message):
+    assert message in complaint(run(command(framework, "--out", store, "--devices", "2", *words)))
+    assert not store.exists()
