@@ -20,12 +20,11 @@ def watched() -> bool:
 
     Front ends send the id of the cell with its code; papermill, nbconvert and nbval do not.
     """
-    if "ipykernel" not in sys.modules:
+    loaded = sys.modules.get("IPython")
+    shell = loaded.get_ipython() if loaded else None
+    if not hasattr(shell, "get_parent"):  # no kernel of a notebook
         return sys.stderr.isatty()
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return shell is not None and "cellId" in shell.get_parent().get("metadata", {})
+    return "cellId" in shell.get_parent().get("metadata", {})
 
 
 class Display:
