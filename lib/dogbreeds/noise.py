@@ -15,7 +15,7 @@ from dogbreeds.models import porting
 from dogbreeds.runs import RunConfig
 
 
-class _Nudged(Batches):
+class Nudged(Batches):
     """A stream with every number of its photos moved to a neighbour in float32, up or down by a coin."""
 
     def __init__(self, stream: Batches, nudge: int):
@@ -66,7 +66,7 @@ def losses(
     """
     streams, steps = training.batches(config, dataset), _Steps()
     if nudge is not None:
-        streams["train"] = _Nudged(streams["train"], nudge)
+        streams["train"] = Nudged(streams["train"], nudge)
     with tempfile.TemporaryDirectory() as folder:
         training.train_phase(config, streams, _OneEpoch(config.recipe, Path(folder), start), steps)
     return steps.losses()

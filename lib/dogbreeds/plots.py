@@ -81,6 +81,22 @@ def learning_curves(runs: list[Run]) -> Figure:
     return figure
 
 
+def retraced(band: Float[np.ndarray, "runs steps"], keras: Float[np.ndarray, " steps"]) -> Figure:
+    """Losses of the first steps: PyTorch and its last-bit neighbours as a band, Keras on it; below, the distances."""
+    figure, (losses, distances) = _figure(8, 5, nrows=2, sharex=True, height_ratios=[2, 1])
+    steps = np.arange(1, len(keras) + 1)
+    losses.fill_between(steps, band.min(axis=0), band.max(axis=0), color="0.8", label="PyTorch, last bits nudged")
+    losses.plot(steps, band[0], "-", color="0.2", label="PyTorch")
+    losses.plot(steps, keras, "o", markersize=4, label="Keras")
+    losses.set(ylabel="training loss of a step")
+    losses.legend(frameon=False)
+    smallest = 1e-7  # what is nothing has no place on a logarithmic axis
+    distances.fill_between(steps, smallest, np.ptp(band, axis=0).clip(smallest), color="0.8")
+    distances.plot(steps, abs(keras - band[0]).clip(smallest), "o", markersize=4)
+    distances.set(yscale="log", xlabel="step", ylabel="distance")
+    return figure
+
+
 def accuracies(table: pd.DataFrame, chance: float) -> Figure:
     """Test accuracy with its 95 % interval, a row a network and framework."""
     figure, axis = _figure(7, 0.9 + 0.4 * len(table))

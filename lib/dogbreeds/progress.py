@@ -34,11 +34,11 @@ class Display:
         self.watched, self.bars = watched(), {}
 
     def __call__(self, event: dict) -> None:
+        if self.watched and event["kind"] != "end":
+            self._move(event)
         if event["kind"] == "epoch":
             tqdm.write(event["line"], file=sys.stdout)
             sys.stdout.flush()
-        elif self.watched and event["kind"] == "step":
-            self._move(event)
         elif event["kind"] == "end" and event["run"] in self.bars:
             self.bars.pop(event["run"]).close()
 
@@ -68,9 +68,7 @@ class Progress:
         if time.monotonic() - self.last < INTERVAL:
             return
         self.last = time.monotonic()
-        done = self.photos * (epoch - 1) + photos
-        event = {"kind": "step", "run": self.run, "photos": done, "total": self.total}
-        self.send(event | dict(zip(MEASURES, measures(), strict=True)))
+        self.send(self._event("step", self.photos * (epoch - 1) + photos, *measures()))
 
     def epoch(self, row: dict) -> None:
         """After an epoch, with its row of the history."""
@@ -80,11 +78,17 @@ class Progress:
             for stage in ("training", "validation")
         )
         line = f"{self.run}  epoch {row['epoch']:2d}  {stages}  {row['photos_per_second']:.0f} photos/s"
-        self.send({"kind": "epoch", "run": self.run, "line": line})
+        event = self._event("epoch", self.photos * row["epoch"], row["training_loss"], row["training_accuracy"])
+        self.send(event | {"line": line})
 
     def close(self) -> None:
         self.writer.close()
         self.send({"kind": "end", "run": self.run})
+
+    def _event(self, kind: str, photos: int, loss: float, accuracy: float) -> dict:
+        return {
+            "kind": kind, "run": self.run, "photos": photos, "total": self.total, "loss": loss, "accuracy": accuracy
+        }  # fmt: skip
 
     def _log(self, row: dict) -> None:
         for stage in ("training", "validation"):

@@ -1,0 +1,52 @@
+"""Keras and PyTorch over the first steps: as close as PyTorch is to itself after a nudge of the last bits."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dogbreeds import noise, training
+from dogbreeds.recipe import Recipe
+from dogbreeds.study import Study
+
+FRAMEWORKS = ("pytorch", "keras")
+
+
+@pytest.fixture
+def study(tmp_path):
+    recipe = {"batch_size": 10, "learning_rate": 0.0015, "epochs": 2, "augmentation": True, "batch_norm": "adapt"}
+    return Study("noise", photos_per_breed=70, image_size=48, recipe=recipe, out=tmp_path)
+
+
+def test_frameworks_are_as_close_as_neighbours_then_agree_from_trained_weights(study):
+    pytorch, in_keras = (study.config("resnet50", framework, seed=0) for framework in FRAMEWORKS)
+    start = training.starting_weights(pytorch, study.store)
+    band = noise.floor(pytorch, study.dataset, start, nudges=3)
+    losses = noise.losses(in_keras, study.dataset, start)
+    assert band.shape == (4, len(losses))
+    assert len(losses) >= 20
+    width = noise.spread(band)
+    assert np.all(width[5:] > 0)  # nudges were felt
+    assert np.ptp(band[0]) > 0.5  # and these are losses of steps, not one mean
+    assert abs(losses - band[0])[:20].mean() <= width[:20].mean()
+    np.testing.assert_allclose(losses[0], band[0, 0], atol=1e-4)
+
+    run = training.train(pytorch, study.dataset, study.store)
+    small = Recipe(batch_size=10, optimizer="sgd", learning_rate=1e-4, warm_up=0.0)
+    configs = [dataclasses.replace(config, recipe=small, start=run.id) for config in (pytorch, in_keras)]
+    trained = training.starting_weights(configs[0], study.store)
+    first, second = (noise.losses(config, study.dataset, trained) for config in configs)
+    np.testing.assert_allclose(first[:5], second[:5], atol=1e-4)
+
+
+def test_a_nudge_moves_every_number_by_its_last_bit(study):
+    config = study.config("resnet50", "pytorch", seed=0)
+    stream = training.batches(config, study.dataset)["train"]
+    plain, labels = stream[0]
+    (one, same), (other, _) = noise.Nudged(stream, 0)[0], noise.Nudged(stream, 1)[0]
+    assert (same == labels).all()
+    assert ((one != plain) & (other != plain)).all()
+    assert (one.sign() * one > plain.sign() * plain).float().mean() == pytest.approx(0.5, abs=0.02)
+    np.testing.assert_array_equal((one + other).numpy() / 2, plain.numpy())  # the other way
+    keras_stream = training.batches(dataclasses.replace(config, framework="keras"), study.dataset)["train"]
+    np.testing.assert_array_equal(noise.Nudged(keras_stream, 0)[0][0].numpy().transpose(0, 3, 1, 2), one.numpy())
