@@ -1,0 +1,70 @@
+"""What follows from a profile's parameters: breeds to learn from, start weights, and the identity of a run."""
+
+import hashlib
+
+import pytest
+
+from dogbreeds import datasets, drawn_dogs, models, runs
+from dogbreeds.errors import StudyError
+from dogbreeds.models import weights
+from dogbreeds.study import Study
+
+SMALL = {"photos_per_breed": 12, "image_size": 32, "recipe": {"batch_size": 8, "epochs": 1}}
+
+
+@pytest.fixture
+def study(tmp_path):
+    return Study("small", **SMALL, source_recipe={"batch_size": 16, "epochs": 1}, out=tmp_path / "runs")
+
+
+def test_other_breeds_are_all_the_others_and_nearly_all_their_photos(study):
+    own, other = study.dataset, study.other_breeds
+    assert set(own.breeds) == set(drawn_dogs.TARGET)
+    assert set(other.breeds) == set(drawn_dogs.BREEDS) - set(own.breeds)
+    counts = other.photos["split"].value_counts()
+    assert counts["validation"] == counts["test"] == len(other.breeds)
+    assert not set(own.photos["digest"]) & set(other.photos["digest"])
+
+
+def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(study):
+    configs = [study.config("resnet50", framework, 0, "other-breeds") for framework in models.FRAMEWORKS]
+    source = study.source_config("resnet50")
+    assert [config.start for config in configs] == [source.id] * 2
+    assert (source.framework, source.breeds, source.weights) == ("pytorch", study.other_breeds.breeds, "scratch")
+    run = study.train_here("resnet50", "pytorch", 0, "other-breeds")
+    table = runs.results(study.store).set_index("run")
+    assert set(table.index) == {run.id, source.id}
+    assert table.loc[run.id, "start"] == source.id
+    before = (study.store / source.id / "run.json").stat().st_mtime_ns
+    study.train_here("resnet50", "pytorch", 1, "other-breeds")
+    assert (study.store / source.id / "run.json").stat().st_mtime_ns == before
+    assert len(runs.results(study.store)) == 3
+
+
+def test_a_source_of_the_breeds_left_out_needs_some(photo_folder):
+    with pytest.raises(StudyError, match="has no two breeds besides Chihuahua, pug"):
+        datasets.load(photo_folder, ["Chihuahua", "pug"], other_breeds=True)
+
+
+def test_a_file_of_weights_is_known_by_its_bytes(study, tmp_path):
+    files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
+    for number, file in enumerate(files):
+        weights.save(models.build("resnet50", "pytorch", 2 + number), file)
+    configs = [study.config("resnet50", "pytorch", 0, str(file)) for file in files]
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    assert [config.start_fingerprint for config in configs] == digests
+    files[0].write_bytes(files[1].read_bytes())
+    assert study.config("resnet50", "pytorch", 0, str(files[0])).id != configs[0].id
+
+
+def test_every_choice_makes_another_run(study):
+    one = study.config("resnet50", "pytorch", 0)
+    others = [
+        study.config("resnet50", "keras", 0),
+        study.config("resnet50", "pytorch", 1),
+        study.config("resnet50", "pytorch", 0, "other-breeds"),
+        Study("small", **SMALL | {"recipe": {"epochs": 2}}).config("resnet50", "pytorch", 0),
+        Study("small", **SMALL | {"crop": "squash"}).config("resnet50", "pytorch", 0),
+    ]
+    assert len({config.id for config in (one, *others)}) == 6
+    assert Study("elsewhere", **SMALL).config("resnet50", "pytorch", 0).id == one.id
