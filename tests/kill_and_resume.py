@@ -18,7 +18,6 @@ from PIL import Image
 from dogbreeds import datasets, runs, training
 from dogbreeds.recipe import Recipe
 
-RECIPE = Recipe(batch_size=4, epochs=14, head_epochs=2, augmentation=True, patience=0)
 TIMES = ["seconds", "photos_per_second"]
 
 
@@ -86,8 +85,9 @@ def main(framework, kills):
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DOGBREEDS_DATA"] = os.environ["DOGBREEDS_OUTPUTS"] = folder
         dataset = photos(Path(folder) / "photos")
+        recipe = Recipe(batch_size=4, epochs=2 + kills * 2 // 3, head_epochs=2, patience=0)
         config = runs.RunConfig(
-            "resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, RECIPE, seed=3
+            "resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe, seed=3
         )
         stores = Path(folder) / "undisturbed", Path(folder) / "killed"
         start = time.monotonic()
