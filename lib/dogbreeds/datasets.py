@@ -118,10 +118,6 @@ def load(
             )
     table, left_out = _photo_table(folders, photos_per_breed, seed, leave_out_broken)
     digest = hashlib.sha256(repr(tuple(folders)).encode())
-    if official:
-        boxes = stanford_dogs.boxes(folder, list(table["path"]))
-        table = table.join(boxes)
-        digest.update(boxes.to_csv().encode())
     if other_breeds:
         share = max(0.05, len(folders) / len(table))  # one photo of each breed at least
         table["split"] = _split(table["label"], seed, test=share, validation=share)
@@ -131,6 +127,10 @@ def load(
         table["split"] = _split_of_file(table, folder / SPLITS_FILE)
     else:
         table["split"] = _split(table["label"], seed)
+    if official:
+        boxes = stanford_dogs.boxes(folder, list(table["path"]))
+        table = table.join(boxes)
+        digest.update(boxes.to_csv().encode())
     for row in table.itertuples():
         digest.update(f"{row.split} {photo_name(row.path)!r} {row.digest} ".encode())
     name = "stanford_dogs" if official else "drawn_dogs" if str(photos) == "drawn_dogs" else folder.resolve().name
