@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from dogbreeds import checkpoints
 from dogbreeds.checkpoints import Course
 from dogbreeds.errors import StudyError
 from dogbreeds.recipe import Recipe
@@ -33,7 +32,8 @@ def test_it_goes_on_where_it_was(tmp_path, epochs):
     before, course = trained(tmp_path, epochs), Course(RECIPE, tmp_path, state(0))
     assert course.history == before.history
     assert course.state == state(epochs)
-    assert course.optimizer == {"fc.weight.step": torch.tensor(epochs)}
+    # At the end of its phase the state of an optimiser is of no use any more.
+    assert course.optimizer == ({"fc.weight.step": torch.tensor(epochs)} if epochs < 6 else {})
     assert course.best() == state(before.recipe.best_epoch(course.history))
     assert course.phase() == (("all", epochs, 6) if epochs < 6 else None)
 
@@ -70,19 +70,6 @@ def test_with_no_whole_checkpoint_it_begins_at_its_start(tmp_path):
         path.write_bytes(path.read_bytes()[:-1])
     course = Course(RECIPE, tmp_path, state(0))
     assert (course.history, course.state, course.optimizer) == ([], state(0), {})
-
-
-def test_a_write_that_broke_off_does_no_harm(tmp_path, monkeypatch):
-    trained(tmp_path, 2)
-    course = Course(RECIPE, tmp_path, state(0))
-
-    def full(path, content):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoints.paths, "write_whole", full)
-    with pytest.raises(StudyError, match=r"cannot write to .*No space left on device.*start again"):
-        course.end_epoch(row(3), state(3), {})
-    assert Course(RECIPE, tmp_path, state(0)).state == state(2)
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])

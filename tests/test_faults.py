@@ -70,6 +70,12 @@ def test_weights_that_are_not_there(store):
     assert not store.exists()
 
 
+def test_a_stage_the_network_does_not_have(store):
+    line = complaint(run(command("pytorch", "--out", store, "--set", "freeze=block1")))
+    assert "unknown stage 'block1' of resnet50: choose one of stem, layer1" in line
+    assert not store.exists()
+
+
 def test_weights_without_a_network(store):
     environment = os.environ | {"DOGBREEDS_WEIGHTS_MIRROR": "http://127.0.0.1:9"}
     line = complaint(run(command("pytorch", "--out", store, "--weights", "imagenet"), env=environment))
@@ -157,6 +163,7 @@ def test_several_processes_train_as_one(store, tmp_path):
         ("pytorch", ["--set", "batch_size=7"], "batch_size 7 cannot be shared by 2"),
         ("pytorch", ["--set", "head_epochs=1"], "the head alone is trained on one device"),
         ("pytorch", [], "several processors need batch_norm frozen"),
+        ("pytorch", ["--devices", "0"], "must be 1 or more"),
     ],
 )
 def test_what_several_devices_cannot_do(store, framework, words, message):

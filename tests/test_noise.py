@@ -15,7 +15,7 @@ FRAMEWORKS = ("pytorch", "keras")
 @pytest.fixture
 def study(tmp_path):
     recipe = {"batch_size": 10, "learning_rate": 0.0015, "epochs": 2, "augmentation": True, "batch_norm": "adapt"}
-    return Study("noise", photos_per_breed=70, image_size=48, recipe=recipe, out=tmp_path)
+    return Study("noise", photos_per_breed=70, image_size=32, recipe=recipe, out=tmp_path)
 
 
 def test_frameworks_are_as_close_as_neighbours_then_agree_from_trained_weights(study):

@@ -47,10 +47,10 @@ def test_the_loss_is_not_asked_for_at_every_step(tmp_path):
 
 def test_the_log_holds_what_the_history_holds_and_nothing_twice(tmp_path):
     for done in (0, 1):  # the second time it goes on after the first epoch
-        told = Progress("run", [ROW] * done, 40, 2, tmp_path / str(done), lambda event: None)
+        told = Progress("run", [ROW] * done, 40, 2, tmp_path, lambda event: None)
         told.epoch(ROW | {"epoch": done + 1, "training_loss": 0.5 - 0.25 * done})
         told.close()
-    log = EventAccumulator(str(tmp_path / "1")).Reload()
+    log = EventAccumulator(str(tmp_path)).Reload()
     assert sorted(log.Tags()["scalars"]) == [
         "accuracy/training",
         "accuracy/validation",

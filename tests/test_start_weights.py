@@ -42,7 +42,7 @@ def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(stud
 
 
 def test_a_source_of_the_breeds_left_out_needs_some(photo_folder):
-    with pytest.raises(StudyError, match="has no two breeds besides Chihuahua, pug"):
+    with pytest.raises(StudyError, match="has no two breeds besides the 2 of the study"):
         datasets.load(photo_folder, ["Chihuahua", "pug"], other_breeds=True)
 
 

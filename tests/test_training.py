@@ -56,8 +56,7 @@ def validation_loss(run):
     return torch.nn.functional.cross_entropy(logits, labels).item()
 
 
-@pytest.mark.parametrize("restore_best", [True, False])
-@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+@pytest.mark.parametrize(("framework", "restore_best"), [("keras", True), ("pytorch", True), ("pytorch", False)])
 def test_early_stopping_ends_a_training_and_the_best_weights_come_back(dataset, tmp_path, framework, restore_best):
     recipe = Recipe(batch_size=4, epochs=20, learning_rate=0.01, patience=1, restore_best=restore_best)
     run = training.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
@@ -117,6 +116,17 @@ def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework,
     assert moved(run, training.starting_weights(this, tmp_path)) == {"fc"}
     assert run.history["training_loss"].iloc[-1] < run.history["training_loss"].iloc[0]
     assert validation_loss(run) == pytest.approx(run.history["validation_loss"].min(), rel=1e-4)
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, framework):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        recipe = Recipe(batch_size=7, epochs=1, learning_rate=1e-6, precision=precision)
+        run = training.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
+        losses.append(run.history["training_loss"].item())
+        assert run.logits().dtype == np.float32
+    assert 0 < abs(losses[1] - losses[0]) < 0.05 * losses[0]
 
 
 def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_breeds(dataset, tmp_path):

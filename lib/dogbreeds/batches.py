@@ -111,6 +111,5 @@ class FeatureBatches(Batches):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rows = self._rows_of(index)
-        return torch.from_numpy(self.features[rows]).to(self.device), torch.from_numpy(self.labels[rows]).to(
-            self.device
-        )
+        features, labels = (torch.from_numpy(array[rows]).to(self.device) for array in (self.features, self.labels))
+        return features, labels

@@ -28,7 +28,6 @@ from dogbreeds.models.porting import State
 from dogbreeds.recipe import Recipe
 
 KEPT = 2
-_REMEDY = "make room or let it be written to, then start again: it goes on from the last epoch that was kept"
 
 
 class Course:
@@ -56,15 +55,13 @@ class Course:
         for name, epochs in self.recipe.phases().items():
             rows = [row for row in self.history if row["phase"] == name]
             if len(rows) < epochs and not (rows and self.recipe.stops(rows)):
-                if not rows:
-                    self.optimizer = {}
                 return name, len(rows), epochs
         return None
 
     def end_epoch(self, row: dict, state: State, optimizer: dict[str, Tensor]) -> bool:
         """Keeps an epoch, `state` being what was trained; returns whether its phase ends here.
 
-        Raises StudyError for a loss that is no number and for a disk that takes no more; what was kept stays.
+        Raises StudyError for a loss that is no number, and OSError for a disk that takes no more; what was kept stays.
         """
         losses = row["training_loss"], row["validation_loss"]
         if not all(map(math.isfinite, losses)):
@@ -72,19 +69,14 @@ class Course:
             raise StudyError(f"the loss of epoch {row['epoch']} is no number ({losses[0]}, {losses[1]}): {remedy}")
         history = [*self.history, row]
         best = self.recipe.best_epoch(history)
-        try:
-            if best == row["epoch"]:
-                self._write(f"weights-{best:04d}", state)
-            parts = {f"model.{key}": value for key, value in state.items()}
-            parts |= {f"optimizer.{key}": value for key, value in optimizer.items()}
-            facts = {"history": json.dumps(history), "seconds": str(self.seconds)}
-            self._write(f"checkpoint-{row['epoch']:04d}", parts, facts)
-        except OSError as error:
-            raise StudyError(f"cannot write to {self.folder} ({error.strerror}): {_REMEDY}") from error
-        self.history, self.state, self.optimizer = history, self.start | state, optimizer
-        self._forget(row["epoch"])
-        phase = self.phase()
-        return phase is None or phase[0] != row["phase"]
+        if best == row["epoch"]:
+            self._write(f"weights-{best:04d}", state)
+        parts = {f"model.{key}": value for key, value in state.items()}
+        parts |= {f"optimizer.{key}": value for key, value in optimizer.items()}
+        facts = {"history": json.dumps(history), "seconds": str(self.seconds)}
+        self._write(f"checkpoint-{row['epoch']:04d}", parts, facts)
+        self._forget(row["epoch"], history)
+        return self._stand(history, state, optimizer)
 
     def best(self) -> State:
         """The weights of the best epoch. They were seen to be whole when the course was read or written."""
@@ -109,15 +101,22 @@ class Course:
         best = self.folder.glob(f"weights-{self.recipe.best_epoch(history):04d}-*.safetensors")
         if not any(map(_is_whole, best)):
             return False
-        self.history, self._seconds = history, float(facts["seconds"])
-        self.state = self.start | _part(tensors, "model.")
-        self.optimizer = _part(tensors, "optimizer.")
+        self._seconds = float(facts["seconds"])
+        self._stand(history, _part(tensors, "model."), _part(tensors, "optimizer."))
         return True
 
-    def _forget(self, epoch: int) -> None:
+    def _stand(self, history: list[dict], state: State, optimizer: dict[str, Tensor]) -> bool:
+        """Where the training now is; returns whether a phase ended, whose optimiser is of no use to the next."""
+        self.history, self.state = history, self.start | state
+        phase = self.phase()
+        ends = phase is None or phase[0] != history[-1]["phase"]
+        self.optimizer = {} if ends else optimizer
+        return ends
+
+    def _forget(self, epoch: int, history: list[dict]) -> None:
         """Deletes the checkpoints before the last two, and the weights that neither of these calls the best."""
         kept = range(epoch - KEPT + 1, epoch + 1)
-        wanted = {self.recipe.best_epoch(self.history[:last]) for last in kept if last > 0}
+        wanted = {self.recipe.best_epoch(history[:last]) for last in kept if last > 0}
         for path in self.folder.glob("*-*.safetensors"):
             kind, number = path.name.split("-")[:2]
             if int(number) not in (kept if kind == "checkpoint" else wanted):

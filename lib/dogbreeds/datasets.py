@@ -113,9 +113,7 @@ def load(
     if other_breeds:
         folders = {breed: path for breed, path in folders.items() if breed not in breeds}
         if len(folders) < 2:
-            raise StudyError(
-                f"{folder} has no two breeds besides {', '.join(breeds)}: there is nothing else to learn from"
-            )
+            raise StudyError(f"{folder} has no two breeds besides the {len(breeds)} of the study to learn from")
     table, left_out = _photo_table(folders, photos_per_breed, seed, leave_out_broken)
     digest = hashlib.sha256(repr(tuple(folders)).encode())
     if other_breeds:

@@ -41,6 +41,8 @@ class Devices:
     def check(self, config: RunConfig) -> None:
         """Raises StudyError for what several processes cannot do."""
         recipe = config.recipe
+        if min(self.count, self.nodes) < 1:
+            raise StudyError(f"--devices {self.count} and --nodes {self.nodes} must be 1 or more")
         if self.processes == 1:
             return
         if config.framework != "pytorch":

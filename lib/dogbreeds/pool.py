@@ -41,7 +41,8 @@ def _train_in_processes(configs: list[RunConfig], dataset: Dataset, store: Path)
     at_once = 1 if torch.accelerator.is_available() else min(2, processors)
     context = get_context("spawn")
     events = context.Queue()
-    screen = threading.Thread(target=_show, args=(events,), daemon=True)
+    display = Display()  # here, for a thread cannot tell which cell of a notebook it belongs to
+    screen = threading.Thread(target=_show, args=(events, display), daemon=True)
     screen.start()
     arguments = (at_once, context, _start_process, (processors // at_once, events))
     try:
@@ -60,8 +61,7 @@ def _train_in_processes(configs: list[RunConfig], dataset: Dataset, store: Path)
         screen.join()
 
 
-def _show(events) -> None:
-    display = Display()
+def _show(events, display: Display) -> None:
     for event in iter(events.get, None):
         display(event)
 

@@ -3,6 +3,7 @@
 Events are dictionaries, so that a training in a process of its own can send them to the one that has the screen.
 """
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -54,13 +55,14 @@ class Display:
 class Progress:
     """Of one training: its steps and epochs, sent to a display and to TensorBoard's folder.
 
-    `history` are the epochs done before, `total` the photos of all epochs.
+    `history` are the epochs done before, `photos` those of an epoch, `log` the folder of this training's log.
     """
 
     def __init__(self, run: str, history: list[dict], photos: int, epochs: int, log: Path, send: Callable):
         self.run, self.photos, self.total, self.send = run, photos, photos * epochs, send
-        self.writer, self.last = SummaryWriter(str(log), write_to_disk=True), 0.0
-        for row in history:  # the log is written anew, without what a kill undid
+        shutil.rmtree(log, ignore_errors=True)  # written anew, without what a kill undid
+        self.writer, self.last = SummaryWriter(str(log)), 0.0
+        for row in history:
             self._log(row)
 
     def step(self, epoch: int, photos: int, measures: Callable[[], tuple[float, float]]) -> None:

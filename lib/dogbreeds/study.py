@@ -70,8 +70,8 @@ class Study:
         "scratch"; "other-breeds", a run on all breeds that are not the study's, of the same network, in PyTorch;
         "imagenet" or another name of published weights; a run of the store; a file. Raises StudyError for others.
         """
-        models.check_names(architecture, framework)  # before any dog is drawn
-        start = {}
+        models.check_names(architecture, framework)  # this and the recipe before any dog is drawn
+        recipe, start = Recipe.of(self.recipe), {}
         if weights == "other-breeds":
             start = {"start": self.source_config(architecture).id}
         elif (self.store / weights / "run.json").is_file():
@@ -79,7 +79,7 @@ class Study:
         elif weights != "scratch":
             file = weight_files.locate(weights, architecture)
             start = {"start": weights, "start_fingerprint": hashlib.sha256(file.read_bytes()).hexdigest()}
-        return self._config(self.dataset, architecture, framework, Recipe.of(self.recipe), seed, weights, **start)
+        return self._config(self.dataset, architecture, framework, recipe, seed, weights, **start)
 
     def source_config(self, architecture: str) -> RunConfig:
         """The training that "other-breeds" starts from: an ordinary run, in PyTorch, used by both frameworks."""

@@ -23,7 +23,7 @@ from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import SPLITS, Dataset
 from dogbreeds.devices import ONE, Devices
 from dogbreeds.errors import StudyError
-from dogbreeds.models import cost, porting, weights
+from dogbreeds.models import cost, porting, stages, weights
 from dogbreeds.progress import Display, Progress
 from dogbreeds.runs import Run, RunConfig
 
@@ -94,6 +94,7 @@ def train(
     loss that is no number, a batch that does not fit into memory, and a store that cannot be written to.
     """
     devices.check(config)
+    stages.frozen_stages(config.architecture, config.recipe.freeze or None)  # refused before anything is written
     folder = Path(store) / config.id
     with _in_plain_words(config, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -101,12 +102,13 @@ def train(
             if not (folder / "run.json").exists():
                 _train(config, dataset, folder, send or Display(), devices)
             for leftover in folder.glob("*-*.safetensors"):
-                leftover.unlink()
+                leftover.unlink(missing_ok=True)
     return Run(folder)
 
 
 def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, devices: Devices) -> None:
-    recipe, framework = config.recipe, framework_module(config.framework)
+    """Trains phase after phase in a folder of another name, which in the end becomes `folder`."""
+    recipe = config.recipe
     unfinished = folder.with_name(folder.name + ".unfinished")
     unfinished.mkdir(exist_ok=True)
     streams = batches(config, dataset, devices)
@@ -120,19 +122,24 @@ def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, de
     if devices.rank > 0:
         sys.exit(0)  # the first process finishes
     progress.close()
-    best, last = course.best(), course.state
+    _finish(config, dataset, course, streams, unfinished)
+    unfinished.rename(folder)
+
+
+def _finish(config: RunConfig, dataset: Dataset, course: Course, streams: dict[str, Batches], folder: Path) -> None:
+    """Predicts, and writes all that a finished run has into `folder`."""
+    framework, best, last = framework_module(config.framework), course.best(), course.state
     model = models.build(config.architecture, config.framework, len(config.breeds))
-    porting.fill(model, best if recipe.restore_best else last)
+    porting.fill(model, best if config.recipe.restore_best else last)
     logits = {split: framework.predict(model, streams[split]) for split in ("validation", "test")}
     predictions = _predictions(dataset, logits)
-    pd.DataFrame(course.history).to_csv(unfinished / "history.csv", index=False)
-    np.savez_compressed(unfinished / "predictions.npz", **predictions)
+    pd.DataFrame(course.history).to_csv(folder / "history.csv", index=False)
+    np.savez_compressed(folder / "predictions.npz", **predictions)
     for name, state in {"best": best, "last": last}.items():
-        (unfinished / f"{name}.safetensors").write_bytes(weights.to_bytes(state))
+        (folder / f"{name}.safetensors").write_bytes(weights.to_bytes(state))
     record = _record(config, course, predictions, dataset.left_out)
     record |= {"device": framework.device(model), "parameters": models.count_parameters(model)}
-    (unfinished / "run.json").write_text(json.dumps(record, indent=1) + "\n")
-    unfinished.rename(folder)
+    (folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 def train_phase(
