@@ -38,21 +38,19 @@ def test_it_goes_on_where_it_was(tmp_path, epochs):
     assert course.phase() == (("all", epochs, 6) if epochs < 6 else None)
 
 
-def test_two_checkpoints_are_kept_and_the_weights_they_call_the_best(tmp_path):
-    trained(tmp_path, 4)
-    names = [path.name.rpartition("-")[0] for path in sorted(tmp_path.iterdir())]
-    assert names == ["checkpoint-0003", "checkpoint-0004", "weights-0002"]
-    trained(tmp_path, 5)
-    names = [path.name.rpartition("-")[0] for path in sorted(tmp_path.iterdir())]
-    assert names == ["checkpoint-0004", "checkpoint-0005", "weights-0002", "weights-0005"]
+def test_two_checkpoints_are_kept_and_those_they_call_the_best(tmp_path):
+    for epochs, kept in ((1, [1]), (4, [2, 3, 4]), (5, [2, 4, 5]), (6, [5, 6])):
+        trained(tmp_path, epochs)
+        names = [path.name.rpartition("-")[0] for path in sorted(tmp_path.iterdir())]
+        assert names == [f"checkpoint-{number:04d}" for number in kept]
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "empty", "best"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
 def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path, harm, capfd):
     trained(tmp_path, 5)
-    last = next(tmp_path.glob("weights-0005-*" if harm == "best" else "checkpoint-0005-*"))
+    last = next(tmp_path.glob("checkpoint-0005-*"))
     content = bytearray(last.read_bytes())
-    if harm in ("flip", "best"):
+    if harm == "flip":
         content[-1] ^= 1
     last.write_bytes({"cut": content[:-3], "empty": b""}.get(harm, content))
     course = Course(RECIPE, tmp_path, state(0))
@@ -62,6 +60,14 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path, harm, capfd):
     again = trained(tmp_path, 6)
     assert again.best() == state(5)
     assert Course(RECIPE, tmp_path, state(0)).state == state(6)
+
+
+def test_a_checkpoint_is_of_no_use_when_the_best_weights_are_broken(tmp_path, capfd):
+    trained(tmp_path, 4)
+    best = next(tmp_path.glob("checkpoint-0002-*"))
+    best.write_bytes(best.read_bytes()[:-1])
+    assert Course(RECIPE, tmp_path, state(0)).history == []
+    assert trained(tmp_path, 6).best() == state(5)
 
 
 def test_with_no_whole_checkpoint_it_begins_at_its_start(tmp_path):

@@ -2,10 +2,9 @@
 
 Lightning and Keras have checkpoints of their own. These are one format for both, survive a kill at any moment (Keras
 writes over the only one it has), are known to be whole by the hash in their names, and execute nothing when read.
-After an epoch the folder holds
+After an epoch the folder holds, of the last two epochs and of those that were the best so far for these two,
 
-    checkpoint-0007-<hash>.safetensors    weights, state of the optimiser, and the history, of the last two epochs
-    weights-0005-<hash>.safetensors       weights of the epoch that is the best so far for one of these two
+    checkpoint-0007-<hash>.safetensors    weights, state of the optimiser, and the history
 
 Weights that a phase does not train are not written: they are those the training started from.
 """
@@ -21,9 +20,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from dogbreeds import paths
 from dogbreeds.errors import StudyError
-from dogbreeds.models import weights
 from dogbreeds.models.porting import State
 from dogbreeds.recipe import Recipe
 
@@ -59,37 +56,42 @@ class Course:
         return None
 
     def end_epoch(self, row: dict, state: State, optimizer: dict[str, Tensor]) -> bool:
-        """Keeps an epoch, `state` being what was trained; returns whether its phase ends here.
+        """Keeps an epoch, `state` being a copy of what was trained; returns whether its phase ends here.
 
-        Raises StudyError for a loss that is no number, and OSError for a disk that takes no more; what was kept stays.
+        Raises StudyError for a loss that is no number, and OSError or SafetensorError for a disk that takes no more;
+        what was kept stays.
         """
         losses = row["training_loss"], row["validation_loss"]
         if not all(map(math.isfinite, losses)):
             remedy = "lower learning_rate; with the same recipe it goes on from the epoch before"
             raise StudyError(f"the loss of epoch {row['epoch']} is no number ({losses[0]}, {losses[1]}): {remedy}")
         history = [*self.history, row]
-        best = self.recipe.best_epoch(history)
-        if best == row["epoch"]:
-            self._write(f"weights-{best:04d}", state)
         parts = {f"model.{key}": value for key, value in state.items()}
         parts |= {f"optimizer.{key}": value for key, value in optimizer.items()}
         facts = {"history": json.dumps(history), "seconds": str(self.seconds)}
-        self._write(f"checkpoint-{row['epoch']:04d}", parts, facts)
-        self._forget(row["epoch"], history)
+        if self.writes:
+            self._write(row["epoch"], parts, facts)
+            self._forget(row["epoch"], history)
         return self._stand(history, state, optimizer)
 
     def best(self) -> State:
         """The weights of the best epoch. They were seen to be whole when the course was read or written."""
-        file = next(self.folder.glob(f"weights-{self.recipe.best_epoch(self.history):04d}-*.safetensors"))
-        return self.start | safetensors.torch.load_file(file)
+        file = next(self._files(self.recipe.best_epoch(self.history)))
+        return self.start | _part(safetensors.torch.load_file(file), "model.")
 
-    def _write(self, name: str, tensors: dict[str, Tensor], facts: dict | None = None) -> None:
-        if not self.writes:
-            return
-        content = weights.to_bytes(tensors, facts)
-        for old in self.folder.glob(f"{name}-*"):  # of an epoch that is trained once more
+    def _files(self, epoch: int):
+        return self.folder.glob(f"checkpoint-{epoch:04d}-*.safetensors")
+
+    def _write(self, epoch: int, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+        unfinished = self.folder / "checkpoint.unfinished"
+        try:
+            safetensors.torch.save_file(tensors, unfinished, facts)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        for old in self._files(epoch):  # it is trained once more
             old.unlink()
-        paths.write_whole(self.folder / f"{name}-{_hash(content)}.safetensors", content)
+        unfinished.replace(self.folder / f"checkpoint-{epoch:04d}-{_hash(unfinished)}.safetensors")
 
     def _read(self, path: Path) -> bool:
         if not _is_whole(path):
@@ -98,8 +100,7 @@ class Course:
             facts = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
         history = json.loads(facts["history"])
-        best = self.folder.glob(f"weights-{self.recipe.best_epoch(history):04d}-*.safetensors")
-        if not any(map(_is_whole, best)):
+        if not any(map(_is_whole, self._files(self.recipe.best_epoch(history)))):
             return False
         self._seconds = float(facts["seconds"])
         self._stand(history, _part(tensors, "model."), _part(tensors, "optimizer."))
@@ -114,12 +115,11 @@ class Course:
         return ends
 
     def _forget(self, epoch: int, history: list[dict]) -> None:
-        """Deletes the checkpoints before the last two, and the weights that neither of these calls the best."""
-        kept = range(epoch - KEPT + 1, epoch + 1)
-        wanted = {self.recipe.best_epoch(history[:last]) for last in kept if last > 0}
-        for path in self.folder.glob("*-*.safetensors"):
-            kind, number = path.name.split("-")[:2]
-            if int(number) not in (kept if kind == "checkpoint" else wanted):
+        """Deletes the checkpoints before the last two, but for those that one of these calls the best."""
+        last = range(max(epoch - KEPT, 0) + 1, epoch + 1)
+        kept = {*last, *(self.recipe.best_epoch(history[:number]) for number in last)}
+        for path in self.folder.glob("checkpoint-*.safetensors"):
+            if int(path.name.split("-")[1]) not in kept:
                 path.unlink()
 
 
@@ -127,9 +127,10 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _is_whole(path: Path) -> bool:
-    return path.stem.rpartition("-")[2] == _hash(path.read_bytes())
+    return path.stem.rpartition("-")[2] == _hash(path)

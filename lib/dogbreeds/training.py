@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
+from safetensors import SafetensorError
 
 from dogbreeds import models, paths, pixels
 from dogbreeds.batches import Batches, FeatureBatches
@@ -101,7 +102,7 @@ def train(
         with FileLock(folder.with_name(folder.name + ".lock")) if devices.rank == 0 else nullcontext():
             if not (folder / "run.json").exists():
                 _train(config, dataset, folder, send or Display(), devices)
-            for leftover in folder.glob("*-*.safetensors"):
+            for leftover in folder.glob("checkpoint-*"):
                 leftover.unlink(missing_ok=True)
     return Run(folder)
 
@@ -170,9 +171,10 @@ def _in_plain_words(config: RunConfig, folder: Path):
         yield
     except StudyError:
         raise
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        place, reason = getattr(error, "filename", None) or folder, getattr(error, "strerror", None) or error
         remedy = "make room, let it be written to, or name another place; then start again: finished epochs are kept"
-        raise StudyError(f"{error.filename or folder}: {error.strerror or error}: {remedy}") from error
+        raise StudyError(f"{place}: {reason}: {remedy}") from error
     except Exception as error:
         kinds = (MemoryError, torch.OutOfMemoryError)
         words = ("can't allocate memory", "not enough memory", "ResourceExhausted", "OOM when allocating")

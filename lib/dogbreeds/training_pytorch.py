@@ -138,13 +138,17 @@ class Epochs(Callback):
 
 def _trained(model: nn.Module) -> porting.State:
     """The weights of the network, or of the head alone under its name in the network, as copies."""
-    return {key: value.clone() for key, value in porting.from_pytorch(model).items()}
+    return {key: _copy(value) for key, value in porting.from_pytorch(model).items()}
+
+
+def _copy(value: Tensor) -> Tensor:
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _optimizer_state(module: Classifier) -> dict[str, Tensor]:
     optimizer = module.optimizers().optimizer
     return {
-        f"{name}.{slot}": value.detach().cpu().clone()
+        f"{name}.{slot}": _copy(value)
         for name, parameter in module.model.named_parameters()
         for slot, value in optimizer.state[parameter].items()
     }
