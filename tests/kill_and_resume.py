@@ -76,8 +76,8 @@ def differences(first, second):
         found += [name for name in one.files if not np.array_equal(one[name], other[name])]
     files = [f"{name}.safetensors" for name in ("best", "last")]
     found += [name for name in files if (first.folder / name).read_bytes() != (second.folder / name).read_bytes()]
-    left = sorted(path.name for path in second.folder.iterdir()) == sorted(path.name for path in first.folder.iterdir())
-    return found if left else [*found, "files left behind"]
+    left = {path.name for path in second.folder.iterdir()} ^ {path.name for path in first.folder.iterdir()}
+    return [*found, *sorted(left)]
 
 
 def main(framework, kills):

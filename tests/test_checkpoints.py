@@ -62,6 +62,15 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path, harm, capfd):
     assert Course(RECIPE, tmp_path, state(0)).state == state(6)
 
 
+def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
+    trained(tmp_path, 1)
+    whole = sorted(tmp_path.iterdir())
+    for name in ("checkpoint.unfinished", ".tmp1aB2c3", "history.csv"):
+        (tmp_path / name).write_text("half")
+    Course(RECIPE, tmp_path, state(0))
+    assert sorted(tmp_path.iterdir()) == whole
+
+
 def test_a_checkpoint_is_of_no_use_when_the_best_weights_are_broken(tmp_path, capfd):
     trained(tmp_path, 4)
     best = next(tmp_path.glob("checkpoint-0002-*"))

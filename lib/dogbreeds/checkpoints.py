@@ -37,6 +37,9 @@ class Course:
         self.recipe, self.folder, self.start, self.writes = recipe, folder, start, writes
         self.state, self.optimizer, self.history = start, {}, []
         self._seconds, self._began = 0.0, time.perf_counter()
+        for path in folder.iterdir() if writes else ():
+            if not path.match("checkpoint-*.safetensors"):  # half of something that a kill left
+                path.unlink()
         for path in sorted(folder.glob("checkpoint-*.safetensors"), reverse=True):
             if self._read(path):
                 return

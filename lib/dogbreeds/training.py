@@ -102,7 +102,7 @@ def train(
         with FileLock(folder.with_name(folder.name + ".lock")) if devices.rank == 0 else nullcontext():
             if not (folder / "run.json").exists():
                 _train(config, dataset, folder, send or Display(), devices)
-            for leftover in folder.glob("checkpoint-*"):
+            for leftover in folder.glob("checkpoint-*.safetensors"):
                 leftover.unlink(missing_ok=True)
     return Run(folder)
 
