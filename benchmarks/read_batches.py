@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=2000)
     options = parser.parse_args()
     dataset = datasets.load(options.folder)
-    preprocessing = models.PREPROCESSING["resnet50"]
+    preprocessing = models.preprocessing("resnet50")
     rows = np.random.default_rng(0).permutation(len(dataset.photos))[: options.photos]
     array, labels = pixels.load(dataset, options.size), dataset.photos["label"].to_numpy()
     for augmented in (False, True):

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ def test_a_map_adds_up_to_the_score_it_explains(dataset, tmp_path, architecture,
     monkeypatch.setattr(explain, "load", lambda run: model if framework == "keras" else model.eval())
     config = RunConfig(architecture, framework, "noise", "0", ("pug", "poodle"), 48, Recipe())
     run = Run(tmp_path)
-    run.__dict__["record"] = vars(config)
+    run.__dict__["record"] = asdict(config)
     photos, breeds = np.random.default_rng(0).random((3, 48, 48, 3)), np.array([0, 1, 1])
     maps = explain.class_activation_maps(run, photos, breeds)
     mean, deviation = models.PREPROCESSING[architecture]

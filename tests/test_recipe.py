@@ -22,6 +22,7 @@ from dogbreeds.recipe import PRESETS, Recipe
         ({"optimizer": "adam"}, "'optimizer' must be one of adamw, sgd"),
         ({"monitor": "test_accuracy"}, "'monitor' must be one of validation_loss, validation_accuracy"),
         ({"batch_norm": "still"}, "'batch_norm' must be one of adapt, slow, frozen"),
+        ({"preprocessing": "caffe"}, "'preprocessing' must be one of expected, rescaled"),
         ({"freeze": "backbone"}, "'augmentation' must be false with freeze 'backbone'"),
     ],
 )

@@ -189,6 +189,18 @@ def test_both_frameworks_are_given_the_same_batches(dataset):
     np.testing.assert_array_equal(keras_photos.transpose(0, 3, 1, 2), pytorch_photos)
 
 
+def test_colours_are_as_the_recipe_says(dataset):
+    rescaled = dataclasses.replace(RECIPE, preprocessing="rescaled")
+    for architecture in models.ARCHITECTURES:
+        expected, plain = (
+            training.batches(config(dataset, "pytorch", architecture, recipe=recipe), dataset)["test"][0][0]
+            for recipe in (RECIPE, rescaled)
+        )
+        assert 0 <= plain.min() < plain.max() <= 1
+        mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in models.PREPROCESSING[architecture])
+        torch.testing.assert_close(expected, (plain - mean) / deviation)
+
+
 def test_other_processes_end_with_the_one_that_started_them(dataset, tmp_path):
     """Even when that one is killed: a training that nobody waits for would go on for hours."""
     script = """if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dogbreeds.models import PREPROCESSING
+from dogbreeds import models
 from dogbreeds.runs import Run
 from dogbreeds.training import framework_module, load
 
@@ -20,10 +20,10 @@ def confused_pairs(run: Run) -> pd.DataFrame:
 
 
 def prepared(
-    photos: Float[np.ndarray, "photos size size 3"], architecture: str
+    photos: Float[np.ndarray, "photos size size 3"], architecture: str, kind: str = "expected"
 ) -> Float[np.ndarray, "photos 3 size size"]:
-    """Colours in 0 to 1 as a network of that architecture wants them, float32, channels first."""
-    mean, deviation = PREPROCESSING[architecture]
+    """Colours in 0 to 1 as a network of that architecture is given them (`models.preprocessing`), channels first."""
+    mean, deviation = models.preprocessing(architecture, kind)
     return np.ascontiguousarray(((photos - mean) / np.array(deviation)).astype(np.float32).transpose(0, 3, 1, 2))
 
 
@@ -35,7 +35,7 @@ def class_activation_maps(
     Class activation maps (Zhou et al., https://arxiv.org/abs/1512.04150, equation 2): all three networks end in
     global average pooling and a linear head, for which they are exact.
     """
-    ready = prepared(photos, run.record["architecture"])
+    ready = prepared(photos, run.record["architecture"], run.record["recipe"]["preprocessing"])
     maps, head = framework_module(run.record["framework"]).last_features(load(run), ready)
     return np.einsum("bchw,cb->bhw", maps, head[:, breeds])
 

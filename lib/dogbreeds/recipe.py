@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from dogbreeds.errors import StudyError
-from dogbreeds.models import BATCH_NORM_POLICIES
+from dogbreeds.models import BATCH_NORM_POLICIES, PREPROCESSINGS
 
 
 def _one_of(*choices: str):
@@ -36,6 +36,7 @@ class Recipe:
     weight_decay: float = _at_least(0, 0.05)
     label_smoothing: float = _at_least(0, 0.0, 1)
     augmentation: bool = True
+    preprocessing: str = _one_of(*PREPROCESSINGS)  # of colours, see models.preprocessing
     freeze: str = ""  # a stage: it and all before it are held still (see models.stages); "backbone" is a linear probe
     batch_norm: str = _one_of(*BATCH_NORM_POLICIES)
     monitor: str = _one_of("validation_loss", "validation_accuracy")  # what early stopping and "best" go by

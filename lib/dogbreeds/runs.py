@@ -63,8 +63,9 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The network and the framework as a person writes them: `Xception, Keras`."""
-        return f"{TITLES[self.record['architecture']]}, {TITLES[self.record['framework']]}"
+        """The network, the framework and the start, unless from scratch: `Xception, Keras, other-breeds`."""
+        start = "" if self.record["weights"] == "scratch" else f", {self.record['weights']}"
+        return f"{TITLES[self.record['architecture']]}, {TITLES[self.record['framework']]}{start}"
 
     @cached_property
     def record(self) -> dict:

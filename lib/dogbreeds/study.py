@@ -64,14 +64,17 @@ class Study:
     def store(self) -> Path:
         return self.out or self.folder / "runs"
 
-    def config(self, architecture: str, framework: str, seed: int, weights: str = "scratch") -> RunConfig:
+    def config(
+        self, architecture: str, framework: str, seed: int, weights: str = "scratch", recipe: dict | None = None
+    ) -> RunConfig:
         """What identifies a training. `weights` is what it starts from:
 
         "scratch"; "other-breeds", a run on all breeds that are not the study's, of the same network, in PyTorch;
         "imagenet" or another name of published weights; a run of the store; a file. Raises StudyError for others.
+        `recipe` takes the place of the study's.
         """
         models.check_names(architecture, framework)  # this and the recipe before any dog is drawn
-        recipe, start = Recipe.of(self.recipe), {}
+        recipe, start = Recipe.of(self.recipe if recipe is None else recipe), {}
         if weights == "other-breeds":
             start = {"start": self.source_config(architecture).id}
         elif (self.store / weights / "run.json").is_file():
@@ -98,8 +101,19 @@ class Study:
         """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained."""
         return self._train(list(product(models.ARCHITECTURES, models.FRAMEWORKS, self.seeds, self.weights)))
 
+    def variants(self, architecture: str, framework: str, weights: str, recipes: dict[str, dict]) -> dict[str, Run]:
+        """Runs of one network, at the first seed, by their names in `recipes`: what each changes of the study's recipe.
+
+        Where a change names a `preset`, that takes the place of the study's recipe.
+        """
+        wanted = []
+        for changes in recipes.values():
+            recipe = changes if "preset" in changes else self.recipe | changes
+            wanted.append((architecture, framework, self.seeds[0], weights, recipe))
+        return dict(zip(recipes, self._train(wanted), strict=True))
+
     def _train(self, wanted: list[tuple]) -> list[Run]:
-        sources = {architecture for architecture, *_, weights in wanted if weights == "other-breeds"}
+        sources = {which[0] for which in wanted if which[3] == "other-breeds"}
         if sources:
             train_all([self.source_config(each) for each in sorted(sources)], self.other_breeds, self.store)
         return train_all([self.config(*which) for which in wanted], self.dataset, self.store)
@@ -112,10 +126,11 @@ class Study:
         return training.train(config, self.dataset, self.store, devices=devices)
 
     def save(self, name: str, figure: Figure) -> Figure:
-        """Keeps a figure as figures/<name>.png and hands it back to be shown."""
+        """Keeps a figure as figures/<name>.png and .svg, and hands it back to be shown."""
         figures = self.folder / "figures"
         figures.mkdir(parents=True, exist_ok=True)
         figure.savefig(figures / f"{name}.png", dpi=150)
+        figure.savefig(figures / f"{name}.svg")
         return figure
 
 

@@ -35,7 +35,7 @@ def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict
     """The training stream of `config`, and validation and test photos in order."""
     array, labels = pixels.load(dataset, config.image_size, config.crop), dataset.photos["label"].to_numpy()
     shared = {
-        "preprocessing": models.PREPROCESSING[config.architecture],
+        "preprocessing": models.preprocessing(config.architecture, config.recipe.preprocessing),
         "channels_last": config.framework == "keras",
         # Where batches are augmented: where Lightning trains; Keras takes them from the processor on every backend.
         "device": devices.of_this_process() if config.framework == "pytorch" else "cpu",

@@ -30,6 +30,13 @@ PREPROCESSING = {
     "resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "se_resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
+# Colours as the network expects them, or only brought to 0 to 1, whatever the network (`rescale=1/255` in Keras).
+PREPROCESSINGS = ("expected", "rescaled")
+
+
+def preprocessing(architecture: str, kind: str = "expected") -> tuple[tuple, tuple]:
+    """Mean and standard deviation, of each colour channel in 0 to 1, that are taken from and divide a photo."""
+    return PREPROCESSING[architecture] if kind == "expected" else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def check_names(architecture: str, framework: str) -> None:

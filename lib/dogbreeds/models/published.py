@@ -12,7 +12,7 @@ from dogbreeds.errors import StudyError
 
 @dataclass(frozen=True)
 class Published:
-    """One file of weights; its preprocessing of colours is its network's, `models.PREPROCESSING`.
+    """One file of weights; its preprocessing of colours is its network's, `models.preprocessing`.
 
     `top1` is the published accuracy in per cent on ImageNet's validation set, one crop.
     """
