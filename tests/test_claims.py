@@ -1,40 +1,28 @@
 """A claim is confirmed or refuted only where the interval of what was measured leaves zero out."""
 
-import numpy as np
-import pandas as pd
 import pytest
+from finished_runs import finished_run, right_on_the_first
 
 from dogbreeds import claims
-from dogbreeds.runs import Run
-
-
-def run_of(folder, architecture, right, seed, epochs_to_learn):
-    """Of 100 test photos the first `right` are named right; half of validation is right after so many epochs."""
-    folder.mkdir()
-    logits = np.eye(5, dtype=np.float32)[np.where(np.arange(100) < right, 0, 1)]
-    np.savez(folder / "predictions.npz", test_labels=np.zeros(100, int), test_logits=logits)
-    run = Run(folder)
-    accuracies = [0.2] * (epochs_to_learn - 1) + [0.5]
-    run.__dict__["record"] = {"architecture": architecture, "framework": "pytorch", "seed": seed}
-    run.__dict__["history"] = pd.DataFrame(
-        {"epoch": range(1, epochs_to_learn + 1), "seconds": 1.0, "validation_accuracy": accuracies}
-    )
-    return run
 
 
 @pytest.fixture
-def verdicts(tmp_path):
-    def confront(xception, resnet50, se_resnet50):
-        runs = []
-        for name, (right, epochs) in {"xception": xception, "resnet50": resnet50, "se_resnet50": se_resnet50}.items():
-            runs += [run_of(tmp_path / f"{name}{seed}", name, right, seed, epochs + seed % 2) for seed in range(3)]
-        return claims.confront(runs).set_index("claim")
+def runs(tmp_path):
+    def make(start="scratch", **networks):
+        """Three seeds a network: of 100 test photos so many are right, half of validation after so many epochs."""
+        made = []
+        for name, (right, epochs) in networks.items():
+            for seed in range(3):
+                learned = [0.2] * (epochs + seed % 2 - 1) + [0.5]
+                which = {"architecture": name, "seed": seed, "weights": start, "validation_accuracy": learned}
+                made.append(finished_run(tmp_path / f"{name}-{start}-{seed}", *right_on_the_first(right), **which))
+        return made
 
-    return confront
+    return make
 
 
-def test_clear_differences_are_told_apart(verdicts):
-    table = verdicts(xception=(90, 9), resnet50=(60, 3), se_resnet50=(95, 12))
+def test_clear_differences_are_told_apart(runs):
+    table = claims.confront(runs(xception=(90, 9), resnet50=(60, 3), se_resnet50=(95, 12))).set_index("claim")
     verdict = table["verdict"]
     assert verdict["Xception stays ahead of ResNet50"] == claims.CONFIRMED
     assert verdict["Xception stays ahead of SE-ResNet50"] == claims.REFUTED
@@ -42,10 +30,20 @@ def test_clear_differences_are_told_apart(verdicts):
     assert verdict["ResNet50 learns faster than Xception"] == claims.CONFIRMED
     assert verdict["SE-ResNet50 learns faster than Xception"] == claims.REFUTED
     assert verdict["ResNet50 overfits and stays near chance (26.83%)"] == claims.REFUTED
-    assert "+30.0 points" in table.loc["Xception stays ahead of ResNet50", "measured"]
+    assert "+30.0 points (95 % interval" in table.loc["Xception stays ahead of ResNet50", "measured"]
     assert "+6.0 epochs saved on average over 3 pairs" in table.loc["ResNet50 learns faster than Xception", "measured"]
 
 
-def test_what_these_photos_cannot_decide_is_left_open(verdicts):
-    table = verdicts(xception=(31, 4), resnet50=(31, 4), se_resnet50=(31, 4))
+def test_what_these_photos_cannot_decide_is_left_open(runs):
+    table = claims.confront(runs(xception=(31, 4), resnet50=(31, 4), se_resnet50=(31, 4)))
     assert set(table["verdict"]) == {claims.OPEN}
+
+
+def test_every_start_has_its_verdicts_and_is_held_against_none(runs):
+    networks = {"xception": (60, 4), "resnet50": (60, 4), "se_resnet50": (60, 4)}
+    better = {name: (90, epochs) for name, (_, epochs) in networks.items()}
+    table = claims.confront(runs(**networks) + runs("other-breeds", **better))
+    assert table["start"].value_counts().to_dict() == {"scratch": 6, "other-breeds": 7}
+    last = table.iloc[-1]
+    assert last["claim"] == "Learned weights are a better start than none"
+    assert last["verdict"] == claims.CONFIRMED

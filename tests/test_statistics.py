@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from finished_runs import finished_run
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from dogbreeds import statistics
-from dogbreeds.runs import Run
 
 
 @pytest.mark.parametrize(("right", "low", "high"), [(44, 0.206, 0.341), (161, 0.948, 0.994)])
@@ -65,6 +66,55 @@ def test_the_interval_over_seeds_covers_the_truth_as_often_as_it_says():
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
+def networks_of_several_seeds(generator, seeds, photos, spread):
+    """Two networks equally good: photos are easy or hard for both and for each, and so are seeds, by `spread`."""
+    shared, scores = generator.normal(1, 1.2, photos), []
+    for _ in range(2):
+        of_photo, of_seed = generator.normal(0, 0.8, photos), generator.normal(0, spread, (seeds, 1))
+        scores.append(shared + of_photo + of_seed + generator.logistic(size=(seeds, photos)))
+    return [score > 0 for score in scores]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.2])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_over_seeds_and_photos_interval_and_test_keep_what_they_promise(seeds, spread):
+    generator = np.random.default_rng(0)
+    found = [statistics.difference(*networks_of_several_seeds(generator, seeds, 200, spread)) for _ in range(2000)]
+    assert 0.93 <= np.mean([each["low"] <= 0 <= each["high"] for each in found]) <= 0.97
+    assert 0.03 <= np.mean([each["p"] <= 0.05 for each in found]) <= 0.07
+
+
+def test_the_interval_of_an_accuracy_over_seeds_covers_the_truth_as_often_as_it_says():
+    generator, covered = np.random.default_rng(0), []
+    scores = generator.normal(1, np.sqrt(1.2**2 + 0.8**2 + 0.2**2), 10**6) + generator.logistic(size=10**6)
+    truth = np.mean(scores > 0)
+    for _ in range(2000):
+        summary = statistics.accuracy(networks_of_several_seeds(generator, 3, 200, 0.2)[0])
+        covered.append(summary["low"] <= truth <= summary["high"])
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_interval_over_seeds_and_photos_by_hand():
+    """Two seeds, four photos: mean squares 1/8 of seeds, 5/24 of photos, 1/24 of what is left."""
+    values = np.array([[1.0, 1, 1, 0], [1, 0, 1, 0]])
+    summary = statistics.over_seeds_and_photos(values)
+    assert summary["mean"] == 0.625
+    assert summary["sd"] == pytest.approx(0.25 / 2**0.5)
+    of_seeds, of_photos = 1 / 8, 11 / 24 - 1 / 8
+    error, freedom = np.sqrt((of_seeds + of_photos) / 8), (of_seeds + of_photos) ** 2 / of_seeds**2
+    assert summary["high"] - 0.625 == pytest.approx(error * stats.t.ppf(0.975, freedom))
+    assert summary["p"] == pytest.approx(2 * stats.t.sf(0.625 / error, freedom))
+
+
+def test_what_never_varies_has_no_spread_but_photos_still_leave_doubt():
+    alike = np.ones((3, 40), bool)
+    assert statistics.over_seeds_and_photos(alike.astype(float))["p"] == 0
+    assert statistics.difference(alike, alike)["p"] == 1
+    summary = statistics.accuracy(alike)
+    assert (summary["mean"], summary["sd"]) == (1, 0)
+    assert summary["low"] == statistics.accuracy_interval(40, 40)[0] < 0.92
+
+
 def test_mcnemar_cries_wolf_as_seldom_as_it_says():
     """Two networks equally good: the exact test stays a little under its nominal 5 %."""
     generator = np.random.default_rng(0)
@@ -114,37 +164,15 @@ def test_time_to_accuracy_counts_the_epoch_that_reached_it():
     assert all(np.isnan(statistics.time_to_accuracy(history, 0.7)))
 
 
-def store(folder, logits, labels, architecture="resnet50"):
-    """A run of which only what it predicted matters."""
-    folder.mkdir()
-    np.savez(folder / "predictions.npz", test_labels=np.array(labels), test_logits=np.array(logits, np.float32))
-    run = Run(folder)
-    run.__dict__["record"] = {"architecture": architecture, "framework": "keras", "seed": 0}
-    return run
-
-
 def test_an_ensemble_averages_probabilities_not_logits(tmp_path):
-    sure, unsure = store(tmp_path / "a", [[4.0, 0.0]], [0]), store(tmp_path / "b", [[0.0, 1.0]], [0])
+    sure, unsure = finished_run(tmp_path / "a", [[4.0, 0.0]], [0]), finished_run(tmp_path / "b", [[0.0, 1.0]], [0])
     mean = (1 / (1 + np.exp(-4)) + 1 / (1 + np.exp(1))) / 2
     np.testing.assert_allclose(np.exp(statistics.ensemble([sure, unsure]))[0], [mean, 1 - mean], rtol=1e-5)
 
 
 def test_agreement_counts_shared_answers_right_or_wrong(tmp_path):
-    first = store(tmp_path / "a", np.eye(3)[[0, 1, 2, 2]], [0, 0, 0, 0])
-    second = store(tmp_path / "b", np.eye(3)[[0, 1, 1, 0]], [0, 0, 0, 0], "xception")
+    first = finished_run(tmp_path / "a", np.eye(3)[[0, 1, 2, 2]], [0, 0, 0, 0])
+    second = finished_run(tmp_path / "b", np.eye(3)[[0, 1, 1, 0]], [0, 0, 0, 0], architecture="xception")
     table = statistics.agreement([first, second])
     assert table.loc["ResNet50, Keras", "Xception, Keras"] == 0.5
     assert table.loc["ResNet50, Keras", "ResNet50, Keras"] == 1
-
-
-def test_pairs_carry_the_gap_its_interval_and_corrected_p_values(tmp_path):
-    labels = np.zeros(60, int)
-    right = {"xception": 50, "resnet50": 40, "se_resnet50": 40}
-    runs = [store(tmp_path / name, np.eye(2)[1 * (np.arange(60) >= n)], labels, name) for name, n in right.items()]
-    pairs = statistics.paired_comparisons(runs).set_index(["first", "second"])
-    row = pairs.loc[("Xception", "ResNet50")]
-    assert row["difference"] == pytest.approx(1 / 6)
-    assert 0 < row["low"] < 1 / 6 < row["high"] < 0.3
-    assert row["p"] == pytest.approx(2 / 2**10)
-    assert row["p (Holm)"] == pytest.approx(3 * row["p"])
-    assert pairs.loc[("ResNet50", "SE-ResNet50"), "p"] == 1

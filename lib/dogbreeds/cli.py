@@ -22,12 +22,12 @@ def _shown(path: Path) -> str:
 
 def study(arguments: argparse.Namespace, parameters: dict) -> None:
     """Runs the notebooks and the slides, then prints the result table and what to open."""
-    from dogbreeds import notebooks, statistics
+    from dogbreeds import notebooks, tables
     from dogbreeds.study import Study
 
     written = notebooks.run_study(parameters)
-    table = statistics.result_table(Study(**parameters).runs())
-    print(f"\n{statistics.format_table(table)}\n\nopen:")
+    table = tables.result_table(Study(**parameters).runs())
+    print(f"\n{tables.format_table(table)}\n\nopen:")
     for path in written:
         print(f"  {_shown(path)}")
 
