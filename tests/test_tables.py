@@ -40,6 +40,7 @@ def test_pairs_carry_the_gap_its_interval_and_corrected_p_values(make):
     assert 0 < row["low"] < 0.1 < row["high"] < 0.2
     assert row["p"] == pytest.approx(2 / 2**10)
     assert row["p (Holm)"] == pytest.approx(3 * row["p"])
+    assert row["detectable"] == statistics.detectable_difference(100, 0.1)
     assert pairs.loc[("ResNet50", "SE-ResNet50"), "p"] == 1
     between = tables.comparisons(runs, "framework")
     assert between[["network", "start", "first", "second"]].values.tolist() == [

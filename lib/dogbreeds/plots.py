@@ -65,19 +65,21 @@ def sizes(dataset: Dataset) -> Figure:
     return figure
 
 
-def learning_curves(runs: list[Run]) -> Figure:
-    """Training and validation accuracy by epoch, a panel a run."""
+def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
+    """Training and validation accuracy by epoch, a panel a run, under its own title or those given."""
     columns = min(3, len(runs))
     rows = -(-len(runs) // columns)
     figure, axes = _figure(3.4 * columns + 0.6, 2.8 * rows, nrows=rows, ncols=columns, sharey=True, squeeze=False)
-    for axis, run in zip(axes.flat, runs, strict=False):
+    for axis, run, title in zip(axes.flat, runs, titles or [run.title for run in runs], strict=False):
         for stage, dashes in (("training", "--"), ("validation", "-")):
             axis.plot(run.history["epoch"], run.history[f"{stage}_accuracy"], dashes, marker="o", label=stage)
         axis.axhline(1 / len(run.record["breeds"]), color="grey", linewidth=1, linestyle=":", label="chance")
-        axis.set(title=run.title, ylim=(0, 1), xticks=run.history["epoch"][:: 1 + len(run.history) // 10])
+        axis.set(title=title, ylim=(0, 1), xticks=run.history["epoch"][:: 1 + len(run.history) // 10])
     figure.supxlabel("epoch", fontsize="medium")
     axes[0, 0].set_ylabel("accuracy")
     axes[0, 0].legend(fontsize=8)
+    for axis in axes.flat[len(runs) :]:
+        axis.axis("off")
     return figure
 
 
@@ -98,29 +100,71 @@ def retraced(band: Float[np.ndarray, "runs steps"], keras: Float[np.ndarray, " s
 
 
 def accuracies(table: pd.DataFrame, chance: float) -> Figure:
-    """Test accuracy with its 95 % interval, a row a network and framework."""
-    figure, axis = _figure(7, 0.9 + 0.4 * len(table))
-    for place, row in enumerate(table.itertuples()):
-        colour = sns.color_palette()[list(MARKERS).index(row.framework)]
-        axis.plot([row.low, row.high], [place, place], color=colour, linewidth=2)
-        axis.plot(table["test accuracy"].iloc[place], place, MARKERS[row.framework], color=colour, markersize=9)
-    axis.axvline(chance, color="grey", linestyle=":", label="chance")
-    axis.set(yticks=range(len(table)), yticklabels=table["network"] + ", " + table["framework"], xlim=(0, 1))
-    axis.set(xlabel="test accuracy with 95 % interval")
+    """Test accuracy with its 95 % interval, a panel a start, a row a network and framework."""
+    starts = table["start"].unique()
+    rows = len(table) // len(starts)
+    figure, axes = _figure(0.6 + 4 * len(starts), 1.1 + 0.35 * rows, ncols=len(starts), sharey=True, squeeze=False)
+    for axis, start in zip(axes[0], starts, strict=True):
+        chosen = table[table["start"] == start]
+        names = chosen["network"] + ", " + chosen["framework"]
+        _intervals(axis, names, chosen["test accuracy"], chosen["low"], chosen["high"], chosen["framework"])
+        axis.axvline(chance, color="grey", linestyle=":", label="chance")
+        axis.set(title=start, xlim=(0, 1), xlabel="test accuracy with 95 % interval")
+    axes[0, 0].invert_yaxis()
+    axes[0, 0].legend(loc="lower left", fontsize=8)
+    return figure
+
+
+def differences(table: pd.DataFrame) -> Figure:
+    """The gaps of `tables.comparisons` in points of accuracy with their 95 % intervals, a row a pair."""
+    figure, axis = _figure(8, 1.1 + 0.32 * len(table))
+    kept = [name for name in ("network", "framework", "start") if name in table]
+    names = table["first"] + " - " + table["second"] + " (" + table[kept].agg(", ".join, axis=1) + ")"
+    gaps = 100 * table[["difference", "low", "high"]]
+    _intervals(axis, names, gaps["difference"], gaps["low"], gaps["high"], ["Keras"] * len(table))
+    axis.axvline(0, color="grey", linestyle=":")
+    axis.set(xlabel="points of accuracy ahead, with 95 % interval")
     axis.invert_yaxis()
-    axis.legend(loc="lower left", fontsize=8)
+    return figure
+
+
+def _intervals(axis, names, values, lows, highs, frameworks) -> None:
+    """A row a name: the value, in the colour and by the marker of its framework, on its interval."""
+    for place, (value, low, high, framework) in enumerate(zip(values, lows, highs, frameworks, strict=True)):
+        colour = sns.color_palette()[list(MARKERS).index(framework)]
+        axis.plot([low, high], [place, place], color=colour, linewidth=2)
+        axis.plot(value, place, MARKERS[framework], color=colour, markersize=8)
+    axis.set(yticks=range(len(names)), yticklabels=names)
+
+
+def statistics_taken_anew(table: pd.DataFrame, chance: float) -> Figure:
+    """A table of `diagnosis.two_by_two`: what the same weights reach with either set of statistics, a panel a run."""
+    runs = list(dict.fromkeys(table.index.get_level_values(0)))
+    figure, axes = _figure(3.6 * len(runs) + 0.6, 3, ncols=len(runs), sharey=True, squeeze=False)
+    for axis, name in zip(axes[0], runs, strict=True):
+        table.loc[name].T.plot.bar(ax=axis, rot=0, legend=False, width=0.7, edgecolor="black")
+        for bars, hatch in zip(axis.containers, ("", "//"), strict=True):
+            for bar in bars:
+                bar.set_hatch(hatch)
+        axis.axhline(chance, color="grey", linestyle=":", label="chance")
+        axis.set(title=f"colours {name}", ylim=(0, 1))
+        axis.grid(axis="x", visible=False)
+    axes[0, 0].set_ylabel("accuracy")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return figure
 
 
 def accuracy_against_cost(table: pd.DataFrame) -> Figure:
-    """Test accuracy against seconds of training."""
-    figure, axis = _figure(6.5, 4)
-    sns.scatterplot(
-        table, x="seconds", y="test accuracy", hue="network", style="framework", markers=MARKERS, s=130, ax=axis
-    )
-    axis.vlines(table["seconds"], table["low"], table["high"], color="grey", linewidth=1, zorder=0)
-    axis.set(xlabel="seconds of training", ylim=(0, 1))
-    axis.legend(loc="lower right", fontsize=8)
+    """Test accuracy with its 95 % interval against seconds of training, a panel a start."""
+    starts = table["start"].unique()
+    figure, axes = _figure(4.4 * len(starts) + 1.6, 3.6, ncols=len(starts), sharey=True, squeeze=False)
+    for axis, start in zip(axes[0], starts, strict=True):
+        chosen = table[table["start"] == start]
+        which = {"hue": "network", "style": "framework", "markers": MARKERS, "legend": start == starts[-1]}
+        sns.scatterplot(chosen, x="seconds", y="test accuracy", s=110, ax=axis, **which)
+        axis.vlines(chosen["seconds"], chosen["low"], chosen["high"], color="grey", linewidth=1, zorder=0)
+        axis.set(title=start, xlabel="seconds of training", ylim=(0, 1))
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return figure
 
 

@@ -12,7 +12,7 @@ other name holds what a training needs to go on (see `checkpoints`).
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -70,6 +70,12 @@ class Run:
     @cached_property
     def record(self) -> dict:
         return json.loads((self.folder / "run.json").read_text())
+
+    @property
+    def config(self) -> RunConfig:
+        """What was trained, as it was asked for."""
+        values = {entry.name: self.record[entry.name] for entry in fields(RunConfig)}
+        return RunConfig(**values | {"breeds": tuple(values["breeds"]), "recipe": Recipe(**values["recipe"])})
 
     @cached_property
     def history(self) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from dogbreeds import datasets, models, paths, pixels, training
@@ -132,6 +133,13 @@ class Study:
         figure.savefig(figures / f"{name}.png", dpi=150)
         figure.savefig(figures / f"{name}.svg")
         return figure
+
+    def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Keeps a table as tables/<name>.csv, in full precision, and hands it back to be shown."""
+        folder = self.folder / "tables"
+        folder.mkdir(parents=True, exist_ok=True)
+        table.to_csv(folder / f"{name}.csv", index=not isinstance(table.index, pd.RangeIndex))
+        return table
 
 
 def print_versions(*packages: str) -> None:

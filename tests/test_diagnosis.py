@@ -1,0 +1,53 @@
+"""Weights do not depend on the pace of the statistics; accuracy in inference mode does."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dogbreeds import diagnosis, models, training
+from dogbreeds.recipe import Recipe
+from dogbreeds.runs import RunConfig
+
+
+def train(dataset, store, framework, batch_norm):
+    recipe = Recipe(batch_size=4, epochs=2, batch_norm=batch_norm, preprocessing="rescaled", restore_best=False)
+    which = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
+    return training.train(RunConfig(*which), dataset, store)
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_the_pace_of_the_statistics_moves_no_weight(dataset, tmp_path, framework):
+    adapt, slow = (
+        load_file(train(dataset, tmp_path, framework, policy).folder / "last.safetensors")
+        for policy in ("adapt", "slow")
+    )
+    differing = {key for key in adapt if not torch.equal(adapt[key], slow[key])}
+    assert differing == {key for key in adapt if "running" in key}
+
+
+def test_statistics_that_lie_are_found_out_and_taken_anew(dataset, tmp_path):
+    run = train(dataset, tmp_path, "pytorch", "adapt")
+    honest = diagnosis.accuracy_by_statistics(run, dataset).loc[diagnosis.TAKEN_ANEW]
+    file = run.folder / "last.safetensors"
+    state = load_file(file)
+    state["layer4.2.bn3.running_mean"] += 1e6  # now all photos look the same, and half of them are of each breed
+    save_file(state, file)
+    table = diagnosis.two_by_two({"rescaled": run}, dataset)
+    lied, anew = table.loc[("rescaled", diagnosis.AS_TRAINED)], table.loc[("rescaled", diagnosis.TAKEN_ANEW)]
+    assert lied["training"] == lied["validation"] == 0.5
+    assert anew.equals(honest)
+    assert anew["while training"] == run.history["training_accuracy"].iloc[-1]
+
+
+def test_training_photos_are_measured_as_they_are_with_the_last_weights(dataset, tmp_path):
+    run = train(dataset, tmp_path, "keras", "adapt")
+    stream = training.batches(run.config, dataset)["train"].in_order(64)
+    logits = training.framework_module("keras").predict(training.load(run), stream)
+    right = np.mean(logits.argmax(axis=1) == dataset.photos["label"].to_numpy()[dataset.rows("train")])
+    assert diagnosis.accuracy_by_statistics(run, dataset).loc[diagnosis.AS_TRAINED, "training"] == right
+
+
+def test_what_slow_statistics_keep_of_their_start():
+    assert diagnosis.renewed(0.99, 69) == pytest.approx(0.5, abs=0.001)
+    assert diagnosis.renewed(0.9, 44) > 0.99
