@@ -78,6 +78,11 @@ def table() -> pd.DataFrame:
     return table.rename_axis("weights")[["architecture", "size", "top1", "file", "source"]]
 
 
+def on_disk(entry: Published) -> bool:
+    """Whether the file is in the cache."""
+    return (paths.data() / "weights" / entry.file).is_file()
+
+
 def fetch(entry: Published) -> Path:
     """The file in the cache, `data/weights/`, downloaded and checked if it is not there.
 

@@ -1,0 +1,60 @@
+"""The control of fine-tuning: what a network trained on ImageNet names right with its untouched head.
+
+Stanford Dogs was cut from ImageNet's training set (Khosla et al., 2011, section 2), so a network with ImageNet weights
+has been shown the test photos with their labels. Its accuracy on them is no accuracy on unseen photos; what fine-tuning
+adds to the untouched head is what the study can still measure.
+"""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from dogbreeds import models, pixels, statistics, tables
+from dogbreeds.batches import Batches
+from dogbreeds.datasets import Dataset
+from dogbreeds.models import imagenet, published
+from dogbreeds.runs import Run
+from dogbreeds.training import EVALUATION_BATCH_SIZE
+from dogbreeds.training_pytorch import predict
+
+
+def networks_on_disk() -> list[str]:
+    """The networks whose published ImageNet weights lie in the cache."""
+    return [name for name in models.ARCHITECTURES if published.on_disk(published.find("imagenet", name))]
+
+
+def untouched_logits(
+    architecture: str, dataset: Dataset, image_size: int, crop: str = "centre"
+) -> Float[np.ndarray, "photos breeds"]:
+    """What the 1000-way ImageNet head says to the test photos, of its outputs only those of the dataset's breeds.
+
+    In PyTorch: the published weights are the same function in Keras. Raises StudyError for a breed that ImageNet lacks.
+    """
+    outputs = imagenet.outputs(dataset.breeds)
+    array, labels = pixels.load(dataset, image_size, crop), dataset.photos["label"].to_numpy()
+    stream = Batches(array, labels, dataset.rows("test"), EVALUATION_BATCH_SIZE, models.preprocessing(architecture))
+    return predict(models.build(architecture, "pytorch", 1000, "imagenet"), stream)[:, outputs]
+
+
+def table(runs: list[Run], dataset: Dataset, image_size: int, crop: str = "centre") -> pd.DataFrame:
+    """A row a network whose weights are on disk and a framework: the untouched head, fine-tuning, and the gain.
+
+    Of `runs` those that started from "imagenet" count. Accuracies and the gain with its 95 % interval (`low`, `high`)
+    are shares of the same test photos; without such runs fine-tuning and gain are missing.
+    """
+    labels, rows = dataset.photos["label"].to_numpy()[dataset.rows("test")], []
+    tuned = tables.by_choice([run for run in runs if run.record["weights"] == "imagenet"])
+    for architecture in networks_on_disk():
+        untouched = untouched_logits(architecture, dataset, image_size, crop).argmax(axis=1) == labels
+        title = models.TITLES[architecture]
+        row = {"network": title, "framework": "", "untouched head": untouched.mean()}
+        mine = {framework: mine for (network, framework, _), mine in tuned.items() if network == title}
+        for framework, trained in mine.items():
+            right = tables.correct(trained)
+            gain = statistics.difference(right, np.repeat(untouched[None], len(right), axis=0))
+            row |= {"framework": framework, "fine-tuned": right.mean(), "gain": gain["difference"]}
+            rows.append(row | {"low": gain["low"], "high": gain["high"]})
+        if not mine:
+            rows.append(row)
+    columns = ["network", "framework", "untouched head", "fine-tuned", "gain", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
