@@ -3,8 +3,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from finished_runs import finished_run
 
-from dogbreeds import explain, models
+from dogbreeds import explain, models, pixels, training
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import Run, RunConfig
 
@@ -59,3 +60,21 @@ def test_gates_are_averaged_by_breed_and_their_spread_told():
     spread = explain.spread_between_breeds(means)
     assert spread["layer1.0"] == pytest.approx(np.std([0.3, 0.9], ddof=1) / 2)
     assert spread["layer1.1"] == 0
+
+
+def test_the_worst_mistakes_are_those_it_was_surest_of(tmp_path):
+    sure = np.log([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    run = finished_run(tmp_path / "run", sure, [0, 0, 0, 1], breeds=["pug", "poodle"])
+    row = explain.worst_mistakes(run, 1).loc[0]
+    assert row[["place", "true", "predicted"]].tolist() == [1, "pug", "poodle"]
+    assert row["probability"] == pytest.approx(0.8)
+    assert explain.worst_mistakes(run)["place"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_any_pictures_are_answered_as_the_run_answered_its_own(dataset, tmp_path, framework):
+    recipe = Recipe(batch_size=4, epochs=1, preprocessing="rescaled")
+    which = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
+    run = training.train(RunConfig(*which), dataset, tmp_path)
+    own = pixels.load(dataset, 32)[dataset.rows("test")]
+    np.testing.assert_allclose(explain.logits(run, own), run.logits(), rtol=1e-4, atol=1e-4)

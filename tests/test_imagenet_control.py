@@ -19,12 +19,12 @@ def weights_on_disk():
 
 
 def test_without_weights_there_is_nothing_to_control(dataset):
-    assert imagenet_control.networks_on_disk() == []
+    assert imagenet_control.networks(dataset) == []
     assert imagenet_control.table([], dataset, 32).empty
 
 
 def test_the_untouched_head_is_asked_about_the_breeds_alone(dataset, weights_on_disk):
-    assert imagenet_control.networks_on_disk() == ["resnet50"]
+    assert imagenet_control.networks(dataset) == ["resnet50"]
     assert imagenet.outputs(dataset.breeds) == [151, 254]
     logits = imagenet_control.untouched_logits("resnet50", dataset, 32)
     assert logits.tolist() == [[3, 0]] * 6
@@ -46,5 +46,7 @@ def test_the_gain_of_fine_tuning_is_paired_with_the_untouched_head(dataset, weig
 
 
 def test_a_breed_that_imagenet_lacks_cannot_be_controlled(weights_on_disk):
+    drawn = datasets.load("drawn_dogs", [], 8)
+    assert imagenet_control.table([], drawn, 32).empty
     with pytest.raises(StudyError, match="ImageNet has no output"):
-        imagenet_control.table([], datasets.load("drawn_dogs", [], 8), 32)
+        imagenet_control.untouched_logits("resnet50", drawn, 32)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dogbreeds import noise, training
+from dogbreeds import noise, pixels, training
 from dogbreeds.recipe import Recipe
 from dogbreeds.study import Study
 
@@ -20,9 +20,8 @@ def study(tmp_path):
 
 def test_frameworks_are_as_close_as_neighbours_then_agree_from_trained_weights(study):
     pytorch, in_keras = (study.config("resnet50", framework, seed=0) for framework in FRAMEWORKS)
-    start = training.starting_weights(pytorch, study.store)
-    band = noise.floor(pytorch, study.dataset, start, nudges=3)
-    losses = noise.losses(in_keras, study.dataset, start)
+    band = noise.floor(pytorch, study.dataset, study.store, nudges=3)
+    losses = noise.first_epoch(in_keras, study.dataset, study.store).losses
     assert band.shape == (4, len(losses))
     assert len(losses) >= 20
     width = noise.spread(band)
@@ -34,9 +33,30 @@ def test_frameworks_are_as_close_as_neighbours_then_agree_from_trained_weights(s
     run = training.train(pytorch, study.dataset, study.store)
     small = Recipe(batch_size=10, optimizer="sgd", learning_rate=1e-4, warm_up=0.0)
     configs = [dataclasses.replace(config, recipe=small, start=run.id) for config in (pytorch, in_keras)]
-    trained = training.starting_weights(configs[0], study.store)
-    first, second = (noise.losses(config, study.dataset, trained) for config in configs)
+    first, second = (noise.first_epoch(config, study.dataset, study.store).losses for config in configs)
     np.testing.assert_allclose(first[:5], second[:5], atol=1e-4)
+
+
+def test_every_engine_begins_alike_in_a_process_of_its_own(study):
+    recipe = Recipe(batch_size=20, epochs=1, augmentation=False)
+    config = dataclasses.replace(study.config("resnet50", "keras", seed=0), recipe=recipe)
+    pixels.load(study.dataset, 32)
+    engines = noise.by_engine(config, study.dataset, study.store)
+    assert list(engines) == ["PyTorch", "Keras on TensorFlow", "Keras on PyTorch"]
+    own = engines["PyTorch"]
+    for epoch in engines.values():
+        assert epoch.losses.shape == own.losses.shape == (10,)
+        np.testing.assert_allclose(epoch.losses[0], own.losses[0], atol=1e-4)
+        assert epoch.seconds.shape == (9,)
+    band = np.stack([own.losses, own.losses + 0.5])
+    table = noise.table(engines, band)
+    assert table.loc["PyTorch", "distance"] == 0
+    keras = engines["Keras on TensorFlow"]
+    assert table.loc["Keras on TensorFlow", "distance"] == pytest.approx(abs(keras.losses - own.losses).mean())
+    assert table.loc["Keras on TensorFlow", "in widths of the band"] == pytest.approx(
+        2 * table.loc["Keras on TensorFlow", "distance"]
+    )
+    assert (table["memory MB"] > 300).all()
 
 
 def test_a_nudge_moves_every_number_by_its_last_bit(study):

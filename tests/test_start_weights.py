@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from dogbreeds import datasets, drawn_dogs, models, runs
+from dogbreeds import datasets, drawn_dogs, models, pixels, runs
 from dogbreeds.errors import StudyError
 from dogbreeds.models import weights
 from dogbreeds.study import Study
@@ -68,3 +68,15 @@ def test_every_choice_makes_another_run(study):
     ]
     assert len({config.id for config in (one, *others)}) == 6
     assert Study("elsewhere", **SMALL).config("resnet50", "pytorch", 0).id == one.id
+
+
+def test_pictures_from_elsewhere_are_of_other_breeds_or_drawn(photo_folder):
+    study = Study("small", **SMALL)
+    kind, pictures = study.elsewhere(5)
+    assert kind == "drawn dogs of other breeds"
+    assert pictures.shape == (5, 32, 32, 3)
+    own = pixels.load(study.dataset, 32)
+    assert not any((own == picture).all(axis=(1, 2, 3)).any() for picture in pictures)
+    # A folder of which every breed is the study's has no others.
+    kind, pictures = Study("small", str(photo_folder), image_size=32).elsewhere(5)
+    assert (kind, len(pictures)) == ("drawn dogs of other breeds", 5)

@@ -176,3 +176,9 @@ def test_agreement_counts_shared_answers_right_or_wrong(tmp_path):
     table = statistics.agreement([first, second])
     assert table.loc["ResNet50, Keras", "Xception, Keras"] == 0.5
     assert table.loc["ResNet50, Keras", "ResNet50, Keras"] == 1
+
+
+def test_separation_is_how_often_one_is_above_the_other():
+    assert statistics.separation(np.array([0.9, 0.5]), np.array([0.4, 0.6])) == 0.75
+    assert np.isnan(statistics.separation(np.array([0.9]), np.array([])))
+    np.testing.assert_allclose(statistics.confidence(np.log([[0.7, 0.3]])), [0.7])

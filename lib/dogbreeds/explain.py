@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from dogbreeds import models
+from dogbreeds.batches import Batches
 from dogbreeds.runs import Run
-from dogbreeds.training import framework_module, load
+from dogbreeds.training import EVALUATION_BATCH_SIZE, framework_module, load
 
 
 def confused_pairs(run: Run) -> pd.DataFrame:
@@ -17,6 +19,29 @@ def confused_pairs(run: Run) -> pd.DataFrame:
     wrong = labels != guesses
     pairs = pd.DataFrame({"true": breeds[labels[wrong]], "predicted": breeds[guesses[wrong]]})
     return pairs.value_counts().rename("photos").reset_index()
+
+
+def worst_mistakes(run: Run, count: int = 8) -> pd.DataFrame:
+    """The test photos that the run was surest about and wrong: true breed, predicted, and with which probability.
+
+    `place` is the photo's among the test photos.
+    """
+    breeds, labels, logits = np.array(run.record["breeds"]), run.labels(), run.logits()
+    table = pd.DataFrame({
+        "place": np.arange(len(labels)),
+        "true": breeds[labels],
+        "predicted": breeds[logits.argmax(axis=1)],
+        "probability": softmax(logits, axis=1).max(axis=1),
+    })  # fmt: skip
+    return table[~run.correct()].nlargest(count, "probability").reset_index(drop=True)
+
+
+def logits(run: Run, pixels: UInt8[np.ndarray, "photos size size 3"]) -> Float[np.ndarray, "photos breeds"]:
+    """What the trained network of a run says to any pictures of its size."""
+    framework, rows = run.record["framework"], np.arange(len(pixels))
+    colours = models.preprocessing(run.record["architecture"], run.record["recipe"]["preprocessing"])
+    stream = Batches(pixels, 0 * rows, rows, EVALUATION_BATCH_SIZE, colours, channels_last=framework == "keras")
+    return framework_module(framework).predict(load(run), stream)
 
 
 def prepared(

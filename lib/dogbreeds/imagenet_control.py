@@ -12,14 +12,19 @@ from jaxtyping import Float
 from dogbreeds import models, pixels, statistics, tables
 from dogbreeds.batches import Batches
 from dogbreeds.datasets import Dataset
+from dogbreeds.errors import StudyError
 from dogbreeds.models import imagenet, published
 from dogbreeds.runs import Run
 from dogbreeds.training import EVALUATION_BATCH_SIZE
 from dogbreeds.training_pytorch import predict
 
 
-def networks_on_disk() -> list[str]:
-    """The networks whose published ImageNet weights lie in the cache."""
+def networks(dataset: Dataset) -> list[str]:
+    """The networks whose ImageNet weights lie in the cache; none where ImageNet lacks a breed of the dataset."""
+    try:
+        imagenet.outputs(dataset.breeds)
+    except StudyError:
+        return []
     return [name for name in models.ARCHITECTURES if published.on_disk(published.find("imagenet", name))]
 
 
@@ -37,14 +42,14 @@ def untouched_logits(
 
 
 def table(runs: list[Run], dataset: Dataset, image_size: int, crop: str = "centre") -> pd.DataFrame:
-    """A row a network whose weights are on disk and a framework: the untouched head, fine-tuning, and the gain.
+    """A row a network of `networks` and a framework: the untouched head, fine-tuning, and the gain.
 
     Of `runs` those that started from "imagenet" count. Accuracies and the gain with its 95 % interval (`low`, `high`)
     are shares of the same test photos; without such runs fine-tuning and gain are missing.
     """
     labels, rows = dataset.photos["label"].to_numpy()[dataset.rows("test")], []
     tuned = tables.by_choice([run for run in runs if run.record["weights"] == "imagenet"])
-    for architecture in networks_on_disk():
+    for architecture in networks(dataset):
         untouched = untouched_logits(architecture, dataset, image_size, crop).argmax(axis=1) == labels
         title = models.TITLES[architecture]
         row = {"network": title, "framework": "", "untouched head": untouched.mean()}

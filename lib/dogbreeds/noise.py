@@ -1,9 +1,16 @@
 """How closely one training can be retraced at all: its losses step by step, again after a nudge of the last bits."""
 
+import os
 import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 
@@ -11,7 +18,6 @@ from dogbreeds import training
 from dogbreeds.batches import Batches
 from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import Dataset
-from dogbreeds.models import porting
 from dogbreeds.progress import Progress
 from dogbreeds.runs import RunConfig
 
@@ -33,14 +39,29 @@ class Nudged(Batches):
         return photos, labels
 
 
+@dataclass(frozen=True)
+class FirstEpoch:
+    """What the first epoch of a training was like; nothing else of it is kept."""
+
+    losses: Float[np.ndarray, " steps"]
+    seconds: Float[np.ndarray, " steps"]  # from the end of one step to the end of the next, without the first step
+    memory_mb: int  # the peak of the process so far
+
+    @property
+    def seconds_a_step(self) -> float:
+        """The median, without the steps of warm-up."""
+        return float(np.median(self.seconds))
+
+
 class _Steps(Progress):
-    """Keeps the loss of every step, and tells nobody."""
+    """Keeps the loss and the end of every step, and tells nobody."""
 
     def __init__(self):
-        self.means = []
+        self.means, self.ends = [], []
 
     def step(self, epoch, photos, measures):
         self.means.append(measures()[0])
+        self.ends.append(time.perf_counter())
 
     def epoch(self, row):
         pass
@@ -58,28 +79,65 @@ class _OneEpoch(Course):
         return True
 
 
-def losses(
-    config: RunConfig, dataset: Dataset, start: porting.State, nudge: int | None = None
-) -> Float[np.ndarray, " steps"]:
-    """The training loss of each step of the first epoch of `config`, from the weights `start`. Nothing is kept.
+def first_epoch(config: RunConfig, dataset: Dataset, store: Path, nudge: int | None = None) -> FirstEpoch:
+    """The first epoch of the training of `config`, from where it would start, in this process.
 
     With a `nudge` (any whole number; others are other nudges) every number of every photo is moved by its last bit.
     """
     streams, steps = training.batches(config, dataset), _Steps()
     if nudge is not None:
         streams["train"] = Nudged(streams["train"], nudge)
+    start = training.starting_weights(config, store)
     with tempfile.TemporaryDirectory() as folder:
         training.train_phase(config, streams, _OneEpoch(config.recipe, Path(folder), start), steps)
-    return steps.losses()
+    return FirstEpoch(steps.losses(), np.diff(steps.ends), training.peak_memory() // 10**6)
 
 
-def floor(
-    config: RunConfig, dataset: Dataset, start: porting.State, nudges: int = 4
-) -> Float[np.ndarray, "runs steps"]:
+def floor(config: RunConfig, dataset: Dataset, store: Path, nudges: int = 4) -> Float[np.ndarray, "runs steps"]:
     """The losses of the training as it is, then of as many nudged ones."""
-    return np.stack([losses(config, dataset, start, nudge) for nudge in (None, *range(nudges))])
+    return np.stack([first_epoch(config, dataset, store, nudge).losses for nudge in (None, *range(nudges))])
 
 
 def spread(curves: Float[np.ndarray, "runs steps"]) -> Float[np.ndarray, " steps"]:
     """The largest gap between any two curves, step by step."""
     return curves.max(axis=0) - curves.min(axis=0)
+
+
+def by_engine(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, FirstEpoch]:
+    """The first epoch in PyTorch, in Keras on TensorFlow and in Keras on PyTorch, each in a process of its own.
+
+    Keras chooses its backend once a process; and only so does each have its memory to itself. `config` is of either
+    framework. A backend that is not installed is left out.
+    """
+    engines = {"PyTorch": ("pytorch", None), "Keras on TensorFlow": ("keras", "tensorflow")}
+    engines["Keras on PyTorch"] = ("keras", "torch")
+    found = {}
+    for name, (framework, backend) in engines.items():
+        if backend is None or find_spec(backend):
+            processes = ProcessPoolExecutor(1, get_context("spawn"), _choose_backend, (backend,))
+            with processes as pool:
+                found[name] = pool.submit(first_epoch, replace(config, framework=framework), dataset, store).result()
+    return found
+
+
+def _choose_backend(backend: str | None) -> None:
+    if backend:
+        os.environ["KERAS_BACKEND"] = backend
+
+
+def table(engines: dict[str, FirstEpoch], band: Float[np.ndarray, "runs steps"], steps: int = 20) -> pd.DataFrame:
+    """A row an engine: mean distance of its first losses from PyTorch's, that distance in widths of the band of last
+    bits, seconds a step, and the peak memory of its process.
+    """
+    width = spread(band)[:steps].mean()
+    distances = {name: abs(epoch.losses - band[0])[:steps].mean() for name, epoch in engines.items()}
+    rows = {
+        name: {
+            "distance": distances[name],
+            "in widths of the band": distances[name] / width,
+            "seconds a step": epoch.seconds_a_step,
+            "memory MB": epoch.memory_mb,
+        }
+        for name, epoch in engines.items()
+    }
+    return pd.DataFrame(rows).T

@@ -1,13 +1,14 @@
-"""Every figure of the study, in one style; pictures of dogs stay in outputs/, which git ignores.
+"""Every figure of the study that shows numbers, in one style; those that show dogs are in `pictures`.
 
-Each function returns a matplotlib Figure; `Study.save` keeps it under figures/.
+Each function returns a matplotlib Figure; `Study.save` keeps it under figures/. Colours are told apart by colour-blind
+readers, and whatever a colour says a marker, dashes or a place says too.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
@@ -20,32 +21,16 @@ sns.set_theme("notebook", style="whitegrid", palette="colorblind")
 MARKERS = {"Keras": "o", "PyTorch": "s"}
 
 
-def _figure(width: float, height: float, **grid):
+def make_figure(width: float, height: float, **grid):
     """A figure that pyplot forgets again: a notebook then shows it once, where it is returned."""
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **grid)
     plt.close(figure)
     return figure, axes
 
 
-def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
-    """The first training photos of up to eight breeds, a row a breed, as the networks get them."""
-    breeds = dataset.breeds[:8]
-    figure, axes = _figure(1.3 * columns, 1.4 * len(breeds), nrows=len(breeds), ncols=columns, squeeze=False)
-    train = dataset.photos["split"] == "train"
-    for label, row in enumerate(axes):
-        chosen = np.flatnonzero(train & (dataset.photos["label"] == label))[:columns]
-        for axis, index in zip(row, chosen, strict=False):
-            axis.imshow(pixels[index])
-        row[0].set_title(breeds[label], loc="left", fontsize=9)
-        for axis in row:
-            axis.axis("off")
-    figure.suptitle(f"Training pictures: {dataset.kind}")
-    return figure
-
-
 def photos_per_split(dataset: Dataset) -> Figure:
     """How many photos each breed has in each split."""
-    figure, axis = _figure(7, 0.8 + 0.3 * len(dataset.breeds))
+    figure, axis = make_figure(7, 0.8 + 0.3 * len(dataset.breeds))
     counts = pd.crosstab(dataset.photos["breed"], dataset.photos["split"])[list(SPLITS)]
     counts.plot.barh(stacked=True, ax=axis, width=0.8)
     axis.set(xlabel=dataset.kind, ylabel="")
@@ -55,7 +40,7 @@ def photos_per_split(dataset: Dataset) -> Figure:
 
 def sizes(dataset: Dataset) -> Figure:
     """Width against height of every photo, and how many have which ratio of the two."""
-    figure, (points, ratios) = _figure(9, 3.6, ncols=2)
+    figure, (points, ratios) = make_figure(9, 3.6, ncols=2)
     photos = dataset.photos
     points.scatter(photos["width"], photos["height"], s=8, alpha=0.3)
     points.set(xlabel="width in pixels", ylabel="height in pixels")
@@ -69,7 +54,7 @@ def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
     """Training and validation accuracy by epoch, a panel a run, under its own title or those given."""
     columns = min(3, len(runs))
     rows = -(-len(runs) // columns)
-    figure, axes = _figure(3.4 * columns + 0.6, 2.8 * rows, nrows=rows, ncols=columns, sharey=True, squeeze=False)
+    figure, axes = make_figure(3.4 * columns + 0.6, 2.8 * rows, nrows=rows, ncols=columns, sharey=True, squeeze=False)
     for axis, run, title in zip(axes.flat, runs, titles or [run.title for run in runs], strict=False):
         for stage, dashes in (("training", "--"), ("validation", "-")):
             axis.plot(run.history["epoch"], run.history[f"{stage}_accuracy"], dashes, marker="o", label=stage)
@@ -83,19 +68,19 @@ def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
     return figure
 
 
-def retraced(band: Float[np.ndarray, "runs steps"], keras: Float[np.ndarray, " steps"]) -> Figure:
-    """Losses of the first steps: PyTorch and its last-bit neighbours as a band, Keras on it; below, the distances."""
-    figure, (losses, distances) = _figure(8, 5, nrows=2, sharex=True, height_ratios=[2, 1])
-    steps = np.arange(1, len(keras) + 1)
-    losses.fill_between(steps, band.min(axis=0), band.max(axis=0), color="0.8", label="PyTorch, last bits nudged")
-    losses.plot(steps, band[0], "-", color="0.2", label="PyTorch")
-    losses.plot(steps, keras, "o", markersize=4, label="Keras")
-    losses.set(ylabel="training loss of a step")
-    losses.legend(frameon=False)
-    smallest = 1e-7  # what is nothing has no place on a logarithmic axis
-    distances.fill_between(steps, smallest, np.ptp(band, axis=0).clip(smallest), color="0.8")
-    distances.plot(steps, abs(keras - band[0]).clip(smallest), "o", markersize=4)
-    distances.set(yscale="log", xlabel="step", ylabel="distance")
+def retraced(band: Float[np.ndarray, "runs steps"], losses: dict[str, Float[np.ndarray, " steps"]]) -> Figure:
+    """Losses of the first steps: PyTorch and its last-bit neighbours as a band, others on it; below, the distances."""
+    figure, (above, below) = make_figure(8, 5, nrows=2, sharex=True, height_ratios=[2, 1])
+    steps, smallest = np.arange(1, band.shape[1] + 1), 1e-7  # what is nothing has no place on a logarithmic axis
+    above.fill_between(steps, band.min(axis=0), band.max(axis=0), color="0.8", label="PyTorch, last bits nudged")
+    above.plot(steps, band[0], "-", color="0.2", label="PyTorch")
+    below.fill_between(steps, smallest, np.ptp(band, axis=0).clip(smallest), color="0.8")
+    for (name, values), marker in zip(losses.items(), "os^", strict=False):
+        above.plot(steps, values, marker, markersize=4, label=name)
+        below.plot(steps, abs(values - band[0]).clip(smallest), marker, markersize=4)
+    above.set(ylabel="training loss of a step")
+    above.legend(frameon=False)
+    below.set(yscale="log", xlabel="step", ylabel="distance")
     return figure
 
 
@@ -103,7 +88,7 @@ def accuracies(table: pd.DataFrame, chance: float) -> Figure:
     """Test accuracy with its 95 % interval, a panel a start, a row a network and framework."""
     starts = table["start"].unique()
     rows = len(table) // len(starts)
-    figure, axes = _figure(0.6 + 4 * len(starts), 1.1 + 0.35 * rows, ncols=len(starts), sharey=True, squeeze=False)
+    figure, axes = make_figure(0.6 + 4 * len(starts), 1.1 + 0.35 * rows, ncols=len(starts), sharey=True, squeeze=False)
     for axis, start in zip(axes[0], starts, strict=True):
         chosen = table[table["start"] == start]
         names = chosen["network"] + ", " + chosen["framework"]
@@ -117,7 +102,7 @@ def accuracies(table: pd.DataFrame, chance: float) -> Figure:
 
 def differences(table: pd.DataFrame) -> Figure:
     """The gaps of `tables.comparisons` in points of accuracy with their 95 % intervals, a row a pair."""
-    figure, axis = _figure(8, 1.1 + 0.32 * len(table))
+    figure, axis = make_figure(8, 1.1 + 0.32 * len(table))
     kept = [name for name in ("network", "framework", "start") if name in table]
     names = table["first"] + " - " + table["second"] + " (" + table[kept].agg(", ".join, axis=1) + ")"
     gaps = 100 * table[["difference", "low", "high"]]
@@ -140,7 +125,7 @@ def _intervals(axis, names, values, lows, highs, frameworks) -> None:
 def statistics_taken_anew(table: pd.DataFrame, chance: float) -> Figure:
     """A table of `diagnosis.two_by_two`: what the same weights reach with either set of statistics, a panel a run."""
     runs = list(dict.fromkeys(table.index.get_level_values(0)))
-    figure, axes = _figure(3.6 * len(runs) + 0.6, 3, ncols=len(runs), sharey=True, squeeze=False)
+    figure, axes = make_figure(3.6 * len(runs) + 0.6, 3, ncols=len(runs), sharey=True, squeeze=False)
     for axis, name in zip(axes[0], runs, strict=True):
         table.loc[name].T.plot.bar(ax=axis, rot=0, legend=False, width=0.7, edgecolor="black")
         for bars, hatch in zip(axis.containers, ("", "//"), strict=True):
@@ -157,7 +142,7 @@ def statistics_taken_anew(table: pd.DataFrame, chance: float) -> Figure:
 def accuracy_against_cost(table: pd.DataFrame) -> Figure:
     """Test accuracy with its 95 % interval against seconds of training, a panel a start."""
     starts = table["start"].unique()
-    figure, axes = _figure(4.4 * len(starts) + 1.6, 3.6, ncols=len(starts), sharey=True, squeeze=False)
+    figure, axes = make_figure(4.4 * len(starts) + 1.6, 3.6, ncols=len(starts), sharey=True, squeeze=False)
     for axis, start in zip(axes[0], starts, strict=True):
         chosen = table[table["start"] == start]
         which = {"hue": "network", "style": "framework", "markers": MARKERS, "legend": start == starts[-1]}
@@ -171,7 +156,7 @@ def accuracy_against_cost(table: pd.DataFrame) -> Figure:
 def confusion(run: Run) -> Figure:
     """Test photos by true and predicted breed."""
     breeds = run.record["breeds"]
-    figure, axis = _figure(2.5 + 0.5 * len(breeds), 1.8 + 0.5 * len(breeds))
+    figure, axis = make_figure(2.5 + 0.5 * len(breeds), 1.8 + 0.5 * len(breeds))
     matrix = confusion_matrix(run.labels(), run.logits().argmax(axis=1), labels=range(len(breeds)))
     sns.heatmap(
         matrix,
@@ -189,7 +174,7 @@ def confusion(run: Run) -> Figure:
 
 def reliability(runs: list[Run], bins: int = 10) -> Figure:
     """How often the networks are right, by how sure they say they are: on the diagonal the two are the same."""
-    figure, axis = _figure(5.2, 4.4)
+    figure, axis = make_figure(5.2, 4.4)
     axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
     for run, marker in zip(runs, "osD^v<>", strict=False):
         confidence = softmax(run.logits(), axis=1).max(axis=1)
@@ -200,34 +185,26 @@ def reliability(runs: list[Run], bins: int = 10) -> Figure:
     return figure
 
 
-def agreement(table: pd.DataFrame) -> Figure:
-    """The share of test photos to which two networks give the same breed."""
-    figure, axis = _figure(1.5 + 0.9 * len(table), 0.8 + 0.7 * len(table))
-    sns.heatmap(table, annot=True, fmt=".2f", cmap="Greys", vmin=0, vmax=1, cbar=False, ax=axis)
+def confidence(groups: dict[str, Float[np.ndarray, " photos"]]) -> Figure:
+    """For each group of photos the share that is named with at most so high a probability."""
+    figure, axis = make_figure(6, 3.8)
+    for (name, values), dashes in zip(groups.items(), ("-", "--", ":", "-."), strict=False):
+        sns.ecdfplot(x=values, ax=axis, label=f"{name} ({len(values)})", linestyle=dashes, linewidth=2)
+    axis.set(xlabel="probability of the breed named", ylabel="share of pictures", xlim=(0, 1))
+    axis.legend(loc="upper left", fontsize=8)
     return figure
 
 
-def activation_maps(
-    photos: Float[np.ndarray, "photos size size 3"],
-    maps: list[Float[np.ndarray, "photos height width"]],
-    titles: list[str],
-) -> Figure:
-    """A row a network: the photos, each under its class activation map."""
-    rows, columns = len(maps), len(photos)
-    figure, axes = _figure(1.6 * columns, 1.8 * rows, nrows=rows, ncols=columns, squeeze=False)
-    extent = (0, photos.shape[2], photos.shape[1], 0)
-    for row, row_maps, title in zip(axes, maps, titles, strict=True):
-        row[0].set_title(title, loc="left", fontsize=9)
-        for axis, photo, strength in zip(row, photos, row_maps, strict=True):
-            axis.imshow(photo)
-            axis.imshow(strength, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=extent)
-            axis.axis("off")
+def agreement(table: pd.DataFrame) -> Figure:
+    """The share of test photos to which two networks give the same breed."""
+    figure, axis = make_figure(1.5 + 0.9 * len(table), 0.8 + 0.7 * len(table))
+    sns.heatmap(table, annot=True, fmt=".2f", cmap="Greys", vmin=0, vmax=1, cbar=False, ax=axis)
     return figure
 
 
 def gates(means: pd.DataFrame, units: list[str], channels: int = 48) -> Figure:
     """Mean gate of the first channels, a panel a unit, a line a breed (as figure 8 of Hu et al., 2017)."""
-    figure, axes = _figure(4 * len(units), 2.8, ncols=len(units), sharey=True, squeeze=False)
+    figure, axes = make_figure(4 * len(units), 2.8, ncols=len(units), sharey=True, squeeze=False)
     for axis, unit in zip(axes[0], units, strict=True):
         for breed, row in means[unit].iterrows():
             axis.plot(row.to_numpy()[:channels], label=breed, linewidth=1.2)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import optimize, special, stats
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.contingency_tables import mcnemar
@@ -172,6 +173,22 @@ def agreement(runs: list[Run]) -> pd.DataFrame:
     guesses = np.array([run.logits().argmax(axis=1) for run in runs])
     names = [run.title for run in runs]
     return pd.DataFrame((guesses[:, None] == guesses[None]).mean(axis=2), index=names, columns=names)
+
+
+def confidence(logits: Float[np.ndarray, "photos breeds"]) -> Float[np.ndarray, " photos"]:
+    """The probability of the breed named, in 0 to 1."""
+    return special.softmax(logits, axis=1).max(axis=1)
+
+
+def separation(higher: Float[np.ndarray, " some"], lower: Float[np.ndarray, " others"]) -> float:
+    """How often one of `higher` really is above one of `lower`, in 0 to 1: the area under the ROC curve; 0.5 by luck.
+
+    For telling unknown photos from known ones by their confidence, as in Hendrycks and Gimpel
+    (https://arxiv.org/abs/1610.02136). NaN where either has no photo.
+    """
+    if not len(higher) or not len(lower):
+        return float("nan")
+    return float(roc_auc_score(np.repeat([1, 0], [len(higher), len(lower)]), np.concatenate([higher, lower])))
 
 
 def colour_only_correct(

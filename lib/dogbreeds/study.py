@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from dogbreeds import datasets, models, paths, pixels, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.devices import ONE, Devices
+from dogbreeds.errors import StudyError
 from dogbreeds.models import weights as weight_files
 from dogbreeds.pool import train_all
 from dogbreeds.recipe import Recipe
@@ -56,6 +57,20 @@ class Study:
         options = {"leave_out_broken": self.leave_out_broken, "other_breeds": True}
         breeds = self.breeds or ([] if self.photos == "drawn_dogs" else self.dataset.breeds)
         return datasets.load(self.photos, breeds, self.photos_per_breed or None, **options)
+
+    def elsewhere(self, count: int = 200) -> tuple[str, np.ndarray]:
+        """At most so many pictures of dogs that are of none of the study's breeds, and what they are.
+
+        Photos of the other breeds that their own training kept for its test, where there are such breeds; else drawn
+        dogs.
+        """
+        try:
+            others = self.other_breeds
+        except StudyError:
+            others = datasets.load("drawn_dogs", [], 40)
+        rows = others.rows("test")
+        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
+        return f"{others.kind} of other breeds", pixels.load(others, self.image_size, self.crop)[chosen]
 
     @cached_property
     def pixels(self) -> np.ndarray:

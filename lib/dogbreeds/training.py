@@ -209,7 +209,7 @@ def _record(config: RunConfig, course: Course, arrays: dict, left_out: tuple[str
         "seconds": round(course.seconds, 2),
         # The first epoch carries a framework's warm-up (tracing, allocation); with a single epoch there is no other.
         "photos_per_second": round(float(np.median(speeds[1:] or speeds)), 2),
-        "peak_memory_mb": _peak_memory() // 10**6,
+        "peak_memory_mb": peak_memory() // 10**6,
         **accuracies,
         "test_photos": len(arrays["test_labels"]),
         "left_out": list(left_out),
@@ -220,7 +220,7 @@ def _record(config: RunConfig, course: Course, arrays: dict, left_out: tuple[str
     }
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
     """Bytes that this process took at most: of the GPU where PyTorch trains on one, else of the machine."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated()

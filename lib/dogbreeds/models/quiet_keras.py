@@ -4,6 +4,7 @@ TensorFlow's compiled part writes a dozen lines to standard error whatever TF_CP
 They go to outputs/native_messages.log, where a fatal one can still be read; what Python writes is left alone.
 """
 
+import logging
 import os
 import sys
 
@@ -24,5 +25,8 @@ def _divert_native_messages() -> None:
 _divert_native_messages()
 
 import keras  # noqa: E402
+
+# Each model that predicts is traced, and a notebook loads many: no sign of a mistake here.
+logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
 
 __all__ = ["keras"]

@@ -1,0 +1,54 @@
+"""Figures that show dogs. They stay in outputs/, which git ignores; of photographs nothing is ever committed."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.figure import Figure
+
+from dogbreeds.datasets import Dataset
+from dogbreeds.plots import make_figure
+
+
+def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
+    """The first training photos of up to eight breeds, a row a breed, as the networks get them."""
+    breeds = dataset.breeds[:8]
+    figure, axes = make_figure(1.3 * columns, 1.4 * len(breeds), nrows=len(breeds), ncols=columns, squeeze=False)
+    train = dataset.photos["split"] == "train"
+    for label, row in enumerate(axes):
+        chosen = np.flatnonzero(train & (dataset.photos["label"] == label))[:columns]
+        for axis, index in zip(row, chosen, strict=False):
+            axis.imshow(pixels[index])
+        row[0].set_title(breeds[label], loc="left", fontsize=9)
+        for axis in row:
+            axis.axis("off")
+    figure.suptitle(f"Training pictures: {dataset.kind}")
+    return figure
+
+
+def captioned(photos: UInt8[np.ndarray, "photos size size 3"], captions: list[str], columns: int = 4) -> Figure:
+    """Photos in rows, each under its caption."""
+    rows = max(-(-len(photos) // columns), 1)
+    figure, axes = make_figure(2.3 * columns, 2.7 * rows, nrows=rows, ncols=columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, photo, caption in zip(axes.flat, photos, captions, strict=False):
+        axis.imshow(photo)
+        axis.set_title(caption, fontsize=8)
+    return figure
+
+
+def activation_maps(
+    photos: Float[np.ndarray, "photos size size 3"],
+    maps: list[Float[np.ndarray, "photos height width"]],
+    titles: list[str],
+) -> Figure:
+    """A row a network: the photos, each under its class activation map."""
+    rows, columns = len(maps), len(photos)
+    figure, axes = make_figure(1.6 * columns, 1.8 * rows, nrows=rows, ncols=columns, squeeze=False)
+    extent = (0, photos.shape[2], photos.shape[1], 0)
+    for row, row_maps, title in zip(axes, maps, titles, strict=True):
+        row[0].set_title(title, loc="left", fontsize=9)
+        for axis, photo, strength in zip(row, photos, row_maps, strict=True):
+            axis.imshow(photo)
+            axis.imshow(strength, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=extent)
+            axis.axis("off")
+    return figure
