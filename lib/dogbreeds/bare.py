@@ -1,0 +1,81 @@
+"""One training written three times without this library's help, for notebook 04 to show side by side.
+
+The loop that the deck of 2020 took from a tutorial of PyTorch, Keras' `fit`, and Lightning's Trainer. Each trains
+`model` on two streams of `batches.Batches`, leaves it with the weights of the best epoch, and returns the validation
+accuracies.
+"""
+
+import copy
+from tempfile import TemporaryDirectory
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.nn import functional as F
+
+from dogbreeds.models.quiet_keras import keras
+
+
+def pytorch_loop(model, train, validation, epochs, learning_rate):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    accuracies, best = [], None
+    for epoch in range(epochs):
+        train.epoch = epoch + 1
+        model.train()
+        for photos, labels in train.loader():
+            loss = F.cross_entropy(model(photos), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        right = 0
+        with torch.no_grad():
+            for photos, labels in validation.loader():
+                right += (model(photos).argmax(dim=1) == labels).sum().item()
+        accuracies.append(right / len(validation.rows))
+        if accuracies[-1] > max(accuracies[:-1], default=-1):
+            best = copy.deepcopy(model.state_dict())
+    model.load_state_dict(best)
+    return accuracies
+
+
+def keras_fit(model, train, validation, epochs, learning_rate):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.AdamW(learning_rate), loss, metrics=["accuracy"], jit_compile=False)
+    best = keras.callbacks.EarlyStopping("val_accuracy", patience=epochs, restore_best_weights=True)
+    fitted = model.fit(
+        train.loader(), validation_data=validation.loader(), epochs=epochs, callbacks=[best], shuffle=False, verbose=0
+    )
+    return fitted.history["val_accuracy"]
+
+
+class Classifier(lightning.LightningModule):
+    def __init__(self, model, learning_rate):
+        super().__init__()
+        self.model, self.learning_rate, self.accuracies = model, learning_rate, []
+
+    def training_step(self, batch, index):
+        photos, labels = batch
+        return F.cross_entropy(self.model(photos), labels)
+
+    def validation_step(self, batch, index):
+        photos, labels = batch
+        right = (self.model(photos).argmax(dim=1) == labels).float().mean()
+        self.log("accuracy", right, batch_size=len(labels))
+
+    def on_validation_epoch_end(self):
+        self.accuracies.append(self.trainer.callback_metrics["accuracy"].item())
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.model.parameters(), lr=self.learning_rate)
+
+
+def lightning_fit(model, train, validation, epochs, learning_rate):
+    module = Classifier(model, learning_rate)
+    with TemporaryDirectory() as folder:
+        best = ModelCheckpoint(folder, monitor="accuracy", mode="max", save_weights_only=True)
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        trainer = lightning.Trainer(max_epochs=epochs, callbacks=[best], num_sanity_val_steps=0, **quiet)
+        trainer.fit(module, train.loader(), validation.loader())
+        module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
+    return module.accuracies
