@@ -11,7 +11,7 @@ READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test lab slides notebooks bench clean pins
+.PHONY: help study test lab slides notebooks reference bench clean pins
 
 help: ## list the commands
 	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs] [PHOTOS=folder]"
@@ -22,7 +22,7 @@ study: $(READY) ## run the six notebooks and the slides, print the result table
 
 test: $(READY) ## lint, unit tests, one papermill run of the study, nbval on the notebooks
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lab: $(READY) ## open JupyterLab on notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks
@@ -33,6 +33,9 @@ slides: $(READY) ## render the presentation from the results of PROFILE
 notebooks: $(READY) ## execute the stored notebooks in place, with their default parameters
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False notebooks/0*.ipynb slides/presentation.ipynb
+
+reference: $(READY) ## keep the results of PROFILE in outputs/reference, write the README's tables from there
+	@$(BIN)/python -m dogbreeds.reference '$(PROFILE)' $(PHOTOS)
 
 bench: $(READY) ## measure how fast batches are read, against ImageFolder, on PHOTOS
 	@test -n "$(PHOTOS)" || { echo "make bench PHOTOS=folder: name a folder with one sub-folder of photographs a breed"; exit 1; }

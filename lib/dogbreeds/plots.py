@@ -52,7 +52,7 @@ def sizes(dataset: Dataset) -> Figure:
 
 def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
     """Training and validation accuracy by epoch, a panel a run, under its own title or those given."""
-    columns = min(3, len(runs))
+    columns = 2 if len(runs) == 4 else min(3, len(runs))
     rows = -(-len(runs) // columns)
     figure, axes = make_figure(3.4 * columns + 0.6, 2.8 * rows, nrows=rows, ncols=columns, sharey=True, squeeze=False)
     for axis, run, title in zip(axes.flat, runs, titles or [run.title for run in runs], strict=False):
