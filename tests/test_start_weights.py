@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from dogbreeds import datasets, drawn_dogs, models, pixels, runs
+from dogbreeds import datasets, drawn_dogs, models, notebooks, pixels, runs
 from dogbreeds.errors import StudyError
 from dogbreeds.models import weights
 from dogbreeds.study import Study
@@ -80,3 +80,11 @@ def test_pictures_from_elsewhere_are_of_other_breeds_or_drawn(photo_folder):
     # A folder of which every breed is the study's has no others.
     kind, pictures = Study("small", str(photo_folder), image_size=32).elsewhere(5)
     assert (kind, len(pictures)) == ("drawn dogs of other breeds", 5)
+
+
+def test_a_folder_that_is_all_the_studys_starts_without_other_breeds(photo_folder):
+    folder = str(photo_folder)
+    assert notebooks.read_profile("sample")["weights"] == ["scratch", "other-breeds"]
+    assert notebooks.read_profile("sample", folder)["weights"] == ["scratch"]
+    for asked in ({"breeds": ["pug", "Chihuahua"]}, {"weights": ["other-breeds"]}):
+        assert "other-breeds" in notebooks.read_profile("sample", folder, asked)["weights"]

@@ -30,8 +30,9 @@ def numbered_notebooks() -> list[Path]:
 def read_profile(name: str, photos: str | None = None, changes: dict | None = None) -> dict:
     """The notebook parameters of a profile, with `photos` and other parameters replaced, all checked.
 
-    Results on other photos than the profile's own go to a folder of their own. Raises StudyError for an unknown
-    profile and for a parameter that the notebooks do not have, of a wrong type, or out of range.
+    Results on other photos than the profile's own go to a folder of their own; where all their breeds are the study's,
+    the start "other-breeds" is left out unless it is asked for. Raises StudyError for an unknown profile and for a
+    parameter that the notebooks do not have, of a wrong type, or out of range.
     """
     file = paths.PROFILES / f"{name}.yaml"
     if not file.is_file():
@@ -44,6 +45,9 @@ def read_profile(name: str, photos: str | None = None, changes: dict | None = No
     if photos:
         folder = Path(photos).expanduser().resolve()
         parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}"}
+        if not parameters["breeds"] and "weights" not in (changes or {}):  # no breed is left to learn from before
+            starts = [start for start in parameters["weights"] if start != "other-breeds"]
+            parameters["weights"] = starts or ["scratch"]
     for notebook in [*numbered_notebooks(), PRESENTATION]:
         check_parameters(notebook, parameters)
     Recipe.of(parameters["recipe"])
