@@ -22,7 +22,7 @@ study: $(READY) ## run the six notebooks and the slides, print the result table
 
 test: $(READY) ## lint, unit tests, one papermill run of the study, nbval on the notebooks
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest
 
 lab: $(READY) ## open JupyterLab on notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks

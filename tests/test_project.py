@@ -16,8 +16,8 @@ ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
 ORDER = ["errors", "paths", "downloads", "drawing", "drawn_dogs", "stanford_dogs", "datasets", "survey", "pixels"]
 ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "devices", "training_keras"]
-ORDER += ["training_pytorch", "training", "noise", "pool", "statistics"]
-ORDER += ["claims", "explain", "plots", "study", "notebooks", "cli"]
+ORDER += ["training_pytorch", "training", "bare", "noise", "diagnosis", "pool", "statistics", "tables"]
+ORDER += ["imagenet_control", "claims", "explain", "plots", "pictures", "study", "notebooks", "reference", "cli"]
 
 
 def requirement_lines(name):
@@ -104,7 +104,7 @@ def test_every_profile_passes_the_checks(profile):
     parameters = notebooks.read_profile(profile)
     assert parameters["profile"] == profile
     assert parameters.keys() == papermill.inspect_notebook(STORED[0]).keys()
-    assert parameters["photos_per_breed"] == (110 if profile == "sample" else 0)
+    assert parameters["photos_per_breed"] == (90 if profile == "sample" else 0)
 
 
 def test_the_readme_names_commands_that_exist():

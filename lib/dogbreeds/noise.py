@@ -44,7 +44,7 @@ class FirstEpoch:
     """What the first epoch of a training was like; nothing else of it is kept."""
 
     losses: Float[np.ndarray, " steps"]
-    seconds: Float[np.ndarray, " steps"]  # from the end of one step to the end of the next, without the first step
+    seconds: Float[np.ndarray, " steps-1"]  # from the end of one step to the end of the next, without the first step
     memory_mb: int  # the peak of the process so far
 
     @property
