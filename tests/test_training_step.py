@@ -121,7 +121,7 @@ def test_a_step_in_float32_is_as_close_as_last_bit_neighbours_are(architecture, 
     pytorch = step(state, batch)
     keras_state = after_keras_step(architecture, state, batch, optimizer, torch.float32)
     neighbours = [pytorch]
-    for number in range(3):
+    for number in range(5):
         weights = {key: nudged(value, number) for key, value in state.items()}
         neighbours.append(step(weights, nudged(batch, number)))
     farthest = max(spread(first, second, state) for first, second in combinations(neighbours, 2))
