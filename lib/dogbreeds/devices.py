@@ -38,6 +38,11 @@ class Devices:
         place = int(os.environ.get("LOCAL_RANK", 0)) if self.processes > 1 else torch.accelerator.current_device_index()
         return f"{torch.accelerator.current_accelerator().type}:{place}"
 
+    def leave_group(self) -> None:
+        """Ends the talk between the processes: a thread of gloo that outlives the interpreter aborts its process."""
+        if self.processes > 1 and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
     def check(self, config: RunConfig) -> None:
         """Raises StudyError for what several processes cannot do."""
         recipe = config.recipe

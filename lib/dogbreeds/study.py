@@ -131,7 +131,8 @@ class Study:
     def _train(self, wanted: list[tuple]) -> list[Run]:
         sources = {which[0] for which in wanted if which[3] == "other-breeds"}
         if sources:
-            train_all([self.source_config(each) for each in sorted(sources)], self.other_breeds, self.store)
+            ordered = [each for each in models.ARCHITECTURES if each in sources]  # the longest training first
+            train_all([self.source_config(each) for each in ordered], self.other_breeds, self.store)
         return train_all([self.config(*which) for which in wanted], self.dataset, self.store)
 
     def train_here(self, architecture: str, framework: str, seed: int, weights: str, devices: Devices = ONE) -> Run:
