@@ -27,8 +27,9 @@ test: $(READY) ## lint, unit tests, one papermill run of the study, nbval on the
 lab: $(READY) ## open JupyterLab on notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
-slides: $(READY) ## render the presentation from the results of PROFILE
-	@$(BIN)/dogbreeds slides --profile '$(PROFILE)'
+slides: $(READY) ## render the presentation from the results of PROFILE, in French and English, as HTML and PDF
+	@$(BIN)/dogbreeds slides --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)') --language fr --pdf
+	@$(BIN)/dogbreeds slides --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)') --language en --pdf
 
 notebooks: $(READY) ## execute the stored notebooks in place, with their default parameters
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
@@ -42,7 +43,7 @@ bench: $(READY) ## measure how fast batches are read, against ImageFolder, on PH
 	@$(BIN)/python benchmarks/read_batches.py '$(PHOTOS)'
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
-	rm -rf .venv data/drawn_dogs .pytest_cache .ruff_cache lib/*.egg-info
+	rm -rf .venv slides/node_modules data/drawn_dogs .pytest_cache .ruff_cache lib/*.egg-info
 	find outputs -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -23,9 +23,12 @@ def _shown(path: Path) -> str:
 def study(arguments: argparse.Namespace, parameters: dict) -> None:
     """Runs the notebooks and the slides, then prints the result table and what to open."""
     from dogbreeds import notebooks, tables
+    from dogbreeds import slides as presentation
+    from dogbreeds.deck import Deck
     from dogbreeds.study import Study
 
-    written = notebooks.run_study(parameters)
+    deck = Deck(arguments.language)  # refused before anything is trained
+    written = [*notebooks.run_study(parameters), *presentation.render(parameters, deck)]
     table = tables.result_table(Study(**parameters).runs())
     print(f"\n{tables.format_table(table)}\n\nopen:")
     for path in written:
@@ -33,10 +36,12 @@ def study(arguments: argparse.Namespace, parameters: dict) -> None:
 
 
 def slides(arguments: argparse.Namespace, parameters: dict) -> None:
-    """Renders the presentation; trains what is not trained yet."""
-    from dogbreeds import notebooks
+    """Renders the presentation from the results of a study."""
+    from dogbreeds import slides as presentation
+    from dogbreeds.deck import Deck
 
-    print(_shown(notebooks.render_slides(parameters)))
+    for path in presentation.render(parameters, Deck(arguments.language), arguments.pdf):
+        print(_shown(path))
 
 
 def train(arguments: argparse.Namespace, parameters: dict) -> None:
@@ -113,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
             metavar="NAME=VALUE",
             help="another value for a notebook parameter, in YAML",
         )
+        if function in (study, slides):
+            command.add_argument("--language", default="fr", help="of the presentation: fr (default) or en")
+        if function is slides:
+            command.add_argument("--pdf", action="store_true", help="print it with Chromium, too")
         if function is train:
             command.add_argument("--architecture", required=True, help=", ".join(ARCHITECTURES))
             command.add_argument("--framework", required=True, help=", ".join(FRAMEWORKS))

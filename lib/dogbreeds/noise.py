@@ -140,4 +140,4 @@ def table(engines: dict[str, FirstEpoch], band: Float[np.ndarray, "runs steps"],
         }
         for name, epoch in engines.items()
     }
-    return pd.DataFrame(rows).T
+    return pd.DataFrame(rows).T.rename_axis("engine")

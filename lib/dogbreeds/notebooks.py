@@ -1,13 +1,11 @@
-"""Runs the numbered notebooks with papermill and renders the presentation with nbconvert."""
+"""Runs the numbered notebooks with papermill."""
 
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-import nbformat
 import papermill
 import yaml
-from nbconvert import SlidesExporter
 from papermill.exceptions import PapermillExecutionError
 from tqdm.auto import tqdm
 from traitlets.config import Config
@@ -83,7 +81,7 @@ def execute(notebook: Path, output: Path, parameters: dict) -> Path:
 
 
 def run_study(parameters: dict) -> list[Path]:
-    """The six notebooks executed in order and the presentation rendered, under outputs/<profile>/."""
+    """The six notebooks executed in order, under outputs/<profile>/."""
     study = Study(**parameters)
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
     study.runs()  # before the notebooks, which then only read them: two trainings at a time make use of the processors
@@ -92,15 +90,4 @@ def run_study(parameters: dict) -> list[Path]:
         start = time.perf_counter()
         written.append(execute(notebook, study.folder / notebook.name, parameters))
         bar.write(f"{notebook.stem}: {time.perf_counter() - start:.0f} s")
-    return [*written, render_slides(parameters)]
-
-
-def render_slides(parameters: dict) -> Path:
-    """The presentation with the results of a profile: outputs/<profile>/slides/presentation.html."""
-    folder = Study(**parameters).folder / "slides"
-    executed = execute(PRESENTATION, folder / PRESENTATION.name, parameters)
-    exporter = SlidesExporter(exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
-    page, _ = exporter.from_notebook_node(nbformat.read(executed, as_version=4))
-    unfinished = folder / "presentation.unfinished"
-    unfinished.write_text(page)
-    return unfinished.replace(folder / "presentation.html")
+    return written

@@ -157,6 +157,13 @@ class Study:
         table.to_csv(folder / f"{name}.csv", index=not isinstance(table.index, pd.RangeIndex))
         return table
 
+    def read_table(self, name: str) -> pd.DataFrame:
+        """A table that a notebook kept; raises StudyError where it has not run yet."""
+        file = self.folder / "tables" / f"{name}.csv"
+        if not file.is_file():
+            raise StudyError(f"{file} is missing: run the study of profile {self.profile} first")
+        return pd.read_csv(file)
+
 
 def print_versions(*packages: str) -> None:
     """One line a package; `nbval` ignores it."""

@@ -129,4 +129,4 @@ def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
             "p": gap["p"],
             "seconds": run.record["seconds"],
         }
-    return pd.DataFrame(rows).T
+    return pd.DataFrame(rows).T.rename_axis("variant")

@@ -1,0 +1,120 @@
+"""The presentation as one would give it: in both languages, without a network, in a real browser and on paper."""
+
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from dogbreeds.deck import LANGUAGES
+from dogbreeds.slides import CHROMIUM
+
+DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
+chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+needs_chromium = pytest.mark.skipif(chromium is None, reason="Chromium is not installed")
+# What lies outside its slide, and pictures that are stretched or too small to read.
+OUTSIDE = """() => {
+  const page = document.querySelector('.slides section.present .page'), box = page.getBoundingClientRect();
+  return [...page.querySelectorAll('*')].filter(each => !each.closest('aside')).filter(each => {
+    const own = each.getBoundingClientRect();
+    return own.left < box.left - 1 || own.top < box.top - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
+  }).map(each => each.outerHTML.slice(0, 80));
+}"""
+PICTURES = """() => [...document.querySelectorAll('.slides section.present img')].map(each => {
+  const own = each.getBoundingClientRect();
+  const ratio = each.naturalWidth / each.naturalHeight;
+  return {stretched: own.width / own.height / ratio, share: own.height / innerHeight};
+})"""
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def deck(request, home, results):
+    """The page in a language and, where Chromium is installed, the PDF, as two renderings made them."""
+    command = [DOGBREEDS, "slides", "--language", request.param, "--pdf"]
+    page = home["folder"] / "outputs" / "sample" / "slides" / f"presentation.{request.param}.html"
+    files = [page, page.with_suffix(".pdf")] if chromium else [page]
+    contents = []
+    for _ in range(2):
+        subprocess.run(command, env=home["environment"], check=True, stdout=-1)
+        contents.append([file.read_bytes() for file in files])
+    return {"page": page, "language": request.param, "contents": contents}
+
+
+@contextmanager
+def opened(page, width, height):
+    """The page in a Chromium that has no network, and what it complained about."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
+        tab, complaints = context.new_page(), []
+        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
+        tab.on("requestfailed", lambda request: complaints.append(request.url))
+        tab.goto(page.as_uri())
+        tab.wait_for_function("Reveal.isReady()")
+        tab.evaluate("document.fonts.ready")
+        yield tab, complaints
+        browser.close()
+
+
+def test_the_same_results_give_the_same_files(deck):
+    first, second = deck["contents"]
+    assert [len(each) for each in first] == [len(each) for each in second]
+    assert first == second
+
+
+def test_all_sections_are_there_and_drawn_dogs_are_called_so(deck):
+    page = deck["page"].read_text()
+    assert [number for number in range(1, 8) if not re.search(rf"<h2[^>]*>{number} ", page)] == []
+    assert page.count("<aside class='notes'>") >= page.count("<section") - 1  # the bibliography speaks for itself
+    title = page.partition("<section>")[2].partition("</section>")[0]
+    assert {"fr": "aucune n’est une photographie", "en": "none is a photograph"}[deck["language"]] in title
+    other = {"fr": "Bibliography", "en": "Bibliographie"}
+    assert other[deck["language"]] not in page
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_every_slide_fits_and_can_be_reached_without_a_network(deck, width, height):
+    with opened(deck["page"], width, height) as (tab, complaints):
+        count, seen = tab.locator(".slides section").count(), []
+        for place in range(count):
+            assert tab.evaluate("Reveal.getIndices().h") == place
+            heading = tab.locator("section.present :is(h1, h2)").inner_text()
+            seen.append(heading)
+            assert tab.evaluate(OUTSIDE) == [], heading
+            for picture in tab.evaluate(PICTURES):
+                assert picture["stretched"] == pytest.approx(1, abs=0.01), heading
+                assert picture["share"] > 0.3, heading
+            tab.keyboard.press("ArrowRight")
+        assert len(set(seen)) == count >= 20
+        assert complaints == []
+
+
+@needs_chromium
+def test_the_pdf_has_a_page_a_slide_with_text_and_its_fonts(deck):
+    pdf = PdfReader(deck["page"].with_suffix(".pdf"))
+    slides = deck["page"].read_text().count("<section>")
+    assert len(pdf.pages) == slides
+    texts = [page.extract_text() for page in pdf.pages]
+    assert all(len(text) > 20 for text in texts)
+    assert "1512.03385" in texts[-1]
+    fonts = [font.get_object() for page in pdf.pages for font in page["/Resources"]["/Font"].values()]
+    for font in fonts:
+        described = font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font
+        embedded = "/FontDescriptor" not in described or "/FontFile2" in described["/FontDescriptor"]
+        assert embedded or font["/Subtype"] == "/Type3", font["/BaseFont"]
+
+
+def test_each_claim_of_2020_stands_beside_a_measurement(deck):
+    """Sections 3 to 6 of the deck of 2020, by the figures it is known by."""
+    page = re.sub(r"\s|&nbsp;|\N{NO-BREAK SPACE}", "", deck["page"].read_text()).replace(",", ".")
+    for figure in ("26.8%of164", "98.2%of164", "0.897", "0.183", "85.75%", "76.15%", "77.06%", "0.09%", "19.488"):
+        assert figure.replace("of164", "de164" if deck["language"] == "fr" else "of164") in page, figure
