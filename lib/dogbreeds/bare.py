@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from dogbreeds.models.quiet_keras import keras
 
 
-def pytorch_loop(model, train, validation, epochs, learning_rate):
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+def pytorch_loop(model, train, validation, epochs, rate):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     accuracies, best = [], None
     for epoch in range(epochs):
         train.epoch = epoch + 1
@@ -31,7 +31,8 @@ def pytorch_loop(model, train, validation, epochs, learning_rate):
         right = 0
         with torch.no_grad():
             for photos, labels in validation.loader():
-                right += (model(photos).argmax(dim=1) == labels).sum().item()
+                guesses = model(photos).argmax(dim=1)
+                right += (guesses == labels).sum().item()
         accuracies.append(right / len(validation.rows))
         if accuracies[-1] > max(accuracies[:-1], default=-1):
             best = copy.deepcopy(model.state_dict())
@@ -39,9 +40,9 @@ def pytorch_loop(model, train, validation, epochs, learning_rate):
     return accuracies
 
 
-def keras_fit(model, train, validation, epochs, learning_rate):
+def keras_fit(model, train, validation, epochs, rate):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.AdamW(learning_rate), loss, metrics=["accuracy"], jit_compile=False)
+    model.compile(keras.optimizers.AdamW(rate), loss, metrics=["accuracy"], jit_compile=False)
     best = keras.callbacks.EarlyStopping("val_accuracy", patience=epochs, restore_best_weights=True)
     fitted = model.fit(
         train.loader(), validation_data=validation.loader(), epochs=epochs, callbacks=[best], shuffle=False, verbose=0
@@ -50,9 +51,9 @@ def keras_fit(model, train, validation, epochs, learning_rate):
 
 
 class Classifier(lightning.LightningModule):
-    def __init__(self, model, learning_rate):
+    def __init__(self, model, rate):
         super().__init__()
-        self.model, self.learning_rate, self.accuracies = model, learning_rate, []
+        self.model, self.rate, self.accuracies = model, rate, []
 
     def training_step(self, batch, index):
         photos, labels = batch
@@ -67,11 +68,11 @@ class Classifier(lightning.LightningModule):
         self.accuracies.append(self.trainer.callback_metrics["accuracy"].item())
 
     def configure_optimizers(self):
-        return torch.optim.AdamW(self.model.parameters(), lr=self.learning_rate)
+        return torch.optim.AdamW(self.model.parameters(), lr=self.rate)
 
 
-def lightning_fit(model, train, validation, epochs, learning_rate):
-    module = Classifier(model, learning_rate)
+def lightning_fit(model, train, validation, epochs, rate):
+    module = Classifier(model, rate)
     with TemporaryDirectory() as folder:
         best = ModelCheckpoint(folder, monitor="accuracy", mode="max", save_weights_only=True)
         quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}

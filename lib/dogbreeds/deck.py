@@ -7,7 +7,10 @@ with the phrases of `words.FRENCH`.
 import base64
 import inspect
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 
 import matplotlib
@@ -68,21 +71,30 @@ class Deck:
         """
         for axis in figure.axes:
             for side in (axis.xaxis, axis.yaxis):
-                if isinstance(side.get_major_formatter(), ScalarFormatter) and axis.axison:
-                    side.set_major_formatter(FuncFormatter(lambda value, place: self.numbers(f"{value:g}")))
+                ticks = side.get_major_formatter()
+                said = "{:g}".format if isinstance(ticks, ScalarFormatter) else ticks
+                side.set_major_formatter(FuncFormatter(partial(self._tick, said)))
         for text in figure.findobj(Text):
             text.set(text=self.translated(text.get_text()), fontsize=max(text.get_fontsize(), SMALLEST))
         page = StringIO()
         with matplotlib.rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
             figure.savefig(page, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        source = f"data:image/svg+xml;base64,{base64.b64encode(page.getvalue().encode()).decode()}"
+        # Larger than any screen: the page shrinks a picture to its place, and does not enlarge it.
+        drawing = re.sub(
+            r'(width|height)="([\d.]+)pt"', lambda side: f'{side[1]}="{float(side[2]) * 8:g}"', page.getvalue()
+        )
+        source = f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
         return HTML(f'<figure class="chart"><img alt="{self.translated(title)}" src="{source}"></figure>')
 
+    def _tick(self, said, value: float, place: int) -> str:
+        return self.translated(said(value, place))
+
     def code(self, **pieces) -> HTML:
-        """The sources of functions side by side, by their titles, with colours."""
+        """The sources of functions side by side, by their titles, with colours, in lines that a column can hold."""
         style = HtmlFormatter(noclasses=True, nobackground=True, style="default")
-        columns = [
-            f"<div><h3>{title}</h3>{highlight(inspect.getsource(function), PythonLexer(), style)}</div>"
-            for title, function in pieces.items()
-        ]
+        columns = []
+        for title, function in pieces.items():
+            command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "62", "-"]
+            lines = subprocess.run(command, input=inspect.getsource(function), text=True, stdout=-1, check=True).stdout
+            columns.append(f"<div><h3>{title}</h3>{highlight(lines, PythonLexer(), style)}</div>")
         return HTML(f'<div class="columns code">{"".join(columns)}</div>')

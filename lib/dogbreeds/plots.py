@@ -94,9 +94,9 @@ def accuracies(table: pd.DataFrame, chance: float) -> Figure:
         names = chosen["network"] + ", " + chosen["framework"]
         _intervals(axis, names, chosen["test accuracy"], chosen["low"], chosen["high"], chosen["framework"])
         axis.axvline(chance, color="grey", linestyle=":", label="chance")
-        axis.set(title=start, xlim=(0, 1), xlabel="test accuracy with 95 % interval")
+        axis.set(title=start, xlim=(0, 1), xlabel="test accuracy, 95 % interval")
     axes[0, 0].invert_yaxis()
-    axes[0, 0].legend(loc="lower left", fontsize=8)
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return figure
 
 
@@ -125,9 +125,14 @@ def _intervals(axis, names, values, lows, highs, frameworks) -> None:
 def statistics_taken_anew(table: pd.DataFrame, chance: float) -> Figure:
     """A table of `diagnosis.two_by_two`: what the same weights reach with either set of statistics, a panel a run."""
     runs = list(dict.fromkeys(table.index.get_level_values(0)))
-    figure, axes = make_figure(3.6 * len(runs) + 0.6, 3, ncols=len(runs), sharey=True, squeeze=False)
+    figure, axes = make_figure(4.4 * len(runs) + 1, 3.4, ncols=len(runs), sharey=True, squeeze=False)
+    names = {
+        "while training": "while\ntraining",
+        "training": "training\npictures",
+        "validation": "validation\npictures",
+    }
     for axis, name in zip(axes[0], runs, strict=True):
-        table.loc[name].T.plot.bar(ax=axis, rot=0, legend=False, width=0.7, edgecolor="black")
+        table.loc[name].rename(columns=names).T.plot.bar(ax=axis, rot=0, legend=False, width=0.7, edgecolor="black")
         for bars, hatch in zip(axis.containers, ("", "//"), strict=True):
             for bar in bars:
                 bar.set_hatch(hatch)
@@ -135,7 +140,9 @@ def statistics_taken_anew(table: pd.DataFrame, chance: float) -> Figure:
         axis.set(title=f"colours {name}", ylim=(0, 1))
         axis.grid(axis="x", visible=False)
     axes[0, 0].set_ylabel("accuracy")
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9
+    )
     return figure
 
 

@@ -99,8 +99,7 @@ def _printed(page: Path, chromium: str) -> bytes:
             tab.goto(f"{page.resolve().as_uri()}?print-pdf")
             slides = tab.locator(".slides section").count()
             # Reveal lays its sheets out after loading: not before they are all there.
-            tab.wait_for_function(f"document.querySelectorAll('.pdf-page').length === {slides}")
-            tab.evaluate("document.fonts.ready")
+            tab.wait_for_function(f"document.querySelectorAll('.pdf-page').length >= {slides}")
             printed = tab.pdf(prefer_css_page_size=True, print_background=True)
             browser.close()
     except Error as error:

@@ -45,6 +45,15 @@ def test_the_failure_of_2020_is_reproduced_and_repaired(home, results):
     ]
 
 
+def test_every_engine_begins_alike_in_a_process_of_its_own(home, results):
+    engines = pd.read_csv(home["folder"] / "outputs" / "sample" / "tables" / "engines.csv", index_col="engine")
+    assert list(engines.index) == ["PyTorch", "Keras on TensorFlow", "Keras on PyTorch"]
+    assert engines.loc["PyTorch", "distance"] == 0
+    assert engines["distance"].iloc[1:].between(0, 0.2, inclusive="neither").all()  # near, and not the same engine
+    assert engines["memory MB"].between(300, 20_000).all()
+    assert engines["memory MB"].nunique() == 3
+
+
 def test_executed_notebooks_figures_and_slides_are_there(home, results):
     folder = home["folder"] / "outputs" / "sample"
     for stored in notebooks.numbered_notebooks():
