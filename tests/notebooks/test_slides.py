@@ -1,5 +1,6 @@
 """The presentation as one would give it: in both languages, without a network, in a real browser and on paper."""
 
+import html
 import re
 import shutil
 import subprocess
@@ -34,15 +35,15 @@ PICTURES = """() => [...document.querySelectorAll('.slides section.present img')
 
 @pytest.fixture(scope="module", params=LANGUAGES)
 def deck(request, home, results):
-    """The page in a language and, where Chromium is installed, the PDF, as two renderings made them."""
-    command = [DOGBREEDS, "slides", "--language", request.param, "--pdf"]
+    """The page in a language, and the PDF beside it where Chromium is installed."""
     page = home["folder"] / "outputs" / "sample" / "slides" / f"presentation.{request.param}.html"
-    files = [page, page.with_suffix(".pdf")] if chromium else [page]
-    contents = []
-    for _ in range(2):
-        subprocess.run(command, env=home["environment"], check=True, stdout=-1)
-        contents.append([file.read_bytes() for file in files])
-    return {"page": page, "language": request.param, "contents": contents}
+    return {"page": page, "language": request.param, "files": rendered(home, page, request.param)}
+
+
+def rendered(home, page, language):
+    command = [DOGBREEDS, "slides", "--language", language, "--pdf"]
+    subprocess.run(command, env=home["environment"], check=True, stdout=-1)
+    return [file.read_bytes() for file in ([page, page.with_suffix(".pdf")] if chromium else [page])]
 
 
 @contextmanager
@@ -64,10 +65,10 @@ def opened(page, width, height):
         browser.close()
 
 
-def test_the_same_results_give_the_same_files(deck):
-    first, second = deck["contents"]
-    assert [len(each) for each in first] == [len(each) for each in second]
-    assert first == second
+def test_the_same_results_give_the_same_files(home, deck):
+    again = rendered(home, deck["page"], deck["language"])
+    assert [len(each) for each in again] == [len(each) for each in deck["files"]]
+    assert again == deck["files"]
 
 
 def test_all_sections_are_there_and_drawn_dogs_are_called_so(deck):
@@ -101,10 +102,11 @@ def test_every_slide_fits_and_can_be_reached_without_a_network(deck, width, heig
 @needs_chromium
 def test_the_pdf_has_a_page_a_slide_with_text_and_its_fonts(deck):
     pdf = PdfReader(deck["page"].with_suffix(".pdf"))
-    slides = deck["page"].read_text().count(SLIDE)
-    assert len(pdf.pages) == slides
-    texts = [page.extract_text() for page in pdf.pages]
-    assert all(len(text) > 20 for text in texts)
+    headings = re.findall(rf"{SLIDE}\s*<h[12][^>]*>([^<]+)", deck["page"].read_text())
+    texts = [" ".join(page.extract_text().split()) for page in pdf.pages]
+    assert len(texts) == len(headings) >= 20
+    for text, heading in zip(texts, headings, strict=True):
+        assert text.startswith(" ".join(html.unescape(heading).split())), heading
     assert "1512.03385" in texts[-1]
     fonts = [font.get_object() for page in pdf.pages for font in page["/Resources"]["/Font"].values()]
     for font in fonts:
