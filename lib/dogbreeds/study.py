@@ -114,8 +114,12 @@ class Study:
         return self._train([which])[0]
 
     def runs(self) -> list[Run]:
-        """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained."""
-        return self._train(list(product(models.ARCHITECTURES, models.FRAMEWORKS, self.seeds, self.weights)))
+        """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained.
+
+        Seed by seed, so that a study that is stopped has whole comparisons.
+        """
+        wanted = product(self.seeds, models.ARCHITECTURES, models.FRAMEWORKS, self.weights)
+        return self._train([(architecture, framework, seed, start) for seed, architecture, framework, start in wanted])
 
     def variants(self, architecture: str, framework: str, weights: str, recipes: dict[str, dict]) -> dict[str, Run]:
         """Runs of one network, at the first seed, by their names in `recipes`: what each changes of the study's recipe.
