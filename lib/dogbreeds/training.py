@@ -120,7 +120,6 @@ def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, de
     progress = Progress(config.id, course.history, photos, epochs, log, send) if devices.rank == 0 else None
     while course.phase():
         train_phase(config, streams, course, progress, devices)
-    devices.leave_group()
     if devices.rank > 0:
         sys.exit(0)  # the first process finishes
     progress.close()

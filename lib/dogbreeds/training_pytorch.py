@@ -198,6 +198,7 @@ def train_phase(
         warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated")  # Lightning 2.6 on PyTorch 2.11, not ours to mend
         with _interruptible():
             trainer.fit(module, streams["train"].loader(), streams["validation"].loader())
+    devices.leave_group()
 
 
 @contextmanager
