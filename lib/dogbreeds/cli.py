@@ -1,4 +1,4 @@
-"""The command line: `dogbreeds study|slides|train|data`. What a user can put right ends in one line and status 2."""
+"""The command line: `dogbreeds study|slides|train|predict|data|bench`. What one can mend is a line and status 2."""
 
 # Commands import what they need themselves: `--help` answers at once, and the processes that draw and train, which
 # read this file again, do not load papermill each time.
@@ -89,6 +89,52 @@ def describe(arguments: argparse.Namespace) -> None:
     print(f"{len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds: {counts}")
 
 
+def bench(arguments: argparse.Namespace) -> None:
+    """Times the training of each network, ours and as others do it, beside what the device can do."""
+    import json
+
+    import pandas as pd
+
+    from dogbreeds import bench as benchmark
+    from dogbreeds.study import Study
+
+    recipe = {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
+    photos = {"photos": arguments.photos, "photos_per_breed": arguments.photos_per_breed}
+    study = Study("bench", **photos, image_size=arguments.size, recipe=recipe)
+    rows = benchmark.measure(study, arguments.rounds, arguments.workers)
+    folder = benchmark.keep(rows)
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        print(f"{pd.DataFrame(rows)[benchmark.COLUMNS].round(3).to_string(index=False)}\n\nkept in {_shown(folder)}")
+
+
+def predict(arguments: argparse.Namespace) -> None:
+    """Names the breed of photos by a trained network, and draws where it looked."""
+    import json
+
+    from dogbreeds import paths, pictures
+    from dogbreeds import predict as trained
+
+    run = trained.find_run(arguments.run)
+    found = trained.predict(run, arguments.photos)
+    folder = paths.outputs() / "predictions"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for photo, one in zip(arguments.photos, found, strict=True):
+        drawn = folder / f"{photo.stem}-{run.id}.png"
+        pictures.prediction(one, run.title).savefig(drawn, dpi=150)
+        rows.append({"photo": str(photo), "breeds": one.best(arguments.top), "unlike": one.unlike, "map": str(drawn)})
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print(f"{row['photo']}: {', '.join(f'{breed} {share:.1%}' for breed, share in row['breeds'].items())}")
+        if row["unlike"]:
+            print("  unlike the photos it was trained on: do not rely on this")
+        print(f"  where it looked: {_shown(Path(row['map']))}")
+
+
 def _changes(option: str, pairs: list[str]) -> dict:
     changes = {}
     for pair in pairs:
@@ -106,9 +152,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dogbreeds", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_data_commands(commands)
+    _add_bench(commands)
+    _add_predict(commands)
     for function in (study, slides, train):
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
-        command.set_defaults(function=function)
+        command.set_defaults(function=function, of_a_profile=True)
         command.add_argument("--profile", default="sample", help="a file of notebooks/profiles (default: sample)")
         command.add_argument("--photos", help="folder with one sub-folder of photographs a breed")
         command.add_argument(
@@ -141,7 +189,7 @@ def _add_data_commands(commands) -> None:
     verbs = data.add_subparsers(required=True, metavar="verb")
     for function in (download, check, describe):
         verb = verbs.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
-        verb.set_defaults(function=function)
+        verb.set_defaults(function=function, of_a_profile=False)
         if function is download:
             verb.add_argument("--root", type=Path, help="where data lives (default: data/, or DOGBREEDS_DATA)")
             verb.add_argument("--mirror", help="another address with the three archives")
@@ -151,10 +199,34 @@ def _add_data_commands(commands) -> None:
             verb.add_argument("--breeds", nargs="+", default=[], help="some of the breeds (default: all)")
 
 
+def _add_bench(commands) -> None:
+    command = commands.add_parser("bench", help=bench.__doc__, description=bench.__doc__)
+    command.set_defaults(function=bench, of_a_profile=False)
+    command.add_argument("--photos", default="drawn_dogs", help="folder of photographs (default: drawn_dogs)")
+    command.add_argument("--photos-per-breed", type=int, default=0, help="so many of each breed (default: all)")
+    command.add_argument("--size", type=int, default=96, help="pixels a side (default: 96)")
+    command.add_argument("--batch-size", type=int, default=32)
+    command.add_argument("--precision", default="float32", help="float32 (default) or bfloat16")
+    command.add_argument("--rounds", type=int, default=3, help="turns of an epoch that count (default: 3)")
+    command.add_argument(
+        "--workers", type=int, default=2, help="processes that read photos for the others (default: 2)"
+    )
+    command.add_argument("--json", action="store_true", help="print all that was measured, as a list of rows")
+
+
+def _add_predict(commands) -> None:
+    command = commands.add_parser("predict", help=predict.__doc__, description=predict.__doc__)
+    command.set_defaults(function=predict, of_a_profile=False)
+    command.add_argument("photos", nargs="+", type=Path, metavar="photo")
+    command.add_argument("--run", required=True, help="the folder of a run, or its id")
+    command.add_argument("--top", type=int, default=5, help="so many breeds (default: 5)")
+    command.add_argument("--json", action="store_true", help="as a list of rows")
+
+
 def main(words: list[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     try:
-        if arguments.function in (download, check, describe):
+        if not arguments.of_a_profile:
             arguments.function(arguments)
             return 0
         from dogbreeds import notebooks

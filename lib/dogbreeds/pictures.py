@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from dogbreeds.datasets import Dataset
 from dogbreeds.plots import make_figure
+from dogbreeds.predict import Prediction
 
 
 def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
@@ -51,4 +52,21 @@ def activation_maps(
             axis.imshow(photo)
             axis.imshow(strength, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=extent)
             axis.axis("off")
+    return figure
+
+
+def prediction(answer: Prediction, title: str) -> Figure:
+    """A picture, where a network looked for the breed it names, and its most likely breeds."""
+    figure, (plain, looked, bars) = make_figure(11, 3.4, ncols=3, width_ratios=[1, 1, 1.3])
+    size = answer.picture.shape[0]
+    for axis in (plain, looked):
+        axis.imshow(answer.picture)
+        axis.axis("off")
+    looked.imshow(answer.activation, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=(0, size, size, 0))
+    best = answer.best()
+    bars.barh(list(best), list(best.values()), edgecolor="black")
+    bars.bar_label(bars.containers[0], fmt="{:.1%}", padding=3)
+    bars.invert_yaxis()
+    bars.set(xlim=(0, 1.15), xlabel="probability")
+    figure.suptitle(title + (": unlike the photos it was trained on" if answer.unlike else ""))
     return figure

@@ -1,0 +1,151 @@
+"""`dogbreeds bench`: how fast each network trains here, ours and as others do it, beside what the device could do.
+
+On the same photos, in one run, in turns: the ratios are the result, for the speed itself belongs to the machine.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+
+from dogbreeds import models, paths, pixels, runs, training
+from dogbreeds.datasets import Dataset
+from dogbreeds.models import cost
+from dogbreeds.plots import make_figure
+from dogbreeds.study import Study
+
+# Dense bfloat16 operations a second of the tensor cores, from NVIDIA's data sheets.
+PEAKS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12, "T4": 65e12}
+COLUMNS = ["network", "framework", "device", "pipeline", "photos_per_second", "share_of_limit", "seconds_to_read"]
+
+
+def linked(dataset: Dataset, folder: Path) -> Path:
+    """`folder` with a sub-folder a breed that holds links to the training photos of `dataset`."""
+    for path, breed in dataset.photos.iloc[dataset.rows("train")][["path", "breed"]].itertuples(index=False):
+        (folder / breed).mkdir(exist_ok=True)
+        (folder / breed / path.name).symlink_to(path)
+    return folder
+
+
+def measure(study: Study, rounds: int, workers: int) -> list[dict]:
+    """A row a network, framework and pipeline; each network and framework in a process of its own, one at a time."""
+    rows = []
+    pixels.load(study.dataset, study.image_size, study.crop)
+    with tempfile.TemporaryDirectory() as folder:
+        photos = linked(study.dataset, Path(folder))
+        for framework in models.FRAMEWORKS:
+            for architecture in models.ARCHITECTURES:
+                config = study.config(architecture, framework, seed=0)
+                with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                    rows += process.submit(_measure, config, study.dataset, photos, rounds, workers).result()
+                print(
+                    f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True
+                )
+    return rows
+
+
+def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int, workers: int) -> list[dict]:
+    """Each pipeline in turn, so that what else the machine does falls on all alike; the first turn warms up."""
+    from dogbreeds.pipelines import Work
+
+    name = "pipelines" if config.framework == "pytorch" else "pipelines_keras"
+    kinds = import_module(f"dogbreeds.{name}").PIPELINES
+    work = Work(config, dataset, folder, workers)
+    turns = {pipeline: train(work) for pipeline, (train, _) in kinds.items()}
+    speeds, memory = {pipeline: [] for pipeline in kinds}, dict.fromkeys(kinds)
+    for turn in range(rounds + 1):
+        for pipeline, speed in turns.items():
+            speed, memory[pipeline] = _with_memory(speed)
+            speeds[pipeline] += [speed] if turn else []
+    limit = statistics.median(speeds["compute_only"])
+    rows = []
+    for pipeline, (_, loader) in kinds.items():
+        reached = statistics.median(speeds[pipeline])
+        rows.append(
+            {
+                "network": models.TITLES[config.architecture],
+                "framework": models.TITLES[config.framework],
+                "device": _device(config.framework),
+                "pipeline": pipeline,
+                "photos_per_second": reached,
+                "slowest": min(speeds[pipeline]),
+                "fastest": max(speeds[pipeline]),
+                "share_of_limit": reached / limit,
+                "seconds_to_read": _seconds_to_read(loader(work)) if loader else 0.0,
+                "gpu_memory_mb": memory[pipeline],
+                "share_of_peak": _share_of_peak(config, reached),
+                "photos": len(dataset.rows("train")),
+                "image_size": config.image_size,
+                "batch_size": config.recipe.batch_size,
+                "precision": config.recipe.precision,
+                "threads": torch.get_num_threads(),
+            }
+        )
+    return rows
+
+
+def _with_memory(speed: Iterator[float]) -> tuple[float, int | None]:
+    """The speed of one turn and the MB of GPU memory that PyTorch took for it, where it has a GPU."""
+    if not torch.cuda.is_available():
+        return next(speed), None
+    torch.cuda.reset_peak_memory_stats()
+    return next(speed), torch.cuda.max_memory_allocated() // 10**6
+
+
+def _seconds_to_read(loader) -> float:
+    """One epoch of batches without training, the second time: workers have started and files are in the cache."""
+    for _ in range(2):
+        start = time.perf_counter()
+        for _ in loader:
+            pass
+    return time.perf_counter() - start
+
+
+def _device(framework: str) -> str:
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return device if framework == "pytorch" else f"{device}, {training.framework_module('keras').device(None)}"
+
+
+def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float | None:
+    """Of the GPU's arithmetic: forward, and twice as much backward, two operations a multiply-add."""
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    peak = next((value for part, value in PEAKS.items() if part in name), None)
+    if peak is None or config.recipe.precision != "bfloat16":
+        return None
+    return 6 * cost.multiply_adds(config.architecture, config.image_size, len(config.breeds)) * photos_per_second / peak
+
+
+def chart(table: pd.DataFrame) -> Figure:
+    """Photos a second as a share of what the device can train, a panel a framework, a bar a pipeline and network."""
+    frameworks = table["framework"].unique()
+    figure, axes = make_figure(5.5 * len(frameworks), 4.0, ncols=len(frameworks), sharey=True, squeeze=False)
+    for axis, framework in zip(axes[0], frameworks, strict=True):
+        mine = table[table["framework"] == framework]
+        sns.barplot(mine, x="network", y="share_of_limit", hue="pipeline", ax=axis, edgecolor="black")
+        axis.axhline(1, color="grey", linestyle=":")
+        axis.set(title=framework, xlabel="", ylabel="share of compute only")
+        axis.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def keep(rows: list[dict]) -> Path:
+    """outputs/bench/ with bench.json, bench.csv and the chart as bench.png and bench.svg."""
+    folder, table = paths.outputs() / "bench", pd.DataFrame(rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths.write_whole(folder / "bench.json", (json.dumps(rows, indent=1) + "\n").encode())
+    paths.write_whole(folder / "bench.csv", table.to_csv(index=False).encode())
+    figure = chart(table)
+    for kind in ("png", "svg"):
+        figure.savefig(folder / f"bench.{kind}", dpi=150)
+    return folder

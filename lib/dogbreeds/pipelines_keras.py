@@ -1,0 +1,61 @@
+"""Training in Keras as others do it, beside this study's own; see `pipelines`."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dogbreeds import models, training_keras
+from dogbreeds.models.quiet_keras import keras
+from dogbreeds.pipelines import Work, ours, ours_loader, turns
+
+
+def compute_only(work: Work) -> Iterator[float]:
+    """The limit in Keras: its compiled step on one batch that the backend holds."""
+    model = _network(work)
+    size = work.config.image_size
+    photos = keras.ops.convert_to_tensor(np.random.default_rng(0).random((work.batch_size, size, size, 3), np.float32))
+    labels = keras.ops.convert_to_tensor(np.arange(work.batch_size) % work.classes)
+
+    def epoch():
+        for _ in range(work.steps):
+            model.train_on_batch(photos, labels)
+        return work.steps * work.batch_size
+
+    return turns(work, epoch)
+
+
+def _keras_network(work: Work, keras):
+    with training_keras.precision(work.config.recipe.precision):
+        model = models.build(work.config.architecture, "keras", work.classes)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.AdamW(0.001), loss, metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+def directory_loader(work: Work):
+    """Keras' guide on image classification from scratch: a directory, decoded, mirrored and turned in tf.data."""
+    size, (mean, deviation) = work.config.image_size, work.normalisation
+    photos = keras.utils.image_dataset_from_directory(
+        work.folder, image_size=(size, size), batch_size=work.batch_size, verbose=False
+    )
+    layers = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomRotation(0.1)]
+    layers += [keras.layers.Rescaling(1 / 255), keras.layers.Normalization(mean=mean, variance=np.square(deviation))]
+    augment = keras.Sequential(layers)
+    return photos.map(lambda images, labels: (augment(images, training=True), labels)).prefetch(2)
+
+
+def directory(work: Work) -> Iterator[float]:
+    model, loader = _network(work), directory_loader(work)
+
+    def epoch():
+        model.fit(loader, verbose=0)
+        return len(work.dataset.rows("train"))
+
+    return turns(work, epoch)
+
+
+PIPELINES = {
+    "compute_only": (compute_only, None),
+    "ours": (ours, ours_loader),
+    "keras_directory": (directory, directory_loader),
+}

@@ -1,0 +1,66 @@
+"""What a trained network says to one's own photos: breeds with probabilities, where it looked, and a warning."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from scipy.special import logsumexp, softmax
+
+from dogbreeds import explain, paths, pixels
+from dogbreeds.datasets import shown
+from dogbreeds.errors import StudyError
+from dogbreeds.runs import Run
+
+UNLIKE = 0.05  # a picture with less evidence than this share of the validation photos is called unlike them
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One picture as the network got it, what it answered, and the warning if there is one."""
+
+    picture: UInt8[np.ndarray, "size size 3"]
+    logits: Float[np.ndarray, " breeds"]
+    breeds: list[str]
+    activation: Float[np.ndarray, "height width"]  # how strongly each place spoke for the first breed
+    unlike: bool
+
+    def best(self, count: int = 5) -> dict[str, float]:
+        """The most likely breeds, with their probabilities in 0 to 1, most likely first."""
+        probabilities = softmax(self.logits)
+        return {self.breeds[place]: float(probabilities[place]) for place in np.argsort(-probabilities)[:count]}
+
+
+def find_run(name: str) -> Run:
+    """A run by its folder or by its id in any profile's outputs; raises StudyError for one that is not there."""
+    folders = [Path(name), *sorted(paths.outputs().glob(f"*/runs/{name}"))]
+    for folder in folders:
+        if (folder / "run.json").is_file():
+            return Run(folder)
+    raise StudyError(f"no finished run '{name}': name its folder, or an id from {paths.outputs()}/*/runs")
+
+
+def evidence(logits: Float[np.ndarray, "photos breeds"]) -> Float[np.ndarray, " photos"]:
+    """How much of anything it knows a network sees: the negative energy of Liu et al. (arXiv:2010.03759, eq. 4)."""
+    return logsumexp(logits, axis=1)
+
+
+def predict(run: Run, photos: list[Path]) -> list[Prediction]:
+    """What the network of `run` says to each photo, cut and resized as its own were.
+
+    A picture is called unlike the training photos where the network finds less evidence in it than in 95 % of the
+    validation photos, which it was not trained on either. Raises StudyError for a file that is no picture.
+    """
+    record = run.record
+    crop = "centre" if record["crop"] == "box" else record["crop"]  # a photo of one's own has no box
+    missing = [photo for photo in photos if not photo.is_file()]
+    if missing:
+        raise StudyError(f"{shown(missing[0])} is not there: name a photo")
+    pictures = np.stack([pixels.decode(photo, record["image_size"], crop) for photo in photos])
+    logits = explain.logits(run, pictures)
+    maps = explain.class_activation_maps(run, pictures / 255, logits.argmax(axis=1))
+    least = np.quantile(evidence(run.logits("validation")), UNLIKE)
+    return [
+        Prediction(picture, row, list(record["breeds"]), activation, bool(seen < least))
+        for picture, row, activation, seen in zip(pictures, logits, maps, evidence(logits), strict=True)
+    ]

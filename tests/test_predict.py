@@ -1,0 +1,77 @@
+"""A photo of one's own is answered as the run answered its test photos, and what is no photo in one line."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_hostile_photos import huge_png
+
+from dogbreeds import cli, predict, training
+from dogbreeds.errors import StudyError
+from dogbreeds.recipe import Recipe
+from dogbreeds.runs import RunConfig
+
+
+@pytest.fixture(params=["pytorch", "keras"])
+def run(request, dataset, tmp_path):
+    recipe = Recipe(batch_size=4, epochs=1, augmentation=False, preprocessing="rescaled")
+    which = ("resnet50", request.param, dataset.name, dataset.fingerprint, dataset.breeds)
+    return training.train(RunConfig(*which, 32, recipe), dataset, tmp_path / "outputs" / "toy" / "runs")
+
+
+def test_the_answer_is_what_the_run_stored(run, dataset, capsys, tmp_path):
+    photos = list(dataset.photos.iloc[dataset.rows("test")]["path"])
+    found = predict.predict(predict.find_run(run.id), photos)
+    np.testing.assert_allclose([each.logits for each in found], run.logits(), atol=1e-4)
+    best = found[0].best(2)
+    assert list(best.values()) == sorted(best.values(), reverse=True)
+    assert sum(best.values()) == pytest.approx(1)
+    first, share = next(iter(best.items()))
+    assert first == dataset.breeds[run.logits()[0].argmax()]
+    assert found[0].activation.shape == (1, 1)
+
+    assert cli.main(["predict", str(photos[0]), "--run", str(run.folder), "--top", "1", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert row["breeds"] == {first: pytest.approx(share)}
+    with Image.open(row["map"]) as drawn:
+        assert drawn.width > 500
+
+
+def test_pictures_with_less_evidence_than_the_validation_photos_are_called_unlike(run, dataset, monkeypatch):
+    photos = list(dataset.photos.iloc[dataset.rows("validation")]["path"])
+    flagged = [each.unlike for each in predict.predict(run, photos)]
+    assert sum(flagged) <= 1  # of these themselves one in twenty
+    monkeypatch.setattr(predict.explain, "logits", lambda run, pictures: run.logits("validation")[:1] - 5)
+    assert predict.predict(run, photos[:1])[0].unlike
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no picture", "is no picture that can be read"),
+        (huge_png(60_000), "cannot be decoded"),
+        (None, "cannot be decoded"),
+    ],
+    ids=["text", "huge", "truncated"],
+)
+def test_hostile_uploads_get_one_clear_line(content, message, tmp_path, capsys, monkeypatch):
+    if content is None:
+        whole = io.BytesIO()
+        Image.effect_noise((300, 300), 50).save(whole, "JPEG")
+        content = whole.getvalue()[: len(whole.getvalue()) // 2]
+    photo = tmp_path / "upload.jpg"
+    photo.write_bytes(content)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"image_size": 32, "crop": "centre"}))
+    assert cli.main(["predict", str(photo), "--run", str(folder)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"dogbreeds: {photo} {message}")
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(StudyError, match="no finished run 'nobody': name its folder, or an id from"):
+        predict.find_run("nobody")
