@@ -28,6 +28,14 @@ def test_an_epoch_of_training_is_whole_batches_of_different_photos():
     assert torch.cat([labels for _, labels in training.loader()]).tolist() != labels
 
 
+def test_the_order_of_an_epoch_is_that_of_seed_and_epoch():
+    """Runs made before are repeated to the bit."""
+    training = stream(seed=3)
+    training.epoch = 2
+    expected = np.random.default_rng([3, 2]).permutation(np.arange(2, 22))[:18]
+    assert torch.cat([labels for _, labels in training.loader()]).tolist() == expected.tolist()
+
+
 def test_a_batch_depends_on_seed_epoch_and_place_alone():
     one, two = stream(seed=0, augmentation=True), stream(seed=0, augmentation=True)
     one[0]

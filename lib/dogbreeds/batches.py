@@ -62,24 +62,36 @@ class Batches(Dataset):
     ):
         self.pixels, self.labels, self.rows, self.batch_size = pixels, labels, rows, batch_size
         self.mean, self.deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in preprocessing)
-        self.device, self.part = device, part
+        self.device, self.part, self._resident = device, part, None
         self.seed, self.augmentation, self.channels_last, self.epoch = seed, augmentation, channels_last, 0
 
     def __len__(self) -> int:
         whole = len(self.rows) / self.batch_size
         return math.ceil(whole) if self.seed is None else math.floor(whole)
 
-    def _rows_of(self, index: int) -> np.ndarray:
+    def _places(self, index: int) -> np.ndarray:
+        """Which of `rows` the batch holds."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        rows = self.rows
+        places = np.arange(len(self.rows))
         if self.seed is not None:
-            rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
-        return rows[index * self.batch_size : (index + 1) * self.batch_size][self.part[0] :: self.part[1]]
+            places = np.random.default_rng([self.seed, self.epoch]).permutation(places)
+        return places[index * self.batch_size : (index + 1) * self.batch_size][self.part[0] :: self.part[1]]
+
+    def _bytes(self, places: np.ndarray) -> UInt8[Tensor, "batch height width 3"]:
+        """The photos on the device. A GPU keeps all of them where they take no more than half of its free memory."""
+        on_gpu = torch.device(self.device).type == "cuda"
+        if on_gpu and self._resident is None:
+            needed, free = self.pixels[0].nbytes * len(self.rows), torch.cuda.mem_get_info(self.device)[0]
+            self._resident = torch.from_numpy(self.pixels[self.rows]).to(self.device) if needed <= free / 2 else False
+        if torch.is_tensor(self._resident):
+            return self._resident[torch.from_numpy(places).to(self.device)]
+        photos = torch.from_numpy(self.pixels[self.rows[places]])
+        return photos.pin_memory().to(self.device, non_blocking=True) if on_gpu else photos.to(self.device)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        rows = self._rows_of(index)
-        bytes_of_photos = torch.from_numpy(self.pixels[rows]).to(self.device)
+        places = self._places(index)
+        bytes_of_photos = self._bytes(places)
         # Put in order while they are bytes, then changed in place: arithmetic on strided copies is far slower.
         photos = bytes_of_photos.permute(0, 3, 1, 2).contiguous().float().div_(255)
         if self.augmentation:
@@ -89,7 +101,7 @@ class Batches(Dataset):
         photos.sub_(self.mean).div_(self.deviation)
         if self.channels_last:
             photos = photos.permute(0, 2, 3, 1)
-        return photos.contiguous(), torch.from_numpy(self.labels[rows]).to(self.device)
+        return photos.contiguous(), torch.from_numpy(self.labels[self.rows[places]]).to(self.device)
 
     def in_order(self, batch_size: int) -> "Batches":
         """The same photos once each, as they are, in the order of `rows`."""
@@ -110,6 +122,6 @@ class FeatureBatches(Batches):
         self.features, self.labels, self.rows = features, stream.labels[stream.rows], np.arange(len(stream.rows))
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        rows = self._rows_of(index)
+        rows = self.rows[self._places(index)]
         features, labels = (torch.from_numpy(array[rows]).to(self.device) for array in (self.features, self.labels))
         return features, labels
