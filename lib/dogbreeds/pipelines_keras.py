@@ -24,7 +24,7 @@ def compute_only(work: Work) -> Iterator[float]:
     return turns(work, epoch)
 
 
-def _keras_network(work: Work, keras):
+def _network(work: Work):
     with training_keras.precision(work.config.recipe.precision):
         model = models.build(work.config.architecture, "keras", work.classes)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
