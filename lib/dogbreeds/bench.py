@@ -3,7 +3,6 @@
 On the same photos, in one run, in turns: the ratios are the result, for the speed itself belongs to the machine.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -139,13 +138,13 @@ def chart(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def keep(rows: list[dict]) -> Path:
-    """outputs/bench/ with bench.json, bench.csv and the chart as bench.png and bench.svg."""
+def keep(rows: list[dict]) -> tuple[pd.DataFrame, Path]:
+    """The rows as a table, and outputs/bench/ with it as bench.json and bench.csv, and the chart."""
     folder, table = paths.outputs() / "bench", pd.DataFrame(rows)
     folder.mkdir(parents=True, exist_ok=True)
-    paths.write_whole(folder / "bench.json", (json.dumps(rows, indent=1) + "\n").encode())
+    paths.write_whole(folder / "bench.json", (table.to_json(orient="records", indent=1) + "\n").encode())
     paths.write_whole(folder / "bench.csv", table.to_csv(index=False).encode())
     figure = chart(table)
     for kind in ("png", "svg"):
         figure.savefig(folder / f"bench.{kind}", dpi=150)
-    return folder
+    return table, folder

@@ -91,22 +91,20 @@ def describe(arguments: argparse.Namespace) -> None:
 
 def bench(arguments: argparse.Namespace) -> None:
     """Times the training of each network, ours and as others do it, beside what the device can do."""
-    import json
-
-    import pandas as pd
-
     from dogbreeds import bench as benchmark
+    from dogbreeds import growth
     from dogbreeds.study import Study
 
     recipe = {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
     photos = {"photos": arguments.photos, "photos_per_breed": arguments.photos_per_breed}
     study = Study("bench", **photos, image_size=arguments.size, recipe=recipe)
-    rows = benchmark.measure(study, arguments.rounds, arguments.workers)
-    folder = benchmark.keep(rows)
-    if arguments.json:
-        print(json.dumps(rows, indent=1))
+    if arguments.growth:
+        table, folder = growth.keep(growth.measure(study, arguments.growth))
     else:
-        print(f"{pd.DataFrame(rows)[benchmark.COLUMNS].round(3).to_string(index=False)}\n\nkept in {_shown(folder)}")
+        table, folder = benchmark.keep(benchmark.measure(study, arguments.rounds, arguments.workers))
+    shown = table[[name for name in benchmark.COLUMNS if name in table] or list(table)].round(3)
+    print(table.to_json(orient="records", indent=1) if arguments.json else shown.to_string(index=False))
+    print(f"kept in {_shown(folder)}", file=sys.stderr)
 
 
 def predict(arguments: argparse.Namespace) -> None:
@@ -210,6 +208,9 @@ def _add_bench(commands) -> None:
     command.add_argument("--rounds", type=int, default=3, help="turns of an epoch that count (default: 3)")
     command.add_argument(
         "--workers", type=int, default=2, help="processes that read photos for the others (default: 2)"
+    )
+    command.add_argument(
+        "--growth", type=int, default=0, metavar="PHOTOS", help="instead: cost as sizes grow to so many"
     )
     command.add_argument("--json", action="store_true", help="print all that was measured, as a list of rows")
 

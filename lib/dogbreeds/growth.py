@@ -1,0 +1,109 @@
+"""`dogbreeds bench --growth`: what more photos, more breeds and larger batches cost, measured and fitted.
+
+ResNet50 in PyTorch, the first epoch of a training, each size in a process of its own.
+"""
+
+import os
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import linregress
+
+from dogbreeds import datasets, noise, paths, pixels
+from dogbreeds.plots import make_figure
+from dogbreeds.study import Study
+
+AXES = {"photos": (1, 2, 4, 8, 16), "breeds": (5, 10, 20, 40, 80, 120), "batch": (16, 32, 64, 128, 256, 512)}
+MEASURES = {"seconds_to_decode": "s to decode", "seconds_an_epoch": "s an epoch", "memory_mb": "MB at most"}
+
+
+def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
+    """The axis, the size and the study of it: 1/16 to all of `most` photos; breeds that share as many; batches.
+
+    Sizes that the photos do not allow are left out: four photos of a breed and two whole batches are the least.
+    """
+    counts = datasets.load(study.photos, study.breeds).photos["breed"].value_counts()
+    breeds, fewest = list(counts.index), int(counts.min())
+    shared, batch = min(most, 5 * fewest), study.recipe["batch_size"]
+    wanted = [("photos", len(breeds), most * times // 16 // len(breeds), batch) for times in AXES["photos"]]
+    wanted += [("breeds", count, shared // count, batch) for count in AXES["breeds"]]
+    wanted += [("batch", len(breeds), most // len(breeds), size) for size in AXES["batch"]]
+    found = []
+    for axis, count, each, batch in wanted:
+        if count <= len(breeds) and 4 <= each <= fewest and 2 * batch <= count * (each // 2):
+            size = {"photos": count * each, "breeds": count, "batch": batch}[axis]
+            recipe = study.recipe | {"batch_size": batch}
+            changed = replace(study, breeds=breeds[:count], photos_per_breed=each, recipe=recipe)
+            found.append((axis, size, changed))
+    return found
+
+
+def _point(study: Study) -> dict[str, float]:
+    data = paths.data()
+    with tempfile.TemporaryDirectory() as fresh:
+        dataset = study.dataset  # drawn, where it is, before the clock runs
+        os.environ["DOGBREEDS_DATA"] = fresh
+        start = time.perf_counter()
+        pixels.load(dataset, study.image_size, study.crop)
+        decoded = time.perf_counter() - start
+        epoch = noise.first_epoch(study.config("resnet50", "pytorch", 0), dataset, Path(fresh))
+        os.environ["DOGBREEDS_DATA"] = str(data)
+    steps = len(dataset.rows("train")) // study.recipe["batch_size"]
+    seconds = {"seconds_to_decode": decoded, "seconds_an_epoch": steps * epoch.seconds_a_step}
+    return seconds | {"memory_mb": epoch.memory_mb, "photos": len(dataset.photos), "steps": steps}
+
+
+def measure(study: Study, most: int) -> pd.DataFrame:
+    """A row a size: axis, size, seconds to decode all photos, seconds an epoch, MB at most, photos and steps."""
+    rows = []
+    for axis, size, changed in sizes(study, most):
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            rows.append({"axis": axis, "size": size} | process.submit(_point, changed).result())
+    return pd.DataFrame(rows)
+
+
+def fitted(table: pd.DataFrame) -> pd.DataFrame:
+    """A row an axis and measure: the power of the size it grows by (1: in proportion), and its 95 % interval."""
+    rows = []
+    for (axis, measure), points in table.melt(["axis", "size"], list(MEASURES)).groupby(
+        ["axis", "variable"], sort=False
+    ):
+        if len(points) < 3:
+            continue
+        line = linregress(np.log(points["size"]), np.log(points["value"]))
+        half = line.stderr * 1.96
+        rows.append({"axis": axis, "measure": measure, "power": line.slope, "low": line.slope - half})
+        rows[-1] |= {"high": line.slope + half}
+    return pd.DataFrame(rows)
+
+
+def chart(table: pd.DataFrame) -> Figure:
+    """Each measure against the size, a row a measure and a panel an axis, both scales logarithmic."""
+    axes_names = list(table["axis"].unique())
+    figure, axes = make_figure(3.6 * len(axes_names), 7.5, nrows=3, ncols=len(axes_names), sharex="col", squeeze=False)
+    for column, name in enumerate(axes_names):
+        points = table[table["axis"] == name]
+        for axis, (measure, label) in zip(axes[:, column], MEASURES.items(), strict=True):
+            axis.loglog(points["size"], points[measure], "o-")
+            axis.set(ylabel=label if column == 0 else "")
+        axes[-1, column].set_xlabel(name)
+    return figure
+
+
+def keep(table: pd.DataFrame) -> tuple[pd.DataFrame, Path]:
+    """What was `fitted`, and outputs/bench/ with growth.csv, growth_fitted.csv and the chart."""
+    folder, powers = paths.outputs() / "bench", fitted(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, kept in (("growth", table), ("growth_fitted", powers)):
+        paths.write_whole(folder / f"{name}.csv", kept.to_csv(index=False).encode())
+    figure = chart(table)
+    for kind in ("png", "svg"):
+        figure.savefig(folder / f"growth.{kind}", dpi=150)
+    return powers, folder
