@@ -38,9 +38,8 @@ notebooks: $(READY) ## execute the stored notebooks in place, with their default
 reference: $(READY) ## keep the results of PROFILE in outputs/reference, write the README's tables from there
 	@$(BIN)/python -m dogbreeds.reference '$(PROFILE)' $(PHOTOS)
 
-bench: $(READY) ## measure how fast batches are read, against ImageFolder, on PHOTOS
-	@test -n "$(PHOTOS)" || { echo "make bench PHOTOS=folder: name a folder with one sub-folder of photographs a breed"; exit 1; }
-	@$(BIN)/python benchmarks/read_batches.py '$(PHOTOS)'
+bench: $(READY) ## time the training of each network, ours and as others do it, on PHOTOS or drawn dogs
+	@$(BIN)/dogbreeds bench $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
 	rm -rf .venv slides/node_modules data/drawn_dogs .pytest_cache .ruff_cache lib/*.egg-info

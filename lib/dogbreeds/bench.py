@@ -32,7 +32,7 @@ COLUMNS = ["network", "framework", "device", "pipeline", "photos_per_second", "s
 def linked(dataset: Dataset, folder: Path) -> Path:
     """`folder` with a sub-folder a breed that holds links to the training photos of `dataset`."""
     for path, breed in dataset.photos.iloc[dataset.rows("train")][["path", "breed"]].itertuples(index=False):
-        (folder / breed).mkdir(exist_ok=True)
+        (folder / breed).mkdir(parents=True, exist_ok=True)
         (folder / breed / path.name).symlink_to(path)
     return folder
 

@@ -27,7 +27,7 @@ MEASURES = {"seconds_to_decode": "s to decode", "seconds_an_epoch": "s an epoch"
 def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
     """The axis, the size and the study of it: 1/16 to all of `most` photos; breeds that share as many; batches.
 
-    Sizes that the photos do not allow are left out: four photos of a breed and two whole batches are the least.
+    Sizes that the photos do not allow are left out: two whole batches are the least.
     """
     counts = datasets.load(study.photos, study.breeds).photos["breed"].value_counts()
     breeds, fewest = list(counts.index), int(counts.min())
@@ -37,7 +37,7 @@ def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
     wanted += [("batch", len(breeds), most // len(breeds), size) for size in AXES["batch"]]
     found = []
     for axis, count, each, batch in wanted:
-        if count <= len(breeds) and 4 <= each <= fewest and 2 * batch <= count * (each // 2):
+        if count <= len(breeds) and datasets.FEWEST_PHOTOS <= each <= fewest and 2 * batch <= count * (each // 2):
             size = {"photos": count * each, "breeds": count, "batch": batch}[axis]
             recipe = study.recipe | {"batch_size": batch}
             changed = replace(study, breeds=breeds[:count], photos_per_breed=each, recipe=recipe)

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import timm.data
@@ -23,6 +24,7 @@ from torchvision.transforms import v2
 from dogbreeds import models, training
 from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import Dataset
+from dogbreeds.progress import Progress
 from dogbreeds.runs import RunConfig
 
 
@@ -56,16 +58,6 @@ class Work:
         return models.preprocessing(self.config.architecture)
 
 
-class _Silence:
-    """No progress to show."""
-
-    def step(self, *_):
-        pass
-
-    def epoch(self, row):
-        pass
-
-
 def ours_loader(work: Work) -> DataLoader:
     return training.batches(work.config, work.dataset)["train"].loader()
 
@@ -77,8 +69,12 @@ def ours(work: Work) -> Iterator[float]:
     start = training.starting_weights(config, work.folder)
     while True:
         with tempfile.TemporaryDirectory() as folder:
-            course = Course(recipe, Path(folder), start)
-            training.train_phase(config, streams, course, _Silence())
+            checkpoints = Path(folder, "checkpoints")
+            checkpoints.mkdir()
+            course = Course(recipe, checkpoints, start)
+            told = Progress(config.id, [], work.steps * work.batch_size, 2, Path(folder, "log"), lambda event: None)
+            training.train_phase(config, streams, course, told)
+            told.close()
         yield course.history[-1]["photos_per_second"]
 
 
@@ -188,12 +184,16 @@ def timm_training(work: Work) -> Iterator[float]:
     return turns(work, epoch)
 
 
+def _mixed(mix, batch: list):
+    return mix(*default_collate(batch))
+
+
 def torchvision_loader(work: Work) -> DataLoader:
     mix = v2.RandomChoice([v2.MixUp(num_classes=work.classes), v2.CutMix(num_classes=work.classes)])
     steps = [v2.RandomResizedCrop(work.config.image_size), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]
     steps += [v2.PILToTensor(), v2.ToDtype(torch.float, scale=True), v2.Normalize(*work.normalisation)]
     steps += [v2.RandomErasing(0.1), v2.ToPureTensor()]
-    return _image_folder(work, steps, lambda batch: mix(*default_collate(batch)))
+    return _image_folder(work, steps, partial(_mixed, mix))
 
 
 def torchvision(work: Work) -> Iterator[float]:

@@ -1,0 +1,72 @@
+"""The benchmark trains each way that it names and computes its ratios; how fast is for `dogbreeds bench` to tell."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dogbreeds import bench, growth, models, pipelines
+from dogbreeds.recipe import Recipe
+from dogbreeds.runs import RunConfig
+from dogbreeds.study import Study
+
+# timm leaves the files of photos open, Keras warns of what its own guide does.
+pytestmark = pytest.mark.filterwarnings("ignore")
+WAYS = {
+    "pytorch": ["compute_only", "ours", "tutorial", "timm", "torchvision"],
+    "keras": ["compute_only", "ours", "keras_directory"],
+}
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_every_way_trains_on_the_same_photos(dataset, tmp_path, framework):
+    recipe = Recipe(batch_size=4, patience=0)
+    config = RunConfig("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
+    folder = bench.linked(dataset, tmp_path / "linked")
+    names = {f"{path.parent.name}/{path.name}" for path in folder.glob("*/*")}
+    assert len(names) == len(dataset.rows("train"))
+    rows = bench._measure(config, dataset, folder, rounds=1, workers=0)
+    assert [row["pipeline"] for row in rows] == WAYS[framework]
+    limit = rows[0]
+    assert limit["share_of_limit"] == 1
+    for row in rows:
+        assert row["share_of_limit"] == pytest.approx(row["photos_per_second"] / limit["photos_per_second"])
+        assert (row["seconds_to_read"] > 0) == (row["pipeline"] != "compute_only")
+        assert (row["network"], row["photos"], row["device"].split(",")[0]) == ("ResNet50", len(names), "cpu")
+    table, kept = bench.keep(rows)
+    assert pd.read_csv(kept / "bench.csv")["photos_per_second"].to_list() == pytest.approx(table["photos_per_second"])
+    assert (kept / "bench.svg").is_file()
+
+
+def test_the_loaders_of_others_give_whole_batches_in_the_networks_colours(dataset, tmp_path):
+    recipe = Recipe(batch_size=4, patience=0)
+    config = RunConfig("xception", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds, 24, recipe)
+    work = pipelines.Work(config, dataset, bench.linked(dataset, tmp_path / "linked"), 0)
+    for loader in (pipelines.tutorial_loader, pipelines.timm_loader, pipelines.torchvision_loader):
+        batches = list(loader(work))
+        assert len(batches) >= 3
+        for photos, labels in batches:
+            assert photos.shape == (4, 3, 24, 24)
+            assert len(labels) == 4
+        assert -1.5 < float(np.mean([photos.mean() for photos, _ in batches])) < 1.5
+
+
+def test_growth_is_fitted_as_a_power_of_the_size():
+    sizes = [1, 2, 4, 8, 16]
+    rows = [{"axis": "photos", "size": n, "seconds_to_decode": 3.0 * n, "seconds_an_epoch": n**0.5} for n in sizes]
+    table = pd.DataFrame(rows).assign(memory_mb=700 * np.array(sizes) ** 0.25)
+    fitted = growth.fitted(table).set_index("measure")
+    assert fitted["power"].to_list() == pytest.approx([1, 0.5, 0.25])
+    assert (fitted["low"] <= fitted["power"] + 1e-9).all()
+    powers, folder = growth.keep(table)
+    assert len(powers) == 3
+    assert (folder / "growth.png").is_file()
+
+
+def test_sizes_are_those_the_photos_allow(photo_folder):
+    study = Study("bench", photos=str(photo_folder), image_size=24, recipe={"batch_size": 2})
+    found = [(axis, size) for axis, size, _ in growth.sizes(study, 24)]
+    assert found == [("photos", 24)]
+    _, _, smallest = growth.sizes(study, 24)[0]
+    point = growth._point(smallest)
+    assert (point["photos"], point["steps"]) == (24, 7)
+    assert min(point["seconds_to_decode"], point["seconds_an_epoch"], point["memory_mb"]) > 0
