@@ -1,4 +1,4 @@
-"""Keras and PyTorch over the first steps: as close as PyTorch is to itself after a nudge of the last bits."""
+"""Keras and PyTorch over the first steps, and what a nudge of the last bits changes."""
 
 import dataclasses
 
@@ -18,17 +18,13 @@ def study(tmp_path):
     return Study("noise", photos_per_breed=70, image_size=32, recipe=recipe, out=tmp_path)
 
 
-def test_frameworks_are_as_close_as_neighbours_then_agree_from_trained_weights(study):
+def test_nudges_are_felt_and_frameworks_agree_from_trained_weights(study):
+    """How close they are from a fresh start is asserted on the study itself, in notebooks/test_study.py."""
     pytorch, in_keras = (study.config("resnet50", framework, seed=0) for framework in FRAMEWORKS)
-    band = noise.floor(pytorch, study.dataset, study.store, nudges=3)
-    losses = noise.first_epoch(in_keras, study.dataset, study.store).losses
-    assert band.shape == (4, len(losses))
-    assert len(losses) >= 20
-    width = noise.spread(band)
-    assert np.all(width[5:] > 0)  # nudges were felt
-    assert np.ptp(band[0]) > 0.5  # and these are losses of steps, not one mean
-    assert abs(losses - band[0])[:20].mean() <= width[:20].mean()
-    np.testing.assert_allclose(losses[0], band[0, 0], atol=1e-4)
+    band = noise.floor(pytorch, study.dataset, study.store, nudges=1)
+    assert band.shape == (2, 21)
+    assert np.all(noise.spread(band)[5:] > 0)
+    assert np.ptp(band[0]) > 0.5  # these are losses of steps, not one mean
 
     run = training.train(pytorch, study.dataset, study.store)
     small = Recipe(batch_size=10, optimizer="sgd", learning_rate=1e-4, warm_up=0.0)

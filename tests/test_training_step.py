@@ -106,10 +106,11 @@ def spread(first, second, state):
     return (apart / moved_by).sqrt().item()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
-def test_a_step_in_float32_is_as_close_as_last_bit_neighbours_are(architecture, optimizer):
-    """Keras is about as far from PyTorch as PyTorch is from itself with photos and weights that differ in a last bit.
+def test_a_step_in_float32_is_as_close_as_last_bit_neighbours_are(architecture):
+    """With the study's optimiser; the two are told apart in float64, above.
+
+    Keras is about as far from PyTorch as PyTorch is from itself with photos and weights that differ in a last bit.
 
     Frameworks round in every layer, so the weights of every layer are nudged; and in every operation, so that on some
     processors Keras lies a few per cent beyond the farthest of so few neighbours: no more than twice as far is asked. A
@@ -117,9 +118,9 @@ def test_a_step_in_float32_is_as_close_as_last_bit_neighbours_are(architecture, 
     large enough for some values to lie that close.
     """
     state, batch = porting.read(moved(architecture)), photos(16, 96, seed=1)
-    step = functools.partial(after_pytorch_step, architecture, optimizer_name=optimizer, dtype=torch.float32)
+    step = functools.partial(after_pytorch_step, architecture, optimizer_name="adamw", dtype=torch.float32)
     pytorch = step(state, batch)
-    keras_state = after_keras_step(architecture, state, batch, optimizer, torch.float32)
+    keras_state = after_keras_step(architecture, state, batch, "adamw", torch.float32)
     neighbours = [pytorch]
     for number in range(5):
         weights = {key: nudged(value, number) for key, value in state.items()}

@@ -49,7 +49,8 @@ def test_every_engine_begins_alike_in_a_process_of_its_own(home, results):
     engines = pd.read_csv(home["folder"] / "outputs" / "sample" / "tables" / "engines.csv", index_col="engine")
     assert list(engines.index) == ["PyTorch", "Keras on TensorFlow", "Keras on PyTorch"]
     assert engines.loc["PyTorch", "distance"] == 0
-    assert engines["distance"].iloc[1:].between(0, 0.2, inclusive="neither").all()  # near, and not the same engine
+    assert (engines["distance"].iloc[1:] > 0).all()  # not the same engine
+    assert (engines["in widths of the band"] <= 1).all()  # and as close as PyTorch is to itself after a last-bit nudge
     assert engines["memory MB"].between(300, 20_000).all()
     assert engines["memory MB"].nunique() == 3
 
