@@ -18,7 +18,7 @@ ORDER = ["errors", "paths", "downloads", "drawing", "drawn_dogs", "stanford_dogs
 ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "devices", "training_keras"]
 ORDER += ["training_pytorch", "training", "bare", "noise", "diagnosis", "pool", "statistics", "tables"]
 ORDER += ["imagenet_control", "claims", "explain", "plots", "predict", "pictures", "study", "notebooks"]
-ORDER += ["words", "deck", "drawings", "slides", "reference", "pipelines", "pipelines_keras", "bench"]
+ORDER += ["words", "deck", "drawings", "slides", "report", "reference", "pipelines", "pipelines_keras", "bench"]
 ORDER += ["growth", "cli"]
 
 

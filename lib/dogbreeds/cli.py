@@ -21,14 +21,15 @@ def _shown(path: Path) -> str:
 
 
 def study(arguments: argparse.Namespace, parameters: dict) -> None:
-    """Runs the notebooks and the slides, then prints the result table and what to open."""
-    from dogbreeds import notebooks, tables
+    """Runs the notebooks and the slides, gathers them in a report, and prints the result table and what to open."""
+    from dogbreeds import notebooks, report, tables
     from dogbreeds import slides as presentation
     from dogbreeds.deck import Deck
     from dogbreeds.study import Study
 
     deck = Deck(arguments.language)  # refused before anything is trained
     written = [*notebooks.run_study(parameters), *presentation.render(parameters, deck)]
+    written.insert(0, report.write(Study(**parameters), written))
     table = tables.result_table(Study(**parameters).runs())
     print(f"\n{tables.format_table(table)}\n\nopen:")
     for path in written:

@@ -20,7 +20,7 @@ def test_the_table_and_what_to_open_are_printed(home, finished):
     row = r"^ *\S+ +(?:Keras|PyTorch) +(scratch|other-breeds) +[\d.]+% +[\d.]+% to [\d.]+% +\d+ +[\d.]+$"
     assert len(re.findall(row, finished.stdout, re.M)) == 2 * len(ARCHITECTURES) * len(FRAMEWORKS)
     paths = finished.stdout.partition("open:\n")[2].split()
-    assert len(paths) == 7
+    assert len(paths) == 8
     assert all((home["folder"] / path).is_file() for path in paths)
 
 
@@ -67,6 +67,12 @@ def test_executed_notebooks_figures_and_slides_are_there(home, results):
     of_the_networks = {"results", "networks", "frameworks", "starts", "learning_speed", "claims"}
     assert kept == of_the_networks | {"baselines", "statistics", "engines", "lines_of_code"}
     assert (folder / "slides" / "presentation.fr.html").is_file()
+    report = (folder / "report.html").read_text()
+    linked = re.findall(r'(?:href|src)="([^"]+)"', report)
+    assert all((folder / path).is_file() for path in linked)
+    assert len(linked) == 7 + len(figures["svg"])
+    assert report.count("<table") == len(kept)
+    assert "450 drawn dogs of 5 breeds" in report
     assert not list(folder.rglob("*unfinished*"))
     assert not list(folder.rglob("*failed*"))
 

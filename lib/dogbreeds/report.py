@@ -1,0 +1,56 @@
+"""One page of a finished study: its tables and figures, with links to the executed notebooks and the presentation."""
+
+import html
+import os
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+from nbconvert import HTMLExporter
+
+from dogbreeds import paths
+from dogbreeds.study import Study
+
+STYLE = """body { font: 16px/1.5 sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #1b2733; }
+table { border-collapse: collapse; font-size: 14px; } th, td { padding: 3px 12px 3px 0; text-align: left; }
+th { border-bottom: 2px solid; } td { border-bottom: 1px solid #ccd; } img { max-width: 100%; }
+details { margin: 1em 0; overflow-x: auto; } summary { font-weight: bold; cursor: pointer; }"""
+
+
+def write(study: Study, documents: list[Path]) -> Path:
+    """outputs/<profile>/report.html; `documents` are what to read on: notebooks, for each a page is made, and pages."""
+    dataset, pages = study.dataset, [_page(each) if each.suffix == ".ipynb" else each for each in documents]
+    about = f"{len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds, {study.image_size} pixels a side"
+    parts = [
+        f"<h1>The dog-breed study: profile {html.escape(study.profile)}</h1>",
+        f"<p>{html.escape(about)}, seeds a ",
+    ]
+    parts[-1] += f"training: {len(study.seeds)}.</p>"
+    links = [f'<li><a href="{_link(page, study.folder)}">{html.escape(page.stem)}</a></li>' for page in pages]
+    parts += ["<h2>Read on</h2><ul>", *links, "</ul>", "<h2>Tables</h2>"]
+    for file in sorted((study.folder / "tables").glob("*.csv")):
+        table = pd.read_csv(file).round(3).to_html(index=False, border=0, na_rep="")
+        opened = " open" if file.stem == "results" else ""
+        parts.append(f"<details{opened}><summary>{html.escape(_title(file))}</summary>{table}</details>")
+    parts.append("<h2>Figures</h2>")
+    for file in sorted((study.folder / "figures").glob("*.svg")):
+        title = html.escape(_title(file))
+        parts.append(f'<h3>{title}</h3><img src="{_link(file, study.folder)}" alt="{title}">')
+    body = "\n".join(parts)
+    head = f'<meta charset="utf-8"><title>Dog breeds: {html.escape(study.profile)}</title><style>{STYLE}</style>'
+    page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+    return paths.write_whole(study.folder / "report.html", page.encode())
+
+
+def _page(notebook: Path) -> Path:
+    """The executed notebook as a page beside it."""
+    page, _ = HTMLExporter().from_notebook_node(nbformat.read(notebook, as_version=4))
+    return paths.write_whole(notebook.with_suffix(".html"), page.encode())
+
+
+def _title(file: Path) -> str:
+    return file.stem.replace("_", " ")
+
+
+def _link(file: Path, folder: Path) -> str:
+    return html.escape(Path(os.path.relpath(file, folder)).as_posix())
