@@ -182,3 +182,21 @@ def test_separation_is_how_often_one_is_above_the_other():
     assert statistics.separation(np.array([0.9, 0.5]), np.array([0.4, 0.6])) == 0.75
     assert np.isnan(statistics.separation(np.array([0.9]), np.array([])))
     np.testing.assert_allclose(statistics.confidence(np.log([[0.7, 0.3]])), [0.7])
+
+
+def test_no_photo_that_tells_two_networks_apart_leaves_room_for_a_small_gap():
+    """Seen in none of 100 photos, a share can still be 3.6 %: (1 - 0.0362) ** 100 is 0.025."""
+    alike = np.arange(100) < 60
+    gain, low, high = statistics.paired_difference(alike, alike)
+    assert (gain, low) == (0, -high)
+    assert high == pytest.approx(0.0362, abs=1e-4)
+
+
+def test_shares_of_several_trainings_have_a_t_test():
+    generator = np.random.default_rng(0)
+    first, second = (generator.integers(0, 3, (1, 50)) / 2 for _ in range(2))
+    found = statistics.difference(first, second)
+    apart = (first - second)[0]
+    assert found["difference"] == pytest.approx(apart.mean())
+    assert found["p"] == pytest.approx(stats.ttest_rel(first[0], second[0]).pvalue)
+    assert statistics.difference(first, first)["p"] == 1

@@ -47,9 +47,13 @@ def paired_difference(
 
     Of each photo it is known whether it was named right, or how often by several runs, in 0 to 1. Percentile bootstrap
     over photos, 2,000 resamples (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): a photo is
-    drawn with what both networks made of it.
+    drawn with what both networks made of it. Where no photo tells the two apart there is nothing to draw: then the
+    interval is what a share can be that was seen in none of so many photos.
     """
     gain = first.astype(float) - second.astype(float)
+    if not gain.any():
+        most = 1 - ((1 - confidence) / 2) ** (1 / len(gain))
+        return 0.0, -most, most
     options = {"n_resamples": 2000, "batch": 100, "method": "percentile", "confidence_level": confidence}
     interval = stats.bootstrap((gain,), np.mean, rng=np.random.default_rng(seed), **options).confidence_interval
     return float(gain.mean()), float(interval.low), float(interval.high)
@@ -104,15 +108,24 @@ def accuracy(correct: Bool[np.ndarray, "seeds photos"]) -> dict[str, float]:
     return summary
 
 
-def difference(first: Bool[np.ndarray, "seeds photos"], second: Bool[np.ndarray, "seeds photos"]) -> dict[str, float]:
+def difference(
+    first: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
+    second: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
+) -> dict[str, float]:
     """Accuracy of `first` less that of `second` on the same photos and seeds: `difference`, 95 % `low`, `high`, `p`.
 
-    With one seed a paired bootstrap and McNemar's exact test, which hold both trainings still; else one interval and
-    test over seeds and photos.
+    Of each photo and seed it is known whether it was named right, or by which share of several trainings. With one seed
+    a paired bootstrap and McNemar's exact test, or for shares a t-test, which hold the trainings still; else one
+    interval and test over seeds and photos.
     """
     if len(first) == 1:
         gain, low, high = paired_difference(first[0], second[0])
-        return {"difference": gain, "low": low, "high": high, "p": paired_test(first[0], second[0])}
+        apart = first[0].astype(float) - second[0].astype(float)
+        if first.dtype == bool == second.dtype:
+            p = paired_test(first[0], second[0])
+        else:
+            p = float(stats.ttest_1samp(apart, 0).pvalue) if apart.any() else 1.0
+        return {"difference": gain, "low": low, "high": high, "p": p}
     both = over_seeds_and_photos(first.astype(float) - second.astype(float))
     return {"difference": both["mean"], "low": both["low"], "high": both["high"], "p": both["p"]}
 

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from statsmodels.stats.multitest import multipletests
 
 from dogbreeds import statistics
@@ -32,6 +32,20 @@ def by_choice(runs: list[Run]) -> dict[tuple[str, str, str], list[Run]]:
 def correct(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"]:
     """Which test photos each of some runs named right."""
     return np.stack([run.correct() for run in runs])
+
+
+def by_seed(runs: list[Run]) -> Float[np.ndarray, "seeds photos"]:
+    """Which share of the runs of each seed named each test photo right, in 0 to 1, in the order of the seeds.
+
+    Runs of one seed share start, batches and augmentation: together they are one draw, not several.
+    """
+    seeds = sorted({run.record["seed"] for run in runs})
+    return np.stack([correct([run for run in runs if run.record["seed"] == seed]).mean(axis=0) for seed in seeds])
+
+
+def gap(first: list[Run], second: list[Run]) -> dict[str, float]:
+    """What some runs are ahead of others on the same photos and seeds, as `statistics.difference` of `by_seed`."""
+    return statistics.difference(by_seed(first), by_seed(second))
 
 
 def result_table(runs: list[Run]) -> pd.DataFrame:
