@@ -167,6 +167,16 @@ def quality(
     return {name: float(value) for name, value in measured.items()}
 
 
+def calibration_error_by_luck(logits: Float[np.ndarray, "photos breeds"], draws: int = 200, seed: int = 0) -> float:
+    """The mean calibration error, as `quality` measures it, of a network whose probabilities are right.
+
+    Labels are drawn from the probabilities themselves, so many times.
+    """
+    probabilities, generator = special.softmax(logits.astype(float), axis=1), np.random.default_rng(seed)
+    chosen = generator.random((draws, len(logits), 1)) > probabilities.cumsum(axis=1)[None, :, :-1]
+    return float(np.mean([quality(logits, labels)["calibration error"] for labels in chosen.sum(axis=2)]))
+
+
 def time_to_accuracy(history: pd.DataFrame, accuracy: float) -> tuple[float, float]:
     """Epochs and seconds of training until the validation accuracy first reached `accuracy`; NaN if it never did."""
     reached = np.flatnonzero(history["validation_accuracy"] >= accuracy)

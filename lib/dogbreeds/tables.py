@@ -127,12 +127,14 @@ def learning_speed(runs: list[Run]) -> pd.DataFrame:
 def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
     """A row a variant of one training, by its name: test accuracy and its interval, and what it is ahead of the first.
 
-    `ahead` with its interval (`from`, `to`) and `p` are those of `statistics.difference` on the same photos.
+    `ahead` with its interval (`from`, `to`) and `p` are those of `statistics.difference` on the same photos; `steps`
+    are those of the optimiser.
     """
     first = next(iter(runs.values()))
     rows = {}
     for name, run in runs.items():
         reached, gap = statistics.accuracy(correct([run])), statistics.difference(correct([run]), correct([first]))
+        history, batch = run.history, run.record["recipe"]["batch_size"]
         rows[name] = {
             "test accuracy": reached["mean"],
             "low": reached["low"],
@@ -141,6 +143,7 @@ def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
             "from": gap["low"],
             "to": gap["high"],
             "p": gap["p"],
+            "steps": round((history["photos_per_second"] * history["seconds"]).sum() / batch),
             "seconds": run.record["seconds"],
         }
     return pd.DataFrame(rows).T.rename_axis("variant")
