@@ -33,7 +33,7 @@ def linked(dataset: Dataset, folder: Path) -> Path:
     """`folder` with a sub-folder a breed that holds links to the training photos of `dataset`."""
     for path, breed in dataset.photos.iloc[dataset.rows("train")][["path", "breed"]].itertuples(index=False):
         (folder / breed).mkdir(parents=True, exist_ok=True)
-        (folder / breed / path.name).symlink_to(path)
+        (folder / breed / path.name).symlink_to(path.resolve())
     return folder
 
 
@@ -60,6 +60,7 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
 
     name = "pipelines" if config.framework == "pytorch" else "pipelines_keras"
     kinds = import_module(f"dogbreeds.{name}").PIPELINES
+    torch.backends.cudnn.benchmark = True  # for all alike, and before the first turn
     work = Work(config, dataset, folder, workers)
     turns = {pipeline: train(work) for pipeline, (train, _) in kinds.items()}
     speeds, memory = {pipeline: [] for pipeline in kinds}, dict.fromkeys(kinds)
@@ -83,11 +84,11 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
                 "share_of_limit": reached / limit,
                 "seconds_to_read": _seconds_to_read(loader(work)) if loader else 0.0,
                 "gpu_memory_mb": memory[pipeline],
-                "share_of_peak": _share_of_peak(config, reached),
+                "share_of_peak": _share_of_peak(config, reached) if config.framework == "pytorch" else None,
                 "photos": len(dataset.rows("train")),
                 "image_size": config.image_size,
                 "batch_size": config.recipe.batch_size,
-                "precision": config.recipe.precision,
+                "precision": "float32" if pipeline == "tutorial" else config.recipe.precision,
                 "threads": torch.get_num_threads(),
             }
         )
@@ -96,7 +97,7 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
 
 def _with_memory(speed: Iterator[float]) -> tuple[float, int | None]:
     """The speed of one turn and the MB of GPU memory that PyTorch took for it, where it has a GPU."""
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available():  # (models of the other pipelines lie there too: it is an upper bound)
         return next(speed), None
     torch.cuda.reset_peak_memory_stats()
     return next(speed), torch.cuda.max_memory_allocated() // 10**6

@@ -96,6 +96,8 @@ def bench(arguments: argparse.Namespace) -> None:
     from dogbreeds import growth
     from dogbreeds.study import Study
 
+    if arguments.rounds < 1:
+        raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
     recipe = {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
     photos = {"photos": arguments.photos, "photos_per_breed": arguments.photos_per_breed}
     study = Study("bench", **photos, image_size=arguments.size, recipe=recipe)
@@ -110,18 +112,21 @@ def bench(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Names the breed of photos by a trained network, and draws where it looked."""
+    import hashlib
     import json
 
     from dogbreeds import paths, pictures
     from dogbreeds import predict as trained
 
+    if arguments.top < 1:
+        raise StudyError(f"--top {arguments.top} must be 1 or more")
     run = trained.find_run(arguments.run)
     found = trained.predict(run, arguments.photos)
     folder = paths.outputs() / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for photo, one in zip(arguments.photos, found, strict=True):
-        drawn = folder / f"{photo.stem}-{run.id}.png"
+        drawn = folder / f"{photo.stem[:60]}-{hashlib.sha256(bytes(photo.resolve())).hexdigest()[:6]}-{run.id}.png"
         pictures.prediction(one, run.title).savefig(drawn, dpi=150)
         rows.append({"photo": str(photo), "breeds": one.best(arguments.top), "unlike": one.unlike, "map": str(drawn)})
     if arguments.json:
@@ -207,9 +212,8 @@ def _add_bench(commands) -> None:
     command.add_argument("--batch-size", type=int, default=32)
     command.add_argument("--precision", default="float32", help="float32 (default) or bfloat16")
     command.add_argument("--rounds", type=int, default=3, help="turns of an epoch that count (default: 3)")
-    command.add_argument(
-        "--workers", type=int, default=2, help="processes that read photos for the others (default: 2)"
-    )
+    workers = "processes that read photos for the others (default: one a core)"
+    command.add_argument("--workers", type=int, default=os.cpu_count(), help=workers)
     command.add_argument(
         "--growth", type=int, default=0, metavar="PHOTOS", help="instead: cost as sizes grow to so many"
     )

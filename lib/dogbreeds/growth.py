@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import linregress
+from scipy.stats import linregress, t
 
 from dogbreeds import datasets, noise, paths, pixels
 from dogbreeds.plots import make_figure
@@ -29,15 +29,15 @@ def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
 
     Sizes that the photos do not allow are left out: two whole batches are the least.
     """
-    counts = datasets.load(study.photos, study.breeds).photos["breed"].value_counts()
-    breeds, fewest = list(counts.index), int(counts.min())
-    shared, batch = min(most, 5 * fewest), study.recipe["batch_size"]
-    wanted = [("photos", len(breeds), most * times // 16 // len(breeds), batch) for times in AXES["photos"]]
-    wanted += [("breeds", count, shared // count, batch) for count in AXES["breeds"]]
-    wanted += [("batch", len(breeds), most // len(breeds), size) for size in AXES["batch"]]
+    counts = datasets.load(study.photos, study.breeds).photos["breed"].value_counts()  # most photos first
+    breeds, batch, kinds = list(counts.index), study.recipe["batch_size"], len(counts)
+    most, shared = min(most, kinds * int(counts.iloc[-1])), min(most, 5 * int(counts.iloc[:5].min()))
+    wanted = [("photos", kinds, most * times // 16 // kinds, batch) for times in AXES["photos"]]
+    wanted += [("breeds", count, shared // count, batch) for count in AXES["breeds"] if count <= kinds]
+    wanted += [("batch", kinds, most // kinds, size) for size in AXES["batch"]]
     found = []
     for axis, count, each, batch in wanted:
-        if count <= len(breeds) and datasets.FEWEST_PHOTOS <= each <= fewest and 2 * batch <= count * (each // 2):
+        if datasets.FEWEST_PHOTOS <= each <= counts.iloc[count - 1] and 2 * batch <= count * (each // 2):
             size = {"photos": count * each, "breeds": count, "batch": batch}[axis]
             recipe = study.recipe | {"batch_size": batch}
             changed = replace(study, breeds=breeds[:count], photos_per_breed=each, recipe=recipe)
@@ -78,7 +78,7 @@ def fitted(table: pd.DataFrame) -> pd.DataFrame:
         if len(points) < 3:
             continue
         line = linregress(np.log(points["size"]), np.log(points["value"]))
-        half = line.stderr * 1.96
+        half = line.stderr * t.ppf(0.975, len(points) - 2)
         rows.append({"axis": axis, "measure": measure, "power": line.slope, "low": line.slope - half})
         rows[-1] |= {"high": line.slope + half}
     return pd.DataFrame(rows)

@@ -63,7 +63,7 @@ def ours_loader(work: Work) -> DataLoader:
 
 
 def ours(work: Work) -> Iterator[float]:
-    """The training of the study, from its batches to its checkpoints, by the speed that it writes into its history."""
+    """The training of the study, by the speed it writes into its history: of its steps, without validation."""
     recipe = replace(work.config.recipe, epochs=2)
     config, streams = replace(work.config, recipe=recipe), training.batches(work.config, work.dataset)
     start = training.starting_weights(config, work.folder)

@@ -1,6 +1,7 @@
 """Training in Keras as others do it, beside this study's own; see `pipelines`."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -35,13 +36,17 @@ def _network(work: Work):
 def directory_loader(work: Work):
     """Keras' guide on image classification from scratch: a directory, decoded, mirrored and turned in tf.data."""
     size, (mean, deviation) = work.config.image_size, work.normalisation
+    import tensorflow  # which Keras on another backend does without
+
     photos = keras.utils.image_dataset_from_directory(
         work.folder, image_size=(size, size), batch_size=work.batch_size, verbose=False
     )
     layers = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomRotation(0.1)]
     layers += [keras.layers.Rescaling(1 / 255), keras.layers.Normalization(mean=mean, variance=np.square(deviation))]
     augment = keras.Sequential(layers)
-    return photos.map(lambda images, labels: (augment(images, training=True), labels)).prefetch(2)
+    at_once = tensorflow.data.AUTOTUNE
+    augmented = photos.map(lambda images, labels: (augment(images, training=True), labels), num_parallel_calls=at_once)
+    return augmented.prefetch(at_once)
 
 
 def directory(work: Work) -> Iterator[float]:
@@ -57,5 +62,6 @@ def directory(work: Work) -> Iterator[float]:
 PIPELINES = {
     "compute_only": (compute_only, None),
     "ours": (ours, ours_loader),
-    "keras_directory": (directory, directory_loader),
 }
+if find_spec("tensorflow"):  # which it reads photos with, on any backend
+    PIPELINES["keras_directory"] = (directory, directory_loader)
