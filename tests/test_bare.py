@@ -26,6 +26,8 @@ def test_each_leaves_the_best_epoch_and_tells_its_accuracies(dataset, tmp_path, 
             warnings.simplefilter("ignore")  # Lightning's advice on workers and logging intervals
             accuracies = train(model, streams["train"], streams["validation"], 3, 1e-3)
         assert len(accuracies) == 3
+        assert streams["train"].epoch == 3  # shuffled anew for each
+        streams["train"].epoch = 0
         logits = training.framework_module(framework).predict(model, streams["validation"])
         right = np.mean(logits.argmax(axis=1) == streams["validation"].labels[streams["validation"].rows])
         assert right == pytest.approx(max(accuracies))

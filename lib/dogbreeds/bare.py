@@ -42,11 +42,12 @@ def pytorch_loop(model, train, validation, epochs, rate):
 
 def keras_fit(model, train, validation, epochs, rate):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.AdamW(rate), loss, metrics=["accuracy"], jit_compile=False)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01, epsilon=1e-8)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     best = keras.callbacks.EarlyStopping("val_accuracy", patience=epochs, restore_best_weights=True)
-    fitted = model.fit(
-        train.loader(), validation_data=validation.loader(), epochs=epochs, callbacks=[best], shuffle=False, verbose=0
-    )
+    anew = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(train, "epoch", epoch + 1))
+    options = {"epochs": epochs, "callbacks": [best, anew], "shuffle": False, "verbose": 0}
+    fitted = model.fit(train.loader(), validation_data=validation.loader(), **options)
     return fitted.history["val_accuracy"]
 
 
@@ -54,6 +55,9 @@ class Classifier(lightning.LightningModule):
     def __init__(self, model, rate):
         super().__init__()
         self.model, self.rate, self.accuracies = model, rate, []
+
+    def on_train_epoch_start(self):
+        self.trainer.train_dataloader.dataset.epoch = self.current_epoch + 1
 
     def training_step(self, batch, index):
         photos, labels = batch

@@ -27,7 +27,7 @@ from dogbreeds.errors import StudyError
 from dogbreeds.words import FRENCH
 
 LANGUAGES = ("fr", "en")
-SMALLEST = 12  # points in a chart, which on a slide is about twice as many pixels
+SMALLEST, HEIGHT = 12, 4.5  # points in a chart of so many inches, which fills a slide: about twice as many pixels
 _PHRASES = re.compile("|".join(rf"(?<![a-z]){re.escape(each)}(?![a-z])" for each in sorted(FRENCH, key=len)[::-1]))
 
 
@@ -74,8 +74,9 @@ class Deck:
                 ticks = side.get_major_formatter()
                 said = "{:g}".format if isinstance(ticks, ScalarFormatter) else ticks
                 side.set_major_formatter(FuncFormatter(partial(self._tick, said)))
+        smallest = SMALLEST * max(1, figure.get_figheight() / HEIGHT)
         for text in figure.findobj(Text):
-            text.set(text=self.translated(text.get_text()), fontsize=max(text.get_fontsize(), SMALLEST))
+            text.set(text=self.translated(text.get_text()), fontsize=max(text.get_fontsize(), smallest))
         page = StringIO()
         with matplotlib.rc_context({"svg.hashsalt": title, "svg.fonttype": "path"}):
             figure.savefig(page, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -94,7 +95,7 @@ class Deck:
         style = HtmlFormatter(noclasses=True, nobackground=True, style="default")
         columns = []
         for title, function in pieces.items():
-            command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "62", "-"]
+            command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "72", "-"]
             lines = subprocess.run(command, input=inspect.getsource(function), text=True, stdout=-1, check=True).stdout
             columns.append(f"<div><h3>{title}</h3>{highlight(lines, PythonLexer(), style)}</div>")
         return HTML(f'<div class="columns code">{"".join(columns)}</div>')
