@@ -24,13 +24,13 @@ REFERENCE, README = paths.REPOSITORY / "outputs" / "reference", paths.REPOSITORY
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
-def machine() -> str:
-    """Processor, its cores and the GPU of this machine, as a person would say it."""
+def machine(threads: int) -> str:
+    """Processor, its cores and those that a training took, and the GPU of this machine, as a person would say it."""
     information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
     model = re.search(r"model name\s*: (.+)", information)
     processor = f"{torch.get_num_threads()} cores ({model[1] if model else platform.machine()})"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{processor}, {gpu}"
+    return f"{processor}, {threads} a training, {gpu}"
 
 
 def keep(parameters: dict, name: str, command: str) -> Path:
@@ -56,7 +56,7 @@ def keep(parameters: dict, name: str, command: str) -> Path:
         "pixels a side": study.image_size,
         "seeds": len(study.seeds),
         "command": command,
-        "machine": machine(),
+        "machine": machine(int(trainings["threads"].max())),
         "date": datetime.now(UTC).date().isoformat(),
         "commits": ", ".join(sorted(trainings["commit"].dropna().unique())),
     }
@@ -69,7 +69,7 @@ def block(folder: Path) -> str:
     about, results = json.loads((folder / "about.json").read_text()), pd.read_csv(folder / "results.csv")
     lines = [
         f"{about['pictures']}, {about['test pictures']} of them for the test, {about['pixels a side']} pixels a side, "
-        f"seeds a training: {about['seeds']}. `{about['command']}` on {about['machine']}, {about['date']}.",
+        f"seeds: {about['seeds']}. `{about['command']}` on {about['machine']}, {about['date']}.",
         "",
         "| network | framework | start | test accuracy | 95 % interval | seconds | photos/s |",
         "|---|---|---|---|---|---|---|",
