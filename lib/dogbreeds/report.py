@@ -21,11 +21,8 @@ def write(study: Study, documents: list[Path]) -> Path:
     """outputs/<profile>/report.html; `documents` are what to read on: notebooks, for each a page is made, and pages."""
     dataset, pages = study.dataset, [_page(each) if each.suffix == ".ipynb" else each for each in documents]
     about = f"{len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds, {study.image_size} pixels a side"
-    parts = [
-        f"<h1>The dog-breed study: profile {html.escape(study.profile)}</h1>",
-        f"<p>{html.escape(about)}, seeds a ",
-    ]
-    parts[-1] += f"training: {len(study.seeds)}.</p>"
+    about += f", seeds: {len(study.seeds)}"
+    parts = [f"<h1>The dog-breed study: profile {html.escape(study.profile)}</h1>", f"<p>{html.escape(about)}</p>"]
     links = [f'<li><a href="{_link(page, study.folder)}">{html.escape(page.stem)}</a></li>' for page in pages]
     parts += ["<h2>Read on</h2><ul>", *links, "</ul>", "<h2>Tables</h2>"]
     for file in sorted((study.folder / "tables").glob("*.csv")):
