@@ -25,11 +25,14 @@ def test_a_block_is_written_from_its_folder_alone(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "about.json").write_text(json.dumps(about))
     pd.DataFrame([row]).to_csv(tmp_path / "toy" / "results.csv")
+    claim = {"claim": "It flies", "start": "scratch", "measured": "+1.0 points", "verdict": "refuted"}
+    pd.DataFrame([claim]).to_csv(tmp_path / "toy" / "claims.csv")
     text = reference.written("before\n<!-- results: toy -->\nold\n<!-- end of results -->\nafter")
     assert "old" not in text
     assert text.startswith("before\n<!-- results: toy -->\n7 pictures, 3 of them for the test")
     assert "| Xception | Keras | scratch | 50.0% | 25.0% to 75.0% | 60 | 10 |\n" in text
-    assert "](toy/accuracies.png)\n<!-- end of results -->\nafter" in text
+    assert "](toy/accuracies.png)\n\n| claim of 2020 | start | measured | verdict |\n" in text
+    assert "| It flies | scratch | +1.0 points | refuted |\n<!-- end of results -->\nafter" in text
 
 
 def test_a_study_that_was_not_run_cannot_be_kept(tmp_path):

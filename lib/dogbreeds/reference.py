@@ -65,8 +65,9 @@ def keep(parameters: dict, name: str, command: str) -> Path:
 
 
 def block(folder: Path) -> str:
-    """What the README says of the results kept in `folder`: where they are from, a table and a figure, in Markdown."""
-    about, results = json.loads((folder / "about.json").read_text()), pd.read_csv(folder / "results.csv")
+    """What the README says of the results kept in `folder`: where they are from, tables and a figure, in Markdown."""
+    about = json.loads((folder / "about.json").read_text())
+    results, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "claims"))
     lines = [
         f"{about['pictures']}, {about['test pictures']} of them for the test, {about['pixels a side']} pixels a side, "
         f"seeds: {about['seeds']}. `{about['command']}` on {about['machine']}, {about['date']}.",
@@ -79,7 +80,10 @@ def block(folder: Path) -> str:
         cells += [f"{row['low']:.1%} to {row['high']:.1%}", f"{row['seconds']:.0f}", f"{row['photos/s']:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
     picture = (folder / "accuracies.png").relative_to(paths.REPOSITORY)
-    return "\n".join([*lines, "", f"![Test accuracies with their 95 % intervals]({picture})", ""])
+    lines += ["", f"![Test accuracies with their 95 % intervals]({picture})", ""]
+    lines += ["| claim of 2020 | start | measured | verdict |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in claims[["claim", "start", "measured", "verdict"]].to_numpy()]
+    return "\n".join([*lines, ""])
 
 
 def written(readme: str) -> str:
