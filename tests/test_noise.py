@@ -1,11 +1,14 @@
 """Keras and PyTorch over the first steps, and what a nudge of the last bits changes."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from dogbreeds import noise, training
+from dogbreeds.devices import peak_memory
 from dogbreeds.recipe import Recipe
 from dogbreeds.study import Study
 
@@ -55,3 +58,11 @@ def test_a_nudge_moves_every_number_by_its_last_bit(study):
     np.testing.assert_array_equal((one + other).numpy() / 2, plain.numpy())  # the other way
     keras_stream = training.batches(dataclasses.replace(config, framework="keras"), study.dataset)["train"]
     np.testing.assert_array_equal(noise.Nudged(keras_stream, 0)[0][0].numpy().transpose(0, 3, 1, 2), one.numpy())
+
+
+def test_memory_is_that_of_the_process_itself():
+    """Not of the one that started it, which getrusage hands on where that one is larger."""
+    ballast = np.ones(250_000_000)  # 2 GB
+    script = "from dogbreeds.devices import peak_memory; print(peak_memory())"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert 50e6 < int(told) < ballast.nbytes < peak_memory()

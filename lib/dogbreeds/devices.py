@@ -1,7 +1,10 @@
 """Several devices or machines that train one network together, with PyTorch."""
 
 import os
+import re
+import resource
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -64,3 +67,13 @@ class Devices:
 
 
 ONE = Devices()
+
+
+def peak_memory() -> int:
+    """Bytes that this process took at most: of the GPU where PyTorch trains on one, else of the machine."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status")
+    if status.is_file():  # getrusage would tell the peak of the process that started this one, where that was higher
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -18,6 +18,7 @@ from dogbreeds import training
 from dogbreeds.batches import Batches
 from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import Dataset
+from dogbreeds.devices import peak_memory
 from dogbreeds.progress import Progress
 from dogbreeds.runs import RunConfig
 
@@ -90,7 +91,7 @@ def first_epoch(config: RunConfig, dataset: Dataset, store: Path, nudge: int | N
     start = training.starting_weights(config, store)
     with tempfile.TemporaryDirectory() as folder:
         training.train_phase(config, streams, _OneEpoch(config.recipe, Path(folder), start), steps)
-    return FirstEpoch(steps.losses(), np.diff(steps.ends), training.peak_memory() // 10**6)
+    return FirstEpoch(steps.losses(), np.diff(steps.ends), peak_memory() // 10**6)
 
 
 def floor(config: RunConfig, dataset: Dataset, store: Path, nudges: int = 4) -> Float[np.ndarray, "runs steps"]:

@@ -2,7 +2,6 @@
 
 import json
 import platform
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from dogbreeds import models, paths, pixels
 from dogbreeds.batches import Batches, FeatureBatches
 from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import SPLITS, Dataset
-from dogbreeds.devices import ONE, Devices
+from dogbreeds.devices import ONE, Devices, peak_memory
 from dogbreeds.errors import StudyError
 from dogbreeds.models import cost, porting, stages, weights
 from dogbreeds.progress import Display, Progress
@@ -218,13 +217,6 @@ def _record(config: RunConfig, course: Course, arrays: dict, left_out: tuple[str
         "commit": _commit(),
         "versions": {"python": platform.python_version()} | _installed(packages),
     }
-
-
-def peak_memory() -> int:
-    """Bytes that this process took at most: of the GPU where PyTorch trains on one, else of the machine."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _commit() -> str | None:
