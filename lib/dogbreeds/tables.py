@@ -133,7 +133,12 @@ def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
     first = next(iter(runs.values()))
     rows = {}
     for name, run in runs.items():
-        reached, gap = statistics.accuracy(correct([run])), statistics.difference(correct([run]), correct([first]))
+        reached, gap = (
+            statistics.accuracy(correct([run])),
+            dict.fromkeys(("difference", "low", "high"), 0.0) | {"p": 1.0},
+        )
+        if run is not first:
+            gap = statistics.difference(correct([run]), correct([first]))
         history, batch = run.history, run.record["recipe"]["batch_size"]
         rows[name] = {
             "test accuracy": reached["mean"],
