@@ -25,7 +25,7 @@ def test_nudges_are_felt_and_frameworks_agree_from_trained_weights(study):
     """How close they are from a fresh start is asserted on the study itself, in notebooks/test_study.py."""
     pytorch, in_keras = (study.config("resnet50", framework, seed=0) for framework in FRAMEWORKS)
     band = noise.floor(pytorch, study.dataset, study.store, nudges=1)
-    assert band.shape == (2, 21)
+    assert band.shape == (2, 20)
     assert np.all(noise.spread(band)[5:] > 0)
     assert np.ptp(band[0]) > 0.5  # these are losses of steps, not one mean
 
