@@ -66,6 +66,7 @@ def opened(page, width, height):
         browser.close()
 
 
+@pytest.mark.parametrize("deck", ["fr"], indirect=True)
 def test_the_same_results_give_the_same_files(home, deck):
     again = rendered(home, deck["page"], deck["language"])
     assert [len(each) for each in again] == [len(each) for each in deck["files"]]
