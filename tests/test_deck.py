@@ -69,7 +69,7 @@ def test_bad_input_is_refused_by_name(tmp_path, monkeypatch):
         Deck("de")
     assert LANGUAGES == ("fr", "en")
     monkeypatch.setenv("DOGBREEDS_OUTPUTS", str(tmp_path))
-    with pytest.raises(StudyError, match=r"baselines.csv is missing: run the study of profile sample first"):
+    with pytest.raises(StudyError, match=r"claims.csv is missing: run the study of profile sample first"):
         slides.render(notebooks.read_profile("sample"), Deck("fr"))
     assert list(tmp_path.iterdir()) == []
 

@@ -3,6 +3,7 @@
 On the same photos, in one run, in turns: the ratios are the result, for the speed itself belongs to the machine.
 """
 
+import re
 import statistics
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-from dogbreeds import models, paths, pixels, runs, training
+from dogbreeds import models, pixels, runs, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.models import cost
 from dogbreeds.plots import make_figure
@@ -37,7 +38,7 @@ def linked(dataset: Dataset, folder: Path) -> Path:
     return folder
 
 
-def measure(study: Study, rounds: int, workers: int) -> list[dict]:
+def measure(study: Study, rounds: int, workers: int) -> pd.DataFrame:
     """A row a network, framework and pipeline; each network and framework in a process of its own, one at a time."""
     rows = []
     pixels.load(study.dataset, study.image_size, study.crop)
@@ -51,7 +52,7 @@ def measure(study: Study, rounds: int, workers: int) -> list[dict]:
                 print(
                     f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True
                 )
-    return rows
+    return pd.DataFrame(rows)
 
 
 def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int, workers: int) -> list[dict]:
@@ -120,7 +121,7 @@ def _device(framework: str) -> str:
 def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float | None:
     """Of the GPU's arithmetic: forward, and twice as much backward, two operations a multiply-add."""
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    peak = next((value for part, value in PEAKS.items() if part in name), None)
+    peak = next((value for part, value in PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
     if peak is None or config.recipe.precision != "bfloat16":
         return None
     return 6 * cost.multiply_adds(config.architecture, config.image_size, len(config.breeds)) * photos_per_second / peak
@@ -137,15 +138,3 @@ def chart(table: pd.DataFrame) -> Figure:
         axis.set(title=framework, xlabel="", ylabel="share of compute only")
         axis.legend(loc="lower right", fontsize=8)
     return figure
-
-
-def keep(rows: list[dict]) -> tuple[pd.DataFrame, Path]:
-    """The rows as a table, and outputs/bench/ with it as bench.json and bench.csv, and the chart."""
-    folder, table = paths.outputs() / "bench", pd.DataFrame(rows)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths.write_whole(folder / "bench.json", (table.to_json(orient="records", indent=1) + "\n").encode())
-    paths.write_whole(folder / "bench.csv", table.to_csv(index=False).encode())
-    figure = chart(table)
-    for kind in ("png", "svg"):
-        figure.savefig(folder / f"bench.{kind}", dpi=150)
-    return table, folder

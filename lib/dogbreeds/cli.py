@@ -4,6 +4,7 @@
 # read this file again, do not load papermill each time.
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -99,22 +100,21 @@ def bench(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 1:
         raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
     recipe = {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
-    photos = {"photos": arguments.photos, "photos_per_breed": arguments.photos_per_breed}
-    study = Study("bench", **photos, image_size=arguments.size, recipe=recipe)
+    study = Study("bench", arguments.photos, [], arguments.photos_per_breed, arguments.size, recipe)
     if arguments.growth:
-        table, folder = growth.keep(growth.measure(study, arguments.growth))
+        sizes = study.save_table("growth", growth.measure(study, arguments.growth))
+        study.save("growth", growth.chart(sizes))
+        table = shown = study.save_table("growth_fitted", growth.fitted(sizes))
     else:
-        table, folder = benchmark.keep(benchmark.measure(study, arguments.rounds, arguments.workers))
-    shown = table[[name for name in benchmark.COLUMNS if name in table] or list(table)].round(3)
-    print(table.to_json(orient="records", indent=1) if arguments.json else shown.to_string(index=False))
-    print(f"kept in {_shown(folder)}", file=sys.stderr)
+        table = study.save_table("bench", benchmark.measure(study, arguments.rounds, arguments.workers))
+        study.save("bench", benchmark.chart(table))
+        shown = table[benchmark.COLUMNS]
+    print(table.to_json(orient="records", indent=1) if arguments.json else shown.round(3).to_string(index=False))
+    print(f"kept in {_shown(study.folder)}", file=sys.stderr)
 
 
 def predict(arguments: argparse.Namespace) -> None:
     """Names the breed of photos by a trained network, and draws where it looked."""
-    import hashlib
-    import json
-
     from dogbreeds import paths, pictures
     from dogbreeds import predict as trained
 
@@ -126,7 +126,7 @@ def predict(arguments: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for photo, one in zip(arguments.photos, found, strict=True):
-        drawn = folder / f"{photo.stem[:60]}-{hashlib.sha256(bytes(photo.resolve())).hexdigest()[:6]}-{run.id}.png"
+        drawn = folder / f"{trained.short_name(photo)}-{run.id}.png"
         pictures.prediction(one, run.title).savefig(drawn, dpi=150)
         rows.append({"photo": str(photo), "breeds": one.best(arguments.top), "unlike": one.unlike, "map": str(drawn)})
     if arguments.json:

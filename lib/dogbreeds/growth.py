@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
-from dogbreeds import datasets, noise, paths, pixels
+from dogbreeds import datasets, noise, pixels
 from dogbreeds.plots import make_figure
 from dogbreeds.study import Study
 
@@ -46,15 +46,13 @@ def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
 
 
 def _point(study: Study) -> dict[str, float]:
-    data = paths.data()
     with tempfile.TemporaryDirectory() as fresh:
         dataset = study.dataset  # drawn, where it is, before the clock runs
-        os.environ["DOGBREEDS_DATA"] = fresh
+        os.environ["DOGBREEDS_DATA"] = fresh  # of this process alone
         start = time.perf_counter()
         pixels.load(dataset, study.image_size, study.crop)
         decoded = time.perf_counter() - start
         epoch = noise.first_epoch(study.config("resnet50", "pytorch", 0), dataset, Path(fresh))
-        os.environ["DOGBREEDS_DATA"] = str(data)
     steps = len(dataset.rows("train")) // study.recipe["batch_size"]
     seconds = {"seconds_to_decode": decoded, "seconds_an_epoch": steps * epoch.seconds_a_step}
     return seconds | {"memory_mb": epoch.memory_mb, "photos": len(dataset.photos), "steps": steps}
@@ -95,15 +93,3 @@ def chart(table: pd.DataFrame) -> Figure:
             axis.set(ylabel=label if column == 0 else "")
         axes[-1, column].set_xlabel(name)
     return figure
-
-
-def keep(table: pd.DataFrame) -> tuple[pd.DataFrame, Path]:
-    """What was `fitted`, and outputs/bench/ with growth.csv, growth_fitted.csv and the chart."""
-    folder, powers = paths.outputs() / "bench", fitted(table)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, kept in (("growth", table), ("growth_fitted", powers)):
-        paths.write_whole(folder / f"{name}.csv", kept.to_csv(index=False).encode())
-    figure = chart(table)
-    for kind in ("png", "svg"):
-        figure.savefig(folder / f"growth.{kind}", dpi=150)
-    return powers, folder

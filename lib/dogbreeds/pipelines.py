@@ -24,6 +24,7 @@ from torchvision.transforms import v2
 from dogbreeds import models, training
 from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import Dataset
+from dogbreeds.devices import ONE
 from dogbreeds.progress import Progress
 from dogbreeds.runs import RunConfig
 
@@ -47,7 +48,7 @@ class Work:
 
     @property
     def device(self) -> torch.device:
-        return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+        return torch.device(ONE.of_this_process())
 
     @property
     def classes(self) -> int:

@@ -35,9 +35,9 @@ def _network(work: Work):
 
 def directory_loader(work: Work):
     """Keras' guide on image classification from scratch: a directory, decoded, mirrored and turned in tf.data."""
-    size, (mean, deviation) = work.config.image_size, work.normalisation
     import tensorflow  # which Keras on another backend does without
 
+    size, (mean, deviation) = work.config.image_size, work.normalisation
     photos = keras.utils.image_dataset_from_directory(
         work.folder, image_size=(size, size), batch_size=work.batch_size, verbose=False
     )

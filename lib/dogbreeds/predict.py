@@ -1,5 +1,6 @@
 """What a trained network says to one's own photos: breeds with probabilities, where it looked, and a warning."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def find_run(name: str) -> Run:
         if (folder / "run.json").is_file():
             return Run(folder)
     raise StudyError(f"no finished run '{name}': name its folder, or an id from {paths.outputs()}/*/runs")
+
+
+def short_name(photo: Path) -> str:
+    """A name for what is drawn of a photo: its own, and what tells it from others of that name."""
+    return f"{photo.stem[:60]}-{hashlib.sha256(bytes(photo.resolve())).hexdigest()[:6]}"
 
 
 def evidence(logits: Float[np.ndarray, "photos breeds"]) -> Float[np.ndarray, " photos"]:

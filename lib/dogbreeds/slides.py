@@ -21,8 +21,11 @@ STYLES = ("reveal.js/dist/reveal.css", "@fontsource/source-sans-3/latin-400.css"
 STYLES += ("@fontsource/source-sans-3/latin-700.css", "@fontsource/source-code-pro/latin-400.css")
 SCRIPTS = ("reveal.js/dist/reveal.js", "reveal.js/plugin/notes/notes.js")
 NETWORK = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1/"  # where a page looks that was made without npm
-TABLES = ("baselines", "statistics", "engines", "results", "claims")  # of notebooks 02, 04 and 05
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+def chromium() -> str | None:
+    """Where Chromium is, under any of the names that it is installed by; None where it is not."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def render(parameters: dict, deck: Deck, pdf: bool = False) -> list[Path]:
@@ -32,20 +35,19 @@ def render(parameters: dict, deck: Deck, pdf: bool = False) -> list[Path]:
     PDF; one printed line says how to get it.
     """
     study, name = Study(**parameters), f"presentation.{deck.language}"
-    for table in TABLES:
-        study.read_table(table)
+    study.read_table("claims")  # the last that the notebooks leave
     folder = study.folder / "slides"
     executed = execute(PRESENTATION, folder / f"{name}.ipynb", parameters | {"language": deck.language})
     page = folder / f"{name}.html"
     paths.write_whole(page, _page(nbformat.read(executed, as_version=4), deck).encode())
     if not pdf:
         return [page]
-    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if chromium is None:
+    browser = chromium()
+    if browser is None:
         print(f"no PDF: it is printed by Chromium, which is not here (Debian: apt install chromium); open {page}")
         return [page]
     printed = page.with_suffix(".pdf")
-    paths.write_whole(printed, _printed(page, chromium))
+    paths.write_whole(printed, _printed(page, browser))
     return [page, printed]
 
 
@@ -87,14 +89,14 @@ def _with_fonts(style: Path) -> str:
     return re.sub(r"src: url\(\./([^)]+\.woff2)\)[^;]*;", inlined, style.read_text())
 
 
-def _printed(page: Path, chromium: str) -> bytes:
+def _printed(page: Path, program: str) -> bytes:
     """The page as a PDF, one sheet a slide, without the time of day in it."""
     from playwright.sync_api import Error, sync_playwright  # only here: the page needs no browser
 
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+            browser = playwright.chromium.launch(executable_path=program, args=arguments)
             tab = browser.new_page(viewport={"width": 1280, "height": 720})
             tab.goto(f"{page.resolve().as_uri()}?print-pdf")
             slides = tab.locator(".slides section").count()
@@ -103,5 +105,5 @@ def _printed(page: Path, chromium: str) -> bytes:
             printed = tab.pdf(prefer_css_page_size=True, print_background=True)
             browser.close()
     except Error as error:
-        raise StudyError(f"{chromium} could not print {page}: {str(error).splitlines()[0]}") from error
+        raise StudyError(f"{program} could not print {page}: {str(error).splitlines()[0]}") from error
     return re.sub(rb"D:\d{14}", b"D:20200128000000", printed)  # a fixed day: that of the deck of 2020

@@ -27,7 +27,7 @@ from dogbreeds.models import cost, porting, stages, weights
 from dogbreeds.progress import Display, Progress
 from dogbreeds.runs import Run, RunConfig
 
-EVALUATION_BATCH_SIZE = 512 if torch.cuda.is_available() else 64
+EVALUATION_BATCH_SIZE = 64
 
 
 def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict[str, Batches]:

@@ -33,7 +33,6 @@ FRENCH = {
     "validation\npictures": "images de\nvalidation",
     "chance": "hasard",
     "epoch": "époque",
-    "epochs needed": "époques nécessaires",
     "seconds of training": "secondes d’entraînement",
     "seconds": "secondes",
     "seconds a step": "secondes par pas",

@@ -2,7 +2,6 @@
 
 import html
 import re
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -12,11 +11,11 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
+from dogbreeds import slides
 from dogbreeds.deck import LANGUAGES
-from dogbreeds.slides import CHROMIUM
 
 DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
-chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+chromium = slides.chromium()
 SLIDE = '<section><div class="page">'
 needs_chromium = pytest.mark.skipif(chromium is None, reason="Chromium is not installed")
 # What lies outside its slide, and pictures that are stretched or too small to read.
@@ -150,12 +149,12 @@ def test_each_claim_of_2020_stands_beside_a_measurement(home, deck):
         "7706%": ["7615%", "points"],
         "Lightning": [str(lines["Keras fit"]), str(lines["PyTorch loop"])],
     }
-    slides = slides_of(deck["page"])
+    texts = slides_of(deck["page"])
     for claim, found in beside.items():
-        slide = next(text for text in slides if claim in text)
+        slide = next(text for text in texts if claim in text)
         for figure in found:
             assert re.sub(r"[,.]", "", figure) in slide, (claim, figure)
-    conclusion = next(text for text in slides if text.startswith("6Conclusion"))
+    conclusion = next(text for text in texts if text.startswith("6Conclusion"))
     mine = claims[claims["start"] == "other-breeds"]
     assert conclusion.count("95%") == mine["measured"].str.count("95 %").sum()
     assert len(mine) == 7
