@@ -1,10 +1,12 @@
 """The benchmark trains each way that it names and computes its ratios; how fast is for `dogbreeds bench` to tell."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from dogbreeds import bench, growth, models, pipelines
+from dogbreeds import bench, cli, growth, models, pipelines
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study
@@ -66,3 +68,20 @@ def test_sizes_are_those_the_photos_allow(photo_folder):
     point = growth._point(smallest)
     assert (point["photos"], point["steps"]) == (24, 7)
     assert min(point["seconds_to_decode"], point["seconds_an_epoch"], point["memory_mb"]) > 0
+
+
+def test_the_command_prints_rows_and_keeps_tables_and_charts(photo_folder, tmp_path, capsys, monkeypatch):
+    words = ["bench", "--photos", str(photo_folder), "--size", "24", "--batch-size", "2"]
+    assert cli.main([*words, "--growth", "24", "--json"]) == 0
+    kept = tmp_path / "outputs" / "bench"
+    assert pd.read_csv(kept / "tables" / "growth.csv")["axis"].to_list() == ["photos"]
+    assert (kept / "figures" / "growth.svg").is_file()
+    assert json.loads(capsys.readouterr().out) == []  # one size is no line
+
+    row = {name: "x" for name in bench.COLUMNS} | {"framework": "Keras", "pipeline": "ours", "network": "Xception"}
+    row |= {"share_of_limit": 0.98, "photos_per_second": 40.0, "seconds_to_read": 0.5}
+    monkeypatch.setattr(bench, "measure", lambda study, rounds, workers: pd.DataFrame([row]))
+    assert cli.main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [row]
+    assert (kept / "figures" / "bench.png").is_file()
+    assert cli.main([*words, "--rounds", "0"]) == 2
