@@ -57,7 +57,10 @@ def validation_loss(run):
 
 
 @pytest.mark.parametrize(("framework", "restore_best"), [("keras", True), ("pytorch", True), ("pytorch", False)])
-def test_early_stopping_ends_a_training_and_the_best_weights_come_back(dataset, tmp_path, framework, restore_best):
+def test_early_stopping_ends_a_training_and_the_best_weights_come_back(
+    dataset, tmp_path, framework, restore_best, monkeypatch
+):
+    monkeypatch.setattr(training, "EVALUATION_BATCH_SIZE", len(dataset.rows("validation")) - 1)  # the last is smaller
     recipe = Recipe(batch_size=4, epochs=20, learning_rate=0.01, patience=1, restore_best=restore_best)
     run = training.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
     losses = run.history["validation_loss"]

@@ -17,6 +17,7 @@ from dogbreeds.models.quiet_keras import keras
 
 
 def pytorch_loop(model, train, validation, epochs, rate):
+    model.to(train.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     accuracies, best = [], None
     for epoch in range(epochs):

@@ -33,7 +33,7 @@ def augment(
         torch.stack([mirror * width * turn.cos(), -height * turn.sin(), across], dim=1),
         torch.stack([mirror * width * turn.sin(), height * turn.cos(), down], dim=1),
     ], dim=1)  # fmt: skip
-    grid = F.affine_grid(matrix.to(photos.device), list(photos.shape), align_corners=False)
+    grid = F.affine_grid(matrix.to(photos.device, non_blocking=True), list(photos.shape), align_corners=False)
     return F.grid_sample(photos, grid, padding_mode="reflection", align_corners=False)
 
 
@@ -85,9 +85,14 @@ class Batches(Dataset):
             needed, free = self.pixels[0].nbytes * len(self.rows), torch.cuda.mem_get_info(self.device)[0]
             self._resident = torch.from_numpy(self.pixels[self.rows]).to(self.device) if needed <= free / 2 else False
         if torch.is_tensor(self._resident):
-            return self._resident[torch.from_numpy(places).to(self.device)]
-        photos = torch.from_numpy(self.pixels[self.rows[places]])
-        return photos.pin_memory().to(self.device, non_blocking=True) if on_gpu else photos.to(self.device)
+            return self._resident[self._on_device(places)]
+        return self._on_device(self.pixels[self.rows[places]])
+
+    def _on_device(self, array: np.ndarray) -> Tensor:
+        """Without waiting for it: from pinned memory a GPU fetches it beside its work."""
+        tensor = torch.from_numpy(array)
+        on_gpu = torch.device(self.device).type == "cuda"
+        return tensor.pin_memory().to(self.device, non_blocking=True) if on_gpu else tensor.to(self.device)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         places = self._places(index)
@@ -101,7 +106,7 @@ class Batches(Dataset):
         photos.sub_(self.mean).div_(self.deviation)
         if self.channels_last:
             photos = photos.permute(0, 2, 3, 1)
-        return photos.contiguous(), torch.from_numpy(self.labels[self.rows[places]]).to(self.device)
+        return photos.contiguous(), self._on_device(self.labels[self.rows[places]])
 
     def in_order(self, batch_size: int) -> "Batches":
         """The same photos once each, as they are, in the order of `rows`."""
@@ -123,5 +128,4 @@ class FeatureBatches(Batches):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rows = self.rows[self._places(index)]
-        features, labels = (torch.from_numpy(array[rows]).to(self.device) for array in (self.features, self.labels))
-        return features, labels
+        return self._on_device(self.features[rows]), self._on_device(self.labels[rows])

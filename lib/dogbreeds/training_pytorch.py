@@ -36,10 +36,10 @@ class Classifier(lightning.LightningModule):
         self.optimizer_state = optimizer
         self.metrics = nn.ModuleDict()
         for stage in ("training", "validation"):
-            # Each process by itself, without a cache: for its bar one of them looks at its own at any time.
+            # Each process by itself, uncached: for its bar one looks at its own. Unchecked: a check waits for a GPU.
             options = {"sync_on_compute": False, "compute_with_cache": False}
-            self.metrics[f"{stage}_loss"] = MeanMetric(nan_strategy="disable", **options)
-            self.metrics[f"{stage}_accuracy"] = MulticlassAccuracy(classes, average="micro", **options)
+            accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False, **options)
+            self.metrics.update({f"{stage}_loss": MeanMetric("disable", **options), f"{stage}_accuracy": accuracy})
 
     def forward(self, inputs: Tensor) -> Float[Tensor, "batch breeds"]:
         return self.model(_channels_last(inputs))
@@ -48,7 +48,8 @@ class Classifier(lightning.LightningModule):
         inputs, labels = batch
         logits = self(inputs).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        self.metrics[f"{stage}_loss"].update(loss.detach(), weight=len(labels))
+        # Once a photo, for torchmetrics forgets weights where it does not look for NaN.
+        self.metrics[f"{stage}_loss"].update(loss.detach().expand(len(labels)))
         self.metrics[f"{stage}_accuracy"].update(logits.detach(), labels)
         return loss
 
@@ -121,6 +122,8 @@ class Epochs(Callback):
             self.progress.step(self.number, photos, lambda: tuple(module.measures("training").values()))
 
     def on_validation_start(self, trainer, module):
+        if torch.accelerator.is_available():
+            torch.accelerator.synchronize()  # the steps are only queued until then
         self.seconds = time.perf_counter() - self.start
 
     def on_train_epoch_end(self, trainer, module):
@@ -147,11 +150,11 @@ def _copy(value: Tensor) -> Tensor:
 
 
 def _optimizer_state(module: Classifier) -> dict[str, Tensor]:
-    optimizer = module.optimizers().optimizer
+    state = module.optimizers().optimizer.state
     return {
         f"{name}.{slot}": _copy(value)
         for name, parameter in module.model.named_parameters()
-        for slot, value in optimizer.state[parameter].items()
+        for slot, value in state[parameter].items()
     }
 
 
@@ -175,9 +178,8 @@ def train_phase(
     if phase == "head":
         model = Head(model.fc)
     model.train().to(memory_format=torch.channels_last)
-    steps, classes = len(streams["train"]), course.start["fc.bias"].numel()
+    steps, classes, several = len(streams["train"]), course.start["fc.bias"].numel(), devices.processes > 1
     module = Classifier(model, classes, recipe, epochs * steps, done * steps, course.optimizer)
-    several = devices.processes > 1
     trainer = lightning.Trainer(
         max_epochs=epochs - done,
         callbacks=[Epochs(streams["train"], course, phase, progress)],
@@ -191,12 +193,11 @@ def train_phase(
         num_sanity_val_steps=0,
         benchmark=True,  # on a GPU the fastest kernels for these shapes
     )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _interruptible():
         # The batches come whole from memory: worker processes would only copy them.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated")  # Lightning 2.6 on PyTorch 2.11, not ours to mend
-        with _interruptible():
-            trainer.fit(module, streams["train"].loader(), streams["validation"].loader())
+        trainer.fit(module, streams["train"].loader(), streams["validation"].loader())
     devices.leave_group()
 
 
