@@ -24,8 +24,8 @@ test: $(READY) ## lint, unit tests, one papermill run of the study, nbval on the
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
-lab: $(READY) ## open JupyterLab on notebooks/
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+lab: $(READY) ## open JupyterLab on notebooks/, with room for photos of 200 MB to be uploaded
+	$(BIN)/jupyter lab --notebook-dir=notebooks --ServerApp.tornado_settings="{'websocket_max_message_size': 200000000}"
 
 slides: $(READY) ## render the presentation from the results of PROFILE, in French and English, as HTML and PDF
 	@$(BIN)/dogbreeds slides --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)') --language fr --pdf

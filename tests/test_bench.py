@@ -80,7 +80,7 @@ def test_the_command_prints_rows_and_keeps_tables_and_charts(photo_folder, tmp_p
 
     row = {name: "x" for name in bench.COLUMNS} | {"framework": "Keras", "pipeline": "ours", "network": "Xception"}
     row |= {"share_of_limit": 0.98, "photos_per_second": 40.0, "seconds_to_read": 0.5}
-    monkeypatch.setattr(bench, "measure", lambda study, rounds, workers: pd.DataFrame([row]))
+    monkeypatch.setattr(bench, "measure", lambda study, rounds, workers: [pd.DataFrame([row])])
     assert cli.main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [row]
     assert (kept / "figures" / "bench.png").is_file()

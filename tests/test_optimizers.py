@@ -52,9 +52,8 @@ def after_keras(recipe):
     variables = {name: variables[path] for name, path in names.items()}
     for name, value in weights().items():
         variables[name].assign(value.T)
-    optimizer = training_keras.optimizer(recipe, list(variables.values()))
+    optimizer = training_keras.optimizer(recipe, list(variables.values()), STEPS)
     for step in range(STEPS):
-        optimizer.learning_rate = recipe.learning_rate_at(step, STEPS)
         optimizer.apply([keras.ops.convert_to_tensor(gradients(step)[name].T) for name in variables])
     return {name: variable.numpy().T for name, variable in variables.items()}
 

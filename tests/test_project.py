@@ -17,9 +17,9 @@ STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
 ORDER = ["errors", "paths", "downloads", "drawing", "drawn_dogs", "stanford_dogs", "datasets", "survey", "pixels"]
 ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "devices", "training_keras"]
 ORDER += ["training_pytorch", "training", "bare", "noise", "diagnosis", "pool", "statistics", "tables"]
-ORDER += ["imagenet_control", "claims", "explain", "plots", "predict", "pictures", "study", "notebooks"]
-ORDER += ["words", "deck", "drawings", "slides", "report", "reference", "pipelines", "pipelines_keras", "bench"]
-ORDER += ["growth", "cli"]
+ORDER += ["imagenet_control", "claims", "explain", "plots", "interactive", "predict", "pictures", "study", "notebooks"]
+ORDER += ["words", "deck", "drawings", "slides", "report", "pipelines", "pipelines_keras", "bench"]
+ORDER += ["growth", "reference", "sweep", "cli_data", "cli"]
 
 
 def requirement_lines(name):

@@ -35,6 +35,35 @@ def test_a_block_is_written_from_its_folder_alone(tmp_path, monkeypatch):
     assert "| It flies | scratch | +1.0 points | refuted |\n<!-- end of results -->\nafter" in text
 
 
+def test_a_benchmark_is_kept_by_its_device_and_written_as_ratios(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    outputs = tmp_path / "outputs"
+    shared = {"network": "Xception", "framework": "Keras", "device": "cpu, keras on jax", "image_size": 96}
+    shared |= {"batch_size": 32, "precision": "float32", "threads": 2, "photos": 384}
+    speeds = {"compute_only": 40.0, "ours": 39.0, "keras_directory": 30.0}
+    rows = [shared | {"pipeline": name, "photos_per_second": speed} for name, speed in speeds.items()]
+    fitted = {"axis": "photos", "measure": "seconds_an_epoch", "power": 1.014, "low": 0.9, "high": 1.1}
+    (outputs / "tables").mkdir(parents=True)
+    pd.DataFrame(rows).to_csv(outputs / "tables" / "bench.csv")
+    pd.DataFrame([fitted]).to_csv(outputs / "tables" / "growth_fitted.csv")
+    pd.DataFrame({"axis": "photos", "size": [100, 1600]}).to_csv(outputs / "tables" / "growth.csv")
+    assert reference.keep_bench(outputs).name == "bench_cpu"
+    text = reference.block(tmp_path / "reference" / "bench_cpu")
+    assert (
+        "384 training photos. `dogbreeds bench --photos folder --size 96 --batch-size 32 --precision float32`" in text
+    )
+    assert "| Xception | Keras | 39 | 97.5% |  |  |  | 1.30 |\n" in text
+    assert "| photos | 100 to 1600 | s an epoch | 1.01 | 0.90 to 1.10 |\n" in text
+
+
+def test_rows_of_a_gpu_stay_empty_until_they_are_measured(tmp_path):
+    text = reference.block(tmp_path / "bench_gpu")
+    assert text.count(" | | | | | | |\n") == 6
+    assert "not run yet. `dogbreeds bench" in text
+    with pytest.raises(StudyError, match=r"has no bench\.csv: run dogbreeds bench"):
+        reference.keep_bench(tmp_path)
+
+
 def test_a_study_that_was_not_run_cannot_be_kept(tmp_path):
     with pytest.raises(StudyError, match="has no finished study: run make study"):
         reference.keep({"profile": "sample"}, "sample", "make study")

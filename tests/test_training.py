@@ -132,6 +132,22 @@ def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, 
     assert 0 < abs(losses[1] - losses[0]) < 0.05 * losses[0]
 
 
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path):
+    """A head on features computed once, where nothing is chaotic: the same losses as in PyTorch, step for step."""
+    recipe = Recipe(batch_size=4, epochs=3, learning_rate=0.05, freeze="backbone", augmentation=False)
+    expected = training.train(config(dataset, "pytorch", recipe=recipe), dataset, tmp_path)
+    this, store = config(dataset, "keras", recipe=recipe), tmp_path / backend
+    (tmp_path / "work").write_bytes(pickle.dumps((this, dataset, store)))
+    script = "import pickle, sys; from dogbreeds import training\n"
+    script += "training.train(*pickle.load(open(sys.argv[1], 'rb'))); sys.exit('tensorflow' in sys.modules)"
+    command = [sys.executable, "-c", script, str(tmp_path / "work")]
+    subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
+    history = runs.Run(store / this.id).history
+    for name in ("training_loss", "validation_loss"):
+        np.testing.assert_allclose(history[name], expected.history[name], rtol=1e-3)
+
+
 def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_breeds(dataset, tmp_path):
     first, second = (training.starting_weights(config(dataset, each), tmp_path) for each in models.FRAMEWORKS)
     assert all(torch.equal(first[key], second[key]) for key in first)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -38,21 +39,21 @@ def linked(dataset: Dataset, folder: Path) -> Path:
     return folder
 
 
-def measure(study: Study, rounds: int, workers: int) -> pd.DataFrame:
-    """A row a network, framework and pipeline; each network and framework in a process of its own, one at a time."""
+def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
+    """A row a network, framework and pipeline; the table so far, each time one of the networks is measured.
+
+    Each network and framework has a process of its own, one at a time.
+    """
     rows = []
     pixels.load(study.dataset, study.image_size, study.crop)
     with tempfile.TemporaryDirectory() as folder:
         photos = linked(study.dataset, Path(folder))
-        for framework in models.FRAMEWORKS:
-            for architecture in models.ARCHITECTURES:
-                config = study.config(architecture, framework, seed=0)
-                with ProcessPoolExecutor(1, get_context("spawn")) as process:
-                    rows += process.submit(_measure, config, study.dataset, photos, rounds, workers).result()
-                print(
-                    f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True
-                )
-    return pd.DataFrame(rows)
+        for architecture, framework in product(models.ARCHITECTURES, models.FRAMEWORKS):
+            config = study.config(architecture, framework, seed=0)
+            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                rows += process.submit(_measure, config, study.dataset, photos, rounds, workers).result()
+            print(f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True)
+            yield pd.DataFrame(rows)
 
 
 def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int, workers: int) -> list[dict]:

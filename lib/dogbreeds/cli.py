@@ -1,4 +1,4 @@
-"""The command line: `dogbreeds study|slides|train|predict|data|bench`. What one can mend is a line and status 2."""
+"""The command line `dogbreeds`: study, slides, train, sweep, predict, data, bench. Bad input is a line and status 2."""
 
 # Commands import what they need themselves: `--help` answers at once, and the processes that draw and train, which
 # read this file again, do not load papermill each time.
@@ -6,19 +6,17 @@
 import argparse
 import json
 import os
+import re
 import sys
+from itertools import chain
 from pathlib import Path
 
 import yaml
 
+from dogbreeds.cli_data import add_data_commands
 from dogbreeds.errors import StudyError
 from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
-
-
-def _shown(path: Path) -> str:
-    """A path as a person would type it from here."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
+from dogbreeds.paths import from_here
 
 
 def study(arguments: argparse.Namespace, parameters: dict) -> None:
@@ -34,7 +32,7 @@ def study(arguments: argparse.Namespace, parameters: dict) -> None:
     table = tables.result_table(Study(**parameters).runs())
     print(f"\n{tables.format_table(table)}\n\nopen:")
     for path in written:
-        print(f"  {_shown(path)}")
+        print(f"  {from_here(path)}")
 
 
 def slides(arguments: argparse.Namespace, parameters: dict) -> None:
@@ -43,7 +41,7 @@ def slides(arguments: argparse.Namespace, parameters: dict) -> None:
     from dogbreeds.deck import Deck
 
     for path in presentation.render(parameters, Deck(arguments.language), arguments.pdf):
-        print(_shown(path))
+        print(from_here(path))
 
 
 def train(arguments: argparse.Namespace, parameters: dict) -> None:
@@ -57,38 +55,26 @@ def train(arguments: argparse.Namespace, parameters: dict) -> None:
     print(study.train_here(*which, Devices(arguments.devices, arguments.nodes)).folder)
 
 
-def download(arguments: argparse.Namespace) -> None:
-    """Fetches Stanford Dogs (about 800 MB), verifies and extracts it."""
-    from dogbreeds import paths, stanford_dogs
+def sweep(arguments: argparse.Namespace, parameters: dict) -> None:
+    """Spreads the trainings of a study over the machines of a Ray cluster, or over this one, and prints the result."""
+    from dogbreeds import sweep as cluster
+    from dogbreeds import tables
+    from dogbreeds.study import Study
 
-    checksums = stanford_dogs.read_checksums(arguments.checksums) if arguments.checksums else None
-    mirror = arguments.mirror or stanford_dogs.ADDRESS
-    print(_shown(stanford_dogs.download(arguments.root or paths.data(), mirror, checksums)))
-
-
-def check(arguments: argparse.Namespace) -> None:
-    """Opens every photo and lists what is broken, odd or there twice; status 1 where a training would be harmed."""
-    from dogbreeds import datasets, survey
-
-    dataset = datasets.load(arguments.photos, arguments.breeds, leave_out_broken=True)
-    findings = survey.check(dataset)
-    if len(findings):
-        print(findings.to_string(index=False))
-    harmful = int(findings["harmful"].sum())
-    print(f"{len(dataset.photos)} photos of {len(dataset.breeds)} breeds: {len(findings)} findings, {harmful} harmful")
-    if harmful:
-        raise SystemExit(1)
+    if arguments.seeds:
+        parameters |= {"seeds": _seeds(arguments.seeds)}
+    runs = cluster.sweep(Study(**parameters), arguments.address)
+    print(f"\n{tables.format_table(tables.result_table(runs))}")
 
 
-def describe(arguments: argparse.Namespace) -> None:
-    """Counts the photos of each breed and split, with their sizes and boxes."""
-    from dogbreeds import datasets, survey
-
-    dataset = datasets.load(arguments.photos, arguments.breeds)
-    table = survey.describe(dataset)
-    print(table.round(2).to_string())
-    counts = ", ".join(f"{table[split].sum()} {split}" for split in datasets.SPLITS)
-    print(f"{len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds: {counts}")
+def _seeds(words: str) -> list[int]:
+    """`0-4` and `0,2` as lists."""
+    parts = [re.fullmatch(r"(\d+)(?:-(\d+))?", part) for part in words.split(",")]
+    found = [list(range(int(each[1]), int(each[2] or each[1]) + 1)) if each else [] for each in parts]
+    seeds = list(chain.from_iterable(found))
+    if not all(found) or len(set(seeds)) < len(seeds):
+        raise StudyError(f"--seeds {words}: write them as 0-4 or 0,2,5, each once")
+    return seeds
 
 
 def bench(arguments: argparse.Namespace) -> None:
@@ -102,15 +88,17 @@ def bench(arguments: argparse.Namespace) -> None:
     recipe = {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
     study = Study("bench", arguments.photos, [], arguments.photos_per_breed, arguments.size, recipe)
     if arguments.growth:
-        sizes = study.save_table("growth", growth.measure(study, arguments.growth))
+        for sizes in growth.measure(study, arguments.growth):
+            study.save_table("growth", sizes)
         study.save("growth", growth.chart(sizes))
         table = shown = study.save_table("growth_fitted", growth.fitted(sizes))
     else:
-        table = study.save_table("bench", benchmark.measure(study, arguments.rounds, arguments.workers))
+        for table in benchmark.measure(study, arguments.rounds, arguments.workers):
+            study.save_table("bench", table)
         study.save("bench", benchmark.chart(table))
         shown = table[benchmark.COLUMNS]
     print(table.to_json(orient="records", indent=1) if arguments.json else shown.round(3).to_string(index=False))
-    print(f"kept in {_shown(study.folder)}", file=sys.stderr)
+    print(f"kept in {from_here(study.folder)}", file=sys.stderr)
 
 
 def predict(arguments: argparse.Namespace) -> None:
@@ -136,7 +124,7 @@ def predict(arguments: argparse.Namespace) -> None:
         print(f"{row['photo']}: {', '.join(f'{breed} {share:.1%}' for breed, share in row['breeds'].items())}")
         if row["unlike"]:
             print("  unlike the photos it was trained on: do not rely on this")
-        print(f"  where it looked: {_shown(Path(row['map']))}")
+        print(f"  where it looked: {from_here(Path(row['map']))}")
 
 
 def _changes(option: str, pairs: list[str]) -> dict:
@@ -155,10 +143,10 @@ def _changes(option: str, pairs: list[str]) -> dict:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dogbreeds", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    _add_data_commands(commands)
+    add_data_commands(commands)
     _add_bench(commands)
     _add_predict(commands)
-    for function in (study, slides, train):
+    for function in (study, slides, train, sweep):
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function, of_a_profile=True)
         command.add_argument("--profile", default="sample", help="a file of notebooks/profiles (default: sample)")
@@ -174,6 +162,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--language", default="fr", help="of the presentation: fr (default) or en")
         if function is slides:
             command.add_argument("--pdf", action="store_true", help="print it with Chromium, too")
+        if function is sweep:
+            command.add_argument("--seeds", help="0-4, or 0,2,5 (default: the profile's)")
+            command.add_argument("--address", help="of a Ray cluster, host:port (default: this machine alone)")
         if function is train:
             command.add_argument("--architecture", required=True, help=", ".join(ARCHITECTURES))
             command.add_argument("--framework", required=True, help=", ".join(FRAMEWORKS))
@@ -186,21 +177,6 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--devices", type=int, default=1, help="so many on each node train together")
             command.add_argument("--nodes", type=int, default=1, help="so many machines, each started by torchrun")
     return parser
-
-
-def _add_data_commands(commands) -> None:
-    data = commands.add_parser("data", help="Fetches, checks or describes photographs.")
-    verbs = data.add_subparsers(required=True, metavar="verb")
-    for function in (download, check, describe):
-        verb = verbs.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
-        verb.set_defaults(function=function, of_a_profile=False)
-        if function is download:
-            verb.add_argument("--root", type=Path, help="where data lives (default: data/, or DOGBREEDS_DATA)")
-            verb.add_argument("--mirror", help="another address with the three archives")
-            verb.add_argument("--checksums", type=Path, help="the mirror's own sums, as sha256sum writes them")
-        else:
-            verb.add_argument("--photos", default="stanford_dogs", help="folder of photographs, or drawn_dogs")
-            verb.add_argument("--breeds", nargs="+", default=[], help="some of the breeds (default: all)")
 
 
 def _add_bench(commands) -> None:

@@ -99,3 +99,11 @@ def gates_by_breed(gates: dict[str, Float[Tensor, "photos c"]], breeds: list[str
 def spread_between_breeds(means: pd.DataFrame) -> pd.Series:
     """For each unit how far the breeds' mean gates lie apart: their standard deviation, averaged over channels."""
     return means.std().groupby(level="unit").mean()
+
+
+def excitation(
+    network: nn.Module, photo: Float[Tensor, "3 height width"], unit: str
+) -> tuple[Float[Tensor, "channels h w"], Float[Tensor, " channels"]]:
+    """What the squeeze-and-excitation module of a residual unit is given for a photo, and its factors in 0 to 1."""
+    seen = activations(network, photo[None], [f"{unit}.bn3", f"{unit}.se.fc"])
+    return seen[f"{unit}.bn3"][0], seen[f"{unit}.se.fc"][0]

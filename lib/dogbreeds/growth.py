@@ -6,6 +6,7 @@ ResNet50 in PyTorch, the first epoch of a training, each size in a process of it
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -58,13 +59,16 @@ def _point(study: Study) -> dict[str, float]:
     return seconds | {"memory_mb": epoch.memory_mb, "photos": len(dataset.photos), "steps": steps}
 
 
-def measure(study: Study, most: int) -> pd.DataFrame:
-    """A row a size: axis, size, seconds to decode all photos, seconds an epoch, MB at most, photos and steps."""
+def measure(study: Study, most: int) -> Iterator[pd.DataFrame]:
+    """A row a size: axis, size, seconds to decode all photos, seconds an epoch, MB at most, photos and steps.
+
+    The table so far, after each size.
+    """
     rows = []
     for axis, size, changed in sizes(study, most):
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             rows.append({"axis": axis, "size": size} | process.submit(_point, changed).result())
-    return pd.DataFrame(rows)
+        yield pd.DataFrame(rows)
 
 
 def fitted(table: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,12 @@ def outputs() -> Path:
     return Path(os.environ.get("DOGBREEDS_OUTPUTS", REPOSITORY / "outputs"))
 
 
+def from_here(path: Path) -> str:
+    """A path as a person would type it from here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
 def write_whole(path: Path, content: bytes) -> Path:
     """Writes a file that is there whole or not at all: under another name first, which is taken away on failure."""
     unfinished = path.with_name(path.name + ".unfinished")

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from dogbreeds.datasets import Dataset
 from dogbreeds.plots import make_figure
@@ -22,6 +23,33 @@ def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 
         for axis in row:
             axis.axis("off")
     figure.suptitle(f"Training pictures: {dataset.kind}")
+    return figure
+
+
+def of_breed(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], breed: str, count: int = 12) -> Figure:
+    """The first training photos of a breed, each under the name of its file."""
+    photos = dataset.photos
+    chosen = np.flatnonzero((photos["breed"] == breed) & (photos["split"] == "train"))[:count]
+    return captioned(pixels[chosen], [path.name for path in photos["path"].iloc[chosen]], columns=6)
+
+
+def excitation(
+    picture: UInt8[np.ndarray, "size size 3"],
+    maps: Float[Tensor, "channels height width"],
+    gates: Float[Tensor, " channels"],
+) -> Figure:
+    """A picture, the channels that squeeze-and-excitation lets through most and least, and all its gates."""
+    figure, axes = make_figure(12, 3, ncols=4, width_ratios=[1, 1, 1, 1.6])
+    order = gates.argsort(descending=True)
+    shown = {"the picture": picture}
+    for what, channel in (("let through most", order[0]), ("held back most", order[-1])):
+        shown[f"{what}: {gates[channel]:.2f}"] = maps[channel]
+    for axis, (title, image) in zip(axes, shown.items(), strict=False):
+        axis.imshow(image)
+        axis.set_title(title, fontsize=10)
+        axis.axis("off")
+    axes[3].plot(gates[order])
+    axes[3].set(xlabel="channels, in order", ylabel="gate", ylim=(0, 1))
     return figure
 
 
@@ -56,13 +84,14 @@ def activation_maps(
 
 
 def prediction(answer: Prediction, title: str) -> Figure:
-    """A picture, where a network looked for the breed it names, and its most likely breeds."""
+    """A picture, the places where a network saw a breed, and its most likely breeds."""
     figure, (plain, looked, bars) = make_figure(11, 3.4, ncols=3, width_ratios=[1, 1, 1.3])
     size = answer.picture.shape[0]
     for axis in (plain, looked):
         axis.imshow(answer.picture)
         axis.axis("off")
     looked.imshow(answer.activation, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=(0, size, size, 0))
+    looked.set_title(f"what spoke for {answer.spoken_for}", fontsize=10)
     best = answer.best()
     bars.barh(list(best), list(best.values()), edgecolor="black")
     bars.bar_label(bars.containers[0], fmt="{:.1%}", padding=3)

@@ -160,7 +160,7 @@ def timm_loader(work: Work):
     mean, deviation = work.normalisation
     size, gpu = work.config.image_size, work.device.type == "cuda"
     dataset = timm.data.create_dataset("", root=str(work.folder))
-    options = {"is_training": True, "auto_augment": "rand-m9-mstd0.5-inc1", "re_prob": 0.25, "mean": mean}
+    options = {"is_training": True, "auto_augment": "rand-m7-mstd0.5-inc1", "re_prob": 0.25, "mean": mean}
     options |= {"std": deviation, "num_workers": work.workers, "use_prefetcher": gpu, "pin_memory": gpu}
     return timm.data.create_loader(dataset, (3, size, size), work.batch_size, device=work.device, **options)
 

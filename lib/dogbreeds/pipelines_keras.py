@@ -29,7 +29,9 @@ def _network(work: Work):
     with training_keras.precision(work.config.recipe.precision):
         model = models.build(work.config.architecture, "keras", work.classes)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.AdamW(0.001), loss, metrics=["accuracy"], jit_compile=False)
+    model.compile(
+        keras.optimizers.AdamW(0.001), loss, metrics=["accuracy"], jit_compile=keras.backend.backend() == "jax"
+    )
     return model
 
 

@@ -75,6 +75,11 @@ def _start_process(threads: int, events) -> None:
     _events = events
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    limit_threads(threads)
+
+
+def limit_threads(threads: int) -> None:
+    """Of both frameworks in this process; TensorFlow is not to be imported yet."""
     torch.set_num_threads(threads)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
 

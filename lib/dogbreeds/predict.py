@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from scipy.special import logsumexp, softmax
 
 from dogbreeds import explain, paths, pixels
-from dogbreeds.datasets import shown
+from dogbreeds.datasets import REMEDY, shown
 from dogbreeds.errors import StudyError
 from dogbreeds.runs import Run
 
@@ -23,7 +23,8 @@ class Prediction:
     picture: UInt8[np.ndarray, "size size 3"]
     logits: Float[np.ndarray, " breeds"]
     breeds: list[str]
-    activation: Float[np.ndarray, "height width"]  # how strongly each place spoke for the first breed
+    spoken_for: str  # the breed that the activation is about
+    activation: Float[np.ndarray, "height width"]  # how strongly each place spoke for it
     unlike: bool
 
     def best(self, count: int = 5) -> dict[str, float]:
@@ -51,8 +52,10 @@ def evidence(logits: Float[np.ndarray, "photos breeds"]) -> Float[np.ndarray, " 
     return logsumexp(logits, axis=1)
 
 
-def predict(run: Run, photos: list[Path]) -> list[Prediction]:
-    """What the network of `run` says to each photo, cut and resized as its own were.
+def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Prediction]:
+    """What the network of `run` says to each photo, cut and resized as its own were, and where it saw `breed`.
+
+    Without one, where it saw the breed that it finds most likely.
 
     A picture is called unlike the training photos where the network finds less evidence in it than in 95 % of the
     validation photos, which it was not trained on either. Raises StudyError for a file that is no picture.
@@ -62,11 +65,22 @@ def predict(run: Run, photos: list[Path]) -> list[Prediction]:
     missing = [photo for photo in photos if not photo.is_file()]
     if missing:
         raise StudyError(f"{shown(missing[0])} is not there: name a photo")
-    pictures = np.stack([pixels.decode(photo, record["image_size"], crop) for photo in photos])
+    breeds = list(record["breeds"])
+    pictures = np.stack([_picture(photo, record["image_size"], crop) for photo in photos])
     logits = explain.logits(run, pictures)
-    maps = explain.class_activation_maps(run, pictures / 255, logits.argmax(axis=1))
+    spoken_for = np.full(len(photos), breeds.index(breed)) if breed else logits.argmax(axis=1)
+    maps = explain.class_activation_maps(run, pictures / 255, spoken_for)
     least = np.quantile(evidence(run.logits("validation")), UNLIKE)
     return [
-        Prediction(picture, row, list(record["breeds"]), activation, bool(seen < least))
-        for picture, row, activation, seen in zip(pictures, logits, maps, evidence(logits), strict=True)
+        Prediction(picture, row, breeds, breeds[label], activation, bool(seen < least))
+        for picture, row, label, activation, seen in zip(
+            pictures, logits, spoken_for, maps, evidence(logits), strict=True
+        )
     ]
+
+
+def _picture(photo: Path, size: int, crop: str) -> UInt8[np.ndarray, "size size 3"]:
+    try:
+        return pixels.decode(photo, size, crop)
+    except StudyError as error:  # one's own photo cannot be left out of a data set
+        raise StudyError(str(error).replace(REMEDY, "choose another")) from error

@@ -1,7 +1,8 @@
 """Keeps the results of a finished study with the code, and writes the README's tables from what is kept.
 
 `make reference PROFILE=sample` copies the tables of outputs/sample, without a photograph, to outputs/reference/sample,
-with a row a training and with where and when they were made. Then every block of the README between `<!-- results: NAME
+with a row a training and with where and when they were made; `PROFILE=bench` does so with what `dogbreeds bench`
+measured, as bench_cpu or bench_gpu. Then every block of the README between `<!-- results: NAME
 -->` and `<!-- end of results -->` is written anew from outputs/reference/NAME.
 """
 
@@ -11,17 +12,21 @@ import re
 import shutil
 import sys
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from dogbreeds import paths, plots, runs
+from dogbreeds import models, paths, plots, runs
 from dogbreeds.errors import StudyError
+from dogbreeds.growth import MEASURES
 from dogbreeds.study import Study
 
 REFERENCE, README = paths.REPOSITORY / "outputs" / "reference", paths.REPOSITORY / "README.md"
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+OTHERS = {"tutorial": "tutorial", "timm": "timm", "torchvision": "torchvision", "keras_directory": "Keras' directory"}
+BENCH_ON_GPU = "dogbreeds bench --photos folder --size 224 --batch-size 128 --precision bfloat16"
 
 
 def machine(threads: int) -> str:
@@ -64,8 +69,35 @@ def keep(parameters: dict, name: str, command: str) -> Path:
     return folder
 
 
+def keep_bench(outputs: Path) -> Path:
+    """The folder outputs/reference/bench_cpu or bench_gpu with the tables and charts of `dogbreeds bench`.
+
+    Raises StudyError when nothing was measured yet.
+    """
+    if not (outputs / "tables" / "bench.csv").is_file():
+        raise StudyError(f"{outputs / 'tables'} has no bench.csv: run dogbreeds bench")
+    ours = pd.read_csv(outputs / "tables" / "bench.csv").query("pipeline == 'ours'").iloc[0]
+    folder = REFERENCE / ("bench_cpu" if ours["device"].startswith("cpu") else "bench_gpu")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in [*outputs.glob("tables/*.csv"), *outputs.glob("figures/*.png")]:
+        shutil.copy(file, folder / file.name)
+    asked = f"--size {ours['image_size']} --batch-size {ours['batch_size']} --precision {ours['precision']}"
+    about = {
+        "photos": int(ours["photos"]),
+        "command": f"dogbreeds bench --photos folder {asked}",
+        "machine": machine(int(ours["threads"])),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+    return folder
+
+
 def block(folder: Path) -> str:
     """What the README says of the results kept in `folder`: where they are from, tables and a figure, in Markdown."""
+    return (_bench if folder.name.startswith("bench") else _study)(folder)
+
+
+def _study(folder: Path) -> str:
     about = json.loads((folder / "about.json").read_text())
     results, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "claims"))
     lines = [
@@ -86,6 +118,44 @@ def block(folder: Path) -> str:
     return "\n".join([*lines, ""])
 
 
+def _bench(folder: Path) -> str:
+    """Of each network and framework how close ours comes to the limit, and how many times as fast as others it is."""
+    head = ["network", "framework", "photos/s", "of the limit", *(f"over {name}" for name in OTHERS.values())]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    if not folder.is_dir():
+        names = [[models.TITLES[name] for name in kind] for kind in (models.ARCHITECTURES, models.FRAMEWORKS)]
+        lines += [f"| {network} | {framework} |" + " |" * (len(head) - 2) for network, framework in product(*names)]
+        told = f"On a GPU: not run yet. `{BENCH_ON_GPU}` there, then `make reference PROFILE=bench`, fills the rows."
+        return "\n".join([told, "", *lines, ""])
+    about = json.loads((folder / "about.json").read_text())
+    speeds = pd.read_csv(folder / "bench.csv").pivot_table(
+        "photos_per_second", ["network", "framework"], "pipeline", sort=False
+    )
+    for (network, framework), row in speeds.iterrows():
+        times = [f"{row['ours'] / row[other]:.2f}" if other in row.dropna() else "" for other in OTHERS]
+        cells = [network, framework, f"{row['ours']:.0f}", f"{row['ours'] / row['compute_only']:.1%}", *times]
+        lines.append(f"| {' | '.join(cells)} |")
+    told = f"{about['photos']} training photos. `{about['command']}` on {about['machine']}, {about['date']}."
+    if (folder / "growth_fitted.csv").is_file():
+        lines += ["", *_growth(folder)]
+    return "\n".join([told, "", *lines, ""])
+
+
+def _growth(folder: Path) -> list[str]:
+    """How each cost grows, as a power of the size, with its 95 % interval."""
+    fitted = pd.read_csv(folder / "growth_fitted.csv")
+    sizes = pd.read_csv(folder / "growth.csv").groupby("axis", sort=False)["size"]
+    lines = [
+        "| what grows | from, to | cost | grows as size to the power of | 95 % interval |",
+        "|---|---|---|---|---|",
+    ]
+    for _, row in fitted.iterrows():
+        ends = f"{sizes.min()[row['axis']]} to {sizes.max()[row['axis']]}"
+        cells = [row["axis"], ends, MEASURES[row["measure"]], f"{row['power']:.2f}"]
+        lines.append(f"| {' | '.join(cells)} | {row['low']:.2f} to {row['high']:.2f} |")
+    return lines
+
+
 def written(readme: str) -> str:
     """The text of a README with every block of results written anew."""
     return BLOCK.sub(lambda found: found[1] + block(REFERENCE / found[2]) + found[3], readme)
@@ -97,7 +167,10 @@ def main() -> None:
     profile, photos = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
     command = f"make study PROFILE={profile}" + (" PHOTOS=folder" if photos else "")
     try:
-        print(keep(read_profile(profile, photos), profile, command))
+        if profile == "bench":
+            print(keep_bench(paths.outputs() / profile))
+        else:
+            print(keep(read_profile(profile, photos), profile, command))
     except StudyError as error:
         sys.exit(f"dogbreeds: {error}")
     README.write_text(written(README.read_text()))

@@ -114,12 +114,17 @@ class Study:
         return self._train([which])[0]
 
     def runs(self) -> list[Run]:
-        """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained.
+        """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained."""
+        return self._train(self._compared())
 
-        Seed by seed, so that a study that is stopped has whole comparisons.
-        """
+    def configs(self) -> list[RunConfig]:
+        """Of all `runs`; the trainings that they start from are not among them."""
+        return [self.config(*which) for which in self._compared()]
+
+    def _compared(self) -> list[tuple]:
+        """Seed by seed, so that a study that is stopped has whole comparisons."""
         wanted = product(self.seeds, models.ARCHITECTURES, models.FRAMEWORKS, self.weights)
-        return self._train([(architecture, framework, seed, start) for seed, architecture, framework, start in wanted])
+        return [(architecture, framework, seed, start) for seed, architecture, framework, start in wanted]
 
     def variants(self, architecture: str, framework: str, weights: str, recipes: dict[str, dict]) -> dict[str, Run]:
         """Runs of one network, at the first seed, by their names in `recipes`: what each changes of the study's recipe.

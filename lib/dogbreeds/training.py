@@ -36,8 +36,8 @@ def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict
     shared = {
         "preprocessing": models.preprocessing(config.architecture, config.recipe.preprocessing),
         "channels_last": config.framework == "keras",
-        # Where batches are augmented: where Lightning trains; Keras takes them from the processor on every backend.
-        "device": devices.of_this_process() if config.framework == "pytorch" else "cpu",
+        # Where batches are augmented: where PyTorch trains; TensorFlow and JAX take them from the processor.
+        "device": devices.of_this_process() if _on_pytorch(config.framework) else "cpu",
     }
     part = (devices.rank, devices.processes)
     training = {"seed": config.seed, "augmentation": config.recipe.augmentation, "part": part}
@@ -57,6 +57,10 @@ def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict
         )
         for split in SPLITS
     }
+
+
+def _on_pytorch(framework: str) -> bool:
+    return framework == "pytorch" or framework_module("keras").keras.backend.backend() == "torch"
 
 
 def framework_module(framework: str):

@@ -58,27 +58,22 @@ class AdamW(_ByRecipe, keras.optimizers.Adam):
     pass
 
 
-def optimizer(recipe: Recipe, variables: list) -> _ByRecipe:
-    """The recipe's optimiser of some variables; its rate is set before every step."""
+class Rates(keras.optimizers.schedules.LearningRateSchedule):
+    """The rate of every step, looked up inside the step: one set from outside does not reach what JAX has compiled."""
+
+    def __init__(self, rates: list[float]):
+        self.rates = rates
+
+    def __call__(self, step):
+        return keras.ops.take(keras.ops.convert_to_tensor(self.rates, keras.config.floatx()), step)
+
+
+def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
+    """The recipe's optimiser of some variables, for so many steps."""
+    rates = Rates([recipe.learning_rate_at(step, steps) for step in range(steps)])
     if recipe.optimizer == "adamw":
-        return AdamW(epsilon=1e-7).obey(recipe, variables)
-    return SGD(momentum=0.9).obey(recipe, variables)
-
-
-class Schedule(keras.callbacks.Callback):
-    """Sets the recipe's learning rate before every step and the epoch of the stream of batches."""
-
-    def __init__(self, recipe: Recipe, stream: Batches, done: int, epochs: int, course: Course):
-        super().__init__()
-        self.recipe, self.stream, self.course = recipe, stream, course
-        self.step, self.steps = done * len(stream), epochs * len(stream)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.stream.epoch = len(self.course.history) + 1
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.model.optimizer.learning_rate = self.recipe.learning_rate_at(self.step, self.steps)
-        self.step += 1
+        return AdamW(rates, epsilon=1e-7).obey(recipe, variables)
+    return SGD(rates, momentum=0.9).obey(recipe, variables)
 
 
 class Epochs(keras.callbacks.Callback):
@@ -89,6 +84,7 @@ class Epochs(keras.callbacks.Callback):
         self.stream, self.course, self.phase, self.progress = stream, course, phase, progress
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.stream.epoch = len(self.course.history) + 1
         self.start, self.seconds = time.perf_counter(), None
 
     def on_train_batch_end(self, batch, logs=None):
@@ -129,7 +125,7 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
     if phase == "head":
         model = keras.Sequential([keras.Input(model.layers[-1].input.shape[1:]), model.layers[-1]])
     classes = model.layers[-1].units
-    update = optimizer(recipe, model.trainable_variables)
+    update = optimizer(recipe, model.trainable_variables, epochs * len(streams["train"]))
     for variable, value in zip(update.variables, course.optimizer.values(), strict=bool(course.optimizer)):
         variable.assign(value.numpy())
 
@@ -139,16 +135,14 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
         return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
 
     accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")  # by its name alone it is made during tracing
-    model.compile(update, loss, metrics=[accuracy], jit_compile=False)  # XLA compiles longer than it saves here
+    # JAX is slow without its compiler; TensorFlow's and PyTorch's take longer than they save here.
+    model.compile(update, loss, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
     model.fit(
         streams["train"].loader(),
         validation_data=streams["validation"].loader(),
         initial_epoch=done,
         epochs=epochs,
-        callbacks=[
-            Schedule(recipe, streams["train"], done, epochs, course),
-            Epochs(streams["train"], course, phase, progress),
-        ],
+        callbacks=[Epochs(streams["train"], course, phase, progress)],
         shuffle=False,  # the stream is shuffled already
         verbose=0,
     )

@@ -1,5 +1,7 @@
 """Imports Keras with TensorFlow made fast on processors, and quiet; modules that use Keras import it from here.
 
+Where TensorFlow is not installed, as on many a machine with a GPU, Keras computes with PyTorch unless told otherwise.
+
 TensorFlow's compiled part writes a dozen lines to standard error whatever TF_CPP_MIN_LOG_LEVEL says (as of 2.21).
 They go to outputs/native_messages.log, where a fatal one can still be read; what Python writes is left alone.
 """
@@ -7,11 +9,14 @@ They go to outputs/native_messages.log, where a fatal one can still be read; wha
 import logging
 import os
 import sys
+from importlib.util import find_spec
 
 from dogbreeds import paths
 
 # oneDNN makes TensorFlow's convolutions about 2.5 times as fast on processors where it is off by default.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if not find_spec("tensorflow"):
+    os.environ.setdefault("KERAS_BACKEND", "torch")
 
 
 def _divert_native_messages() -> None:

@@ -1,0 +1,102 @@
+"""`dogbreeds sweep`: the trainings of a study, spread by Ray over a cluster or over this machine.
+
+The run store and the data lie on a file system that all machines share.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+import torch
+from ray.exceptions import RayError, RayTaskError
+
+from dogbreeds import paths, pixels, training
+from dogbreeds.datasets import Dataset
+from dogbreeds.errors import StudyError
+from dogbreeds.pool import limit_threads
+from dogbreeds.runs import Run, RunConfig
+from dogbreeds.study import Study
+
+RETRIES = 5  # of a training whose machine or process died; one that fails by itself is not tried again
+
+
+def sweep(study: Study, address: str | None = None) -> list[Run]:
+    """The runs of `study`; what is missing is trained, each in a process of its own with its share of a machine.
+
+    `address` is a Ray cluster's; without it this machine is all there is. A training whose machine died goes on
+    elsewhere, after its last whole epoch. The trainings that others start from come first. Raises StudyError for a
+    cluster that does not answer, and, when all others are finished, for trainings that failed.
+    """
+    configs = study.configs()
+    sources = [
+        study.source_config(name) for name in {c.architecture: 0 for c in configs if c.weights == "other-breeds"}
+    ]
+    work = [(config, study.other_breeds) for config in sources] + [(config, study.dataset) for config in configs]
+    missing = [each for each in work if not (study.store / each[0].id / "run.json").exists()]
+    for config, dataset in missing:
+        pixels.load(dataset, config.image_size, config.crop)  # decoded here, once
+    if missing:
+        with _cluster(address):
+            _train_all(missing, study.store.resolve())
+    return [Run(study.store / config.id) for config in configs]
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    folders = {"DOGBREEDS_DATA": paths.data(), "DOGBREEDS_OUTPUTS": paths.outputs()}
+    environment = {name: str(folder.resolve()) for name, folder in folders.items()}
+    environment |= {name: os.environ[name] for name in ("KERAS_BACKEND", "PYTHONPATH") if name in os.environ}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    here = {"num_cpus": torch.get_num_threads(), "include_dashboard": False, "object_store_memory": 100 * 2**20}
+    options = {"runtime_env": {"env_vars": environment}, "logging_level": "ERROR"}
+    try:
+        ray.init(address or "local", **options, **({} if address else here))
+    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+        remedy = "start one with `ray start --head`, or leave out --address"
+        raise StudyError(f"no Ray cluster answers at {address}: {remedy}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _share() -> dict[str, int]:
+    """What a training claims: a GPU and its part of the processors where the cluster has any, else half of a machine's.
+
+    Of the smallest machine, so that the number of threads is the same on all.
+    """
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    with_gpu = [machine for machine in machines if machine.get("GPU")]
+    cpus = min(int(machine["CPU"] // machine.get("GPU", 2)) for machine in with_gpu or machines if machine.get("CPU"))
+    return {"num_cpus": max(cpus, 1), "num_gpus": int(bool(with_gpu))}
+
+
+def _train_all(work: list[tuple[RunConfig, Dataset]], store: Path) -> None:
+    share = _share()
+    train = ray.remote(max_calls=1, max_retries=RETRIES)(_train).options(**share)
+    datasets = {dataset.fingerprint: ray.put(dataset) for _, dataset in work}
+    started = {}
+    for config, dataset in work:  # Ray starts a training when the one that it starts from has ended
+        source = started.get(config.start)
+        started[config.id] = train.remote(config, datasets[dataset.fingerprint], store, share["num_cpus"], source)
+    waiting, failed = {training: name for name, training in started.items()}, {}
+    while waiting:
+        (ended,), _ = ray.wait(list(waiting))
+        name = waiting.pop(ended)
+        try:
+            ray.get(ended)
+            print(f"{name}: finished, {len(waiting)} to go", flush=True)
+        except RayTaskError as error:
+            failed[name] = str(error.cause)
+        except RayError as error:
+            failed[name] = f"its process died {RETRIES + 1} times ({type(error).__name__}): free some memory"
+    if failed:
+        name, reason = next(iter(failed.items()))
+        raise StudyError(f"{len(failed)} of {len(work)} trainings failed, the others are kept. {name}: {reason}")
+
+
+def _train(config: RunConfig, dataset: Dataset, store: Path, threads: int, source: str | None) -> str:
+    limit_threads(threads)
+    return training.train(config, dataset, store).id

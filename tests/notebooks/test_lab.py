@@ -1,0 +1,130 @@
+"""JupyterLab as `make lab` opens it, driven in Chromium: every notebook by Run All, every menu, one's own photo."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import pytest
+import requests
+from PIL import Image
+
+from dogbreeds import notebooks, paths, slides
+
+chromium = slides.chromium()
+pytestmark = pytest.mark.skipif(chromium is None, reason="Chromium is not installed")
+MENUS = {"01_data_exploration": 1, "03_se_resnet50": 2, "06_error_analysis": 3}
+
+
+@pytest.fixture(scope="module")
+def lab(home, results):
+    """The address of a JupyterLab, with the options of the Makefile, on copies of the notebooks without outputs."""
+    folder = home["folder"] / "lab"
+    folder.mkdir()
+    for stored in notebooks.numbered_notebooks():
+        notebook = nbformat.read(stored, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, folder / stored.name)
+    options = re.search(r"jupyter lab --notebook-dir=notebooks (.+)", (paths.REPOSITORY / "Makefile").read_text())[1]
+    command = f"{Path(sys.executable).with_name('jupyter')} lab --notebook-dir='{folder}' {options}"
+    command += " --no-browser --allow-root --IdentityProvider.token= --ServerApp.port=0"
+    log = home["folder"] / "lab.log"
+    with log.open("w") as file, subprocess.Popen(
+        ["sh", "-c", f"exec {command}"], env=home["environment"], stdout=file, stderr=file
+    ) as server:  # fmt: skip
+        yield wait_for(lambda: re.search(r"http://localhost:\d+", log.read_text()), 60)[0], folder
+        server.terminate()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.5)
+    return found
+
+
+def run_all(tab, address, file):
+    """Chooses Run All Cells in the menu and, when the kernel rests, saves; the notebook as it is then."""
+    tab.goto(f"{address}/lab/tree/{file.name}?reset")
+    tab.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for(timeout=60_000)
+    tab.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+    tab.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+
+    def saved():
+        kernels = requests.get(f"{address}/api/kernels", timeout=10).json()
+        if any(kernel["execution_state"] != "idle" for kernel in kernels):
+            return None
+        tab.keyboard.press("Control+s")
+        time.sleep(1)
+        notebook = nbformat.read(file, as_version=4)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        failed = any(output.output_type == "error" for cell in cells for output in cell.outputs)
+        return notebook if failed or all(cell.execution_count for cell in cells) else None
+
+    return wait_for(saved, 400)
+
+
+@pytest.mark.parametrize("stored", notebooks.numbered_notebooks(), ids=lambda path: path.stem)
+def test_run_all_ends_without_an_error_and_menus_change_their_figure(lab, browser, stored, tmp_path):
+    address, folder = lab
+    tab = browser.new_page(viewport={"width": 1400, "height": 1000})
+    notebook = run_all(tab, address, folder / stored.name)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [output.evalue for output in outputs if output.output_type == "error"] == []
+    menus = tab.locator(".widget-interact select")
+    assert menus.count() == MENUS.get(stored.stem, 0)
+    for place in range(menus.count()):
+        menu = menus.nth(place)
+        menu.scroll_into_view_if_needed()
+        with changed(tab.locator(".widget-interact img")):
+            menu.select_option(index=1)
+    if stored.stem.startswith("06"):
+        one_s_own_photo(tab, tmp_path)
+    tab.close()
+    for kernel in requests.get(f"{address}/api/kernels", timeout=10).json():
+        requests.delete(f"{address}/api/kernels/{kernel['id']}", timeout=10)
+
+
+@contextmanager
+def changed(figure):
+    """What is done inside must bring another figure."""
+    before = figure.get_attribute("src")
+    yield
+    wait_for(lambda: figure.count() == 1 and figure.get_attribute("src") != before, 30)
+
+
+def one_s_own_photo(tab, folder):
+    """Uploads a picture, whose figure appears, then what is none, of which a line says so."""
+    button = tab.locator(".widget-upload")
+    button.scroll_into_view_if_needed()
+    photo, notes = folder / "own.jpg", folder / "notes.jpg"
+    Image.effect_noise((300, 200), 60).convert("RGB").save(photo)
+    notes.write_text("no picture")
+
+    def upload(file):
+        with tab.expect_file_chooser() as chooser:
+            button.click()
+        chooser.value.set_files(file)
+
+    with changed(tab.locator(".widget-vbox", has=button).locator("img")):
+        upload(photo)
+    upload(notes)
+    tab.get_by_text("notes.jpg is no picture that can be read: choose another").wait_for(timeout=30_000)

@@ -1,0 +1,103 @@
+"""A sweep over a Ray cluster whose one node is killed ends with the bits of a sweep over one machine."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import ray
+from PIL import Image
+from ray.cluster_utils import Cluster
+
+from dogbreeds import cli, models, runs, sweep
+from dogbreeds.errors import StudyError
+from dogbreeds.study import Study
+
+TIMES = ["seconds", "photos_per_second"]
+
+
+@pytest.fixture
+def study(photo_folder, tmp_path, monkeypatch):
+    """ResNet50 in PyTorch, two seeds, from weights of two other breeds."""
+    for breed in ("beagle", "corgi"):
+        (photo_folder / breed).mkdir()
+        for number in range(12):
+            Image.effect_noise((50, 40), 20 + number).convert("RGB").save(photo_folder / breed / f"{number}.jpg")
+    monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
+    monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
+    recipe = {"epochs": 12, "batch_size": 4, "patience": 0}
+    options = {"weights": ["other-breeds"], "source_recipe": recipe | {"epochs": 1}, "seeds": [0, 1]}
+    return Study("toy", str(photo_folder), ["pug", "beagle"], 0, 32, recipe, **options)
+
+
+@pytest.fixture
+def cluster():
+    """Two nodes of one processor each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path, capfd):
+    node = cluster.add_node(num_cpus=1)
+    killed = []
+
+    def kill_when_both_train():
+        while len(list(study.store.glob("*.unfinished/checkpoint-*.safetensors"))) < 2:
+            time.sleep(0.05)
+        killed.extend(path.name for path in study.store.glob("*.unfinished"))
+        cluster.remove_node(node, allow_graceful=False)
+
+    killer = threading.Thread(target=kill_when_both_train, daemon=True)
+    killer.start()
+    found = sweep.sweep(study, cluster.address)
+    assert len(killed) == 2  # a training was under way on each node
+    printed = capfd.readouterr().out
+    assert [printed.count(f"{run.id}: finished") for run in found] == [1, 1]
+    assert not list(study.store.glob("*.unfinished"))
+
+    local = sweep.sweep(replace(study, out=tmp_path / "local"))
+    assert len(runs.results(study.store)) == len(runs.results(tmp_path / "local")) == 3
+    for run, same in zip(found, local, strict=True):
+        assert run.id == same.id
+        assert run.history["epoch"].to_list() == list(range(1, 13))
+        assert run.history.drop(columns=TIMES).equals(same.history.drop(columns=TIMES))
+        np.testing.assert_array_equal(run.logits(), same.logits())
+        for name in ("best.safetensors", "last.safetensors"):
+            assert (run.folder / name).read_bytes() == (same.folder / name).read_bytes()
+
+
+def test_a_training_that_fails_is_told_when_the_others_are_finished(study):
+    study = replace(study, weights=["scratch"], recipe=study.recipe | {"epochs": 1})
+    broken, fine = (config.id for config in study.configs())
+    study.store.mkdir(parents=True)
+    (study.store / f"{broken}.unfinished").touch()
+    with pytest.raises(StudyError, match=f"1 of 2 trainings failed, the others are kept. {broken}: .*File exists"):
+        sweep.sweep(study)
+    assert (study.store / fine / "run.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--seeds", "4-x"], "--seeds 4-x: write them as 0-4 or 0,2,5, each once"),
+        (["--seeds", "0,0"], "--seeds 0,0: write them as 0-4 or 0,2,5, each once"),
+        (["--seeds", "4-0"], "--seeds 4-0: write them as 0-4 or 0,2,5, each once"),
+    ],
+)
+def test_seeds_that_are_none_are_told_in_one_line(words, message, capsys):
+    assert cli.main(["sweep", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_ranges_of_seeds():
+    assert cli._seeds("0-2,7") == [0, 1, 2, 7]
+
+
+def test_a_cluster_that_does_not_answer_is_named(study):
+    with pytest.raises(
+        StudyError, match=r"no Ray cluster answers at 127\.0\.0\.1:1: start one with `ray start --head`"
+    ):
+        sweep.sweep(study, "127.0.0.1:1")
