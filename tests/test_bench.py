@@ -84,4 +84,5 @@ def test_the_command_prints_rows_and_keeps_tables_and_charts(photo_folder, tmp_p
     assert cli.main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [row]
     assert (kept / "figures" / "bench.png").is_file()
-    assert cli.main([*words, "--rounds", "0"]) == 2
+    for impossible in (["--rounds", "0"], ["--growth", "2"]):
+        assert cli.main([*words, *impossible]) == 2

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
 from dogbreeds import datasets, noise, pixels
+from dogbreeds.errors import StudyError
 from dogbreeds.plots import make_figure
 from dogbreeds.study import Study
 
@@ -64,8 +65,10 @@ def measure(study: Study, most: int) -> Iterator[pd.DataFrame]:
 
     The table so far, after each size.
     """
-    rows = []
-    for axis, size, changed in sizes(study, most):
+    rows, wanted = [], sizes(study, most)
+    if not wanted:
+        raise StudyError(f"--growth {most}: two batches of {study.recipe['batch_size']} take more photos")
+    for axis, size, changed in wanted:
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             rows.append({"axis": axis, "size": size} | process.submit(_point, changed).result())
         yield pd.DataFrame(rows)

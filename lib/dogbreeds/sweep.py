@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import ray
 import torch
+
+os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # which Ray reads when it is imported: every epoch has its line
+import ray
 from ray.exceptions import RayError, RayTaskError
 
-from dogbreeds import paths, pixels, training
+from dogbreeds import models, paths, pixels, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.errors import StudyError
 from dogbreeds.pool import limit_threads
@@ -30,9 +32,7 @@ def sweep(study: Study, address: str | None = None) -> list[Run]:
     cluster that does not answer, and, when all others are finished, for trainings that failed.
     """
     configs = study.configs()
-    sources = [
-        study.source_config(name) for name in {c.architecture: 0 for c in configs if c.weights == "other-breeds"}
-    ]
+    sources = [study.source_config(name) for name in models.ARCHITECTURES] if "other-breeds" in study.weights else []
     work = [(config, study.other_breeds) for config in sources] + [(config, study.dataset) for config in configs]
     missing = [each for each in work if not (study.store / each[0].id / "run.json").exists()]
     for config, dataset in missing:
@@ -75,7 +75,7 @@ def _share() -> dict[str, int]:
 
 def _train_all(work: list[tuple[RunConfig, Dataset]], store: Path) -> None:
     share = _share()
-    train = ray.remote(max_calls=1, max_retries=RETRIES)(_train).options(**share)
+    train = ray.remote(max_calls=1, max_retries=RETRIES, **share)(_train)
     datasets = {dataset.fingerprint: ray.put(dataset) for _, dataset in work}
     started = {}
     for config, dataset in work:  # Ray starts a training when the one that it starts from has ended

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from dogbreeds import notebooks, paths, slides
 
 chromium = slides.chromium()
 pytestmark = pytest.mark.skipif(chromium is None, reason="Chromium is not installed")
+TOKEN = "dogs"
+AS_USER = {"headers": {"Authorization": f"token {TOKEN}"}, "timeout": 10}
 MENUS = {"01_data_exploration": 1, "03_se_resnet50": 2, "06_error_analysis": 3}
 
 
@@ -33,12 +36,15 @@ def lab(home, results):
         nbformat.write(notebook, folder / stored.name)
     options = re.search(r"jupyter lab --notebook-dir=notebooks (.+)", (paths.REPOSITORY / "Makefile").read_text())[1]
     command = f"{Path(sys.executable).with_name('jupyter')} lab --notebook-dir='{folder}' {options}"
-    command += " --no-browser --allow-root --IdentityProvider.token= --ServerApp.port=0"
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    command += f" --no-browser --allow-root --IdentityProvider.token={TOKEN} --ServerApp.port={port}"
     log = home["folder"] / "lab.log"
     with log.open("w") as file, subprocess.Popen(
         ["sh", "-c", f"exec {command}"], env=home["environment"], stdout=file, stderr=file
     ) as server:  # fmt: skip
-        yield wait_for(lambda: re.search(r"http://localhost:\d+", log.read_text()), 60)[0], folder
+        wait_for(lambda: f":{port}/lab" in log.read_text(), 60)
+        yield f"http://localhost:{port}", folder
         server.terminate()
     shutil.rmtree(folder)
 
@@ -63,13 +69,13 @@ def wait_for(condition, seconds):
 
 def run_all(tab, address, file):
     """Chooses Run All Cells in the menu and, when the kernel rests, saves; the notebook as it is then."""
-    tab.goto(f"{address}/lab/tree/{file.name}?reset")
+    tab.goto(f"{address}/lab/tree/{file.name}?reset&token={TOKEN}")
     tab.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for(timeout=60_000)
     tab.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     tab.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
 
     def saved():
-        kernels = requests.get(f"{address}/api/kernels", timeout=10).json()
+        kernels = requests.get(f"{address}/api/kernels", **AS_USER).json()
         if any(kernel["execution_state"] != "idle" for kernel in kernels):
             return None
         tab.keyboard.press("Control+s")
@@ -99,8 +105,8 @@ def test_run_all_ends_without_an_error_and_menus_change_their_figure(lab, browse
     if stored.stem.startswith("06"):
         one_s_own_photo(tab, tmp_path)
     tab.close()
-    for kernel in requests.get(f"{address}/api/kernels", timeout=10).json():
-        requests.delete(f"{address}/api/kernels/{kernel['id']}", timeout=10)
+    for kernel in requests.get(f"{address}/api/kernels", **AS_USER).json():
+        requests.delete(f"{address}/api/kernels/{kernel['id']}", **AS_USER)
 
 
 @contextmanager
