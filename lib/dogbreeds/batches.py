@@ -33,7 +33,7 @@ def augment(
         torch.stack([mirror * width * turn.cos(), -height * turn.sin(), across], dim=1),
         torch.stack([mirror * width * turn.sin(), height * turn.cos(), down], dim=1),
     ], dim=1)  # fmt: skip
-    grid = F.affine_grid(matrix.to(photos.device, non_blocking=True), list(photos.shape), align_corners=False)
+    grid = F.affine_grid(matrix.to(photos.device, non_blocking=photos.is_cuda), list(photos.shape), align_corners=False)
     return F.grid_sample(photos, grid, padding_mode="reflection", align_corners=False)
 
 

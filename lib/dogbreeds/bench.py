@@ -9,10 +9,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +22,7 @@ from dogbreeds import models, pixels, runs, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.models import cost
 from dogbreeds.plots import make_figure
+from dogbreeds.pool import in_own_process
 from dogbreeds.study import Study
 
 # Dense bfloat16 operations a second of the tensor cores, from NVIDIA's data sheets.
@@ -50,8 +49,7 @@ def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
         photos = linked(study.dataset, Path(folder))
         for architecture, framework in product(models.ARCHITECTURES, models.FRAMEWORKS):
             config = study.config(architecture, framework, seed=0)
-            with ProcessPoolExecutor(1, get_context("spawn")) as process:
-                rows += process.submit(_measure, config, study.dataset, photos, rounds, workers).result()
+            rows += in_own_process(_measure, config, study.dataset, photos, rounds, workers)
             print(f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True)
             yield pd.DataFrame(rows)
 
@@ -70,10 +68,11 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
         for pipeline, speed in turns.items():
             speed, memory[pipeline] = _with_memory(speed)
             speeds[pipeline] += [speed] if turn else []
-    limit = statistics.median(speeds["compute_only"])
     rows = []
     for pipeline, (_, loader) in kinds.items():
         reached = statistics.median(speeds[pipeline])
+        # Turn by turn, for what else the machine does changes from turn to turn.
+        shares = [speed / limit for speed, limit in zip(speeds[pipeline], speeds["compute_only"], strict=True)]
         rows.append(
             {
                 "network": models.TITLES[config.architecture],
@@ -81,9 +80,9 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
                 "device": _device(config.framework),
                 "pipeline": pipeline,
                 "photos_per_second": reached,
-                "slowest": min(speeds[pipeline]),
-                "fastest": max(speeds[pipeline]),
-                "share_of_limit": reached / limit,
+                "share_of_limit": statistics.median(shares),
+                "lowest_share": min(shares),
+                "highest_share": max(shares),
                 "seconds_to_read": _seconds_to_read(loader(work)) if loader else 0.0,
                 "gpu_memory_mb": memory[pipeline],
                 "share_of_peak": _share_of_peak(config, reached) if config.framework == "pytorch" else None,

@@ -7,9 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from scipy.stats import linregress, t
 from dogbreeds import datasets, noise, pixels
 from dogbreeds.errors import StudyError
 from dogbreeds.plots import make_figure
+from dogbreeds.pool import in_own_process
 from dogbreeds.study import Study
 
 AXES = {"photos": (1, 2, 4, 8, 16), "breeds": (5, 10, 20, 40, 80, 120), "batch": (16, 32, 64, 128, 256, 512)}
@@ -69,8 +68,7 @@ def measure(study: Study, most: int) -> Iterator[pd.DataFrame]:
     if not wanted:
         raise StudyError(f"--growth {most}: two batches of {study.recipe['batch_size']} take more photos")
     for axis, size, changed in wanted:
-        with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            rows.append({"axis": axis, "size": size} | process.submit(_point, changed).result())
+        rows.append({"axis": axis, "size": size} | in_own_process(_point, changed))
         yield pd.DataFrame(rows)
 
 

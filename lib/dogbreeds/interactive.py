@@ -16,9 +16,8 @@ def choose(draw: Callable[..., Figure], **choices: list) -> VBox | Figure:
     """`draw` of one of each of `choices`, a menu each; without a front end that shows menus, of the first of each."""
     if not watched():
         return draw(**{name: options[0] for name, options in choices.items()})
-    return interactive(
-        lambda **chosen: draw(**chosen), **{name: Dropdown(options=options) for name, options in choices.items()}
-    )
+    menus = {name: Dropdown(options=options) for name, options in choices.items()}
+    return interactive(lambda **chosen: draw(**chosen), {"auto_display": True}, **menus)
 
 
 def upload(draw: Callable[[Path], Figure], example: Path) -> VBox | Figure:

@@ -1,12 +1,9 @@
 """How closely one training can be retraced at all: its losses step by step, again after a nudge of the last bits."""
 
-import os
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from dogbreeds.batches import Batches
 from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import Dataset
 from dogbreeds.devices import peak_memory
+from dogbreeds.pool import in_own_process
 from dogbreeds.progress import Progress
 from dogbreeds.runs import RunConfig
 
@@ -115,15 +113,9 @@ def by_engine(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, Fir
     found = {}
     for name, (framework, backend) in engines.items():
         if backend is None or find_spec(backend):
-            processes = ProcessPoolExecutor(1, get_context("spawn"), _choose_backend, (backend,))
-            with processes as pool:
-                found[name] = pool.submit(first_epoch, replace(config, framework=framework), dataset, store).result()
+            arguments = (replace(config, framework=framework), dataset, store)
+            found[name] = in_own_process(first_epoch, *arguments, backend=backend)
     return found
-
-
-def _choose_backend(backend: str | None) -> None:
-    if backend:
-        os.environ["KERAS_BACKEND"] = backend
 
 
 def table(engines: dict[str, FirstEpoch], band: Float[np.ndarray, "runs steps"], steps: int = 20) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
@@ -59,6 +60,21 @@ def _train_in_processes(configs: list[RunConfig], dataset: Dataset, store: Path)
     finally:
         events.put(None)
         screen.join()
+
+
+def in_own_process(function: Callable, *arguments, backend: str | None = None):
+    """What `function` returns, from a process that has its memory to itself and ends with this one.
+
+    `backend` is what Keras computes with there, which it chooses once a process.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn"), _start_alone, (backend,)) as process:
+        return process.submit(function, *arguments).result()
+
+
+def _start_alone(backend: str | None) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if backend:
+        os.environ["KERAS_BACKEND"] = backend
 
 
 def _show(events, display: Display) -> None:

@@ -120,7 +120,7 @@ def _study(folder: Path) -> str:
 
 def _bench(folder: Path) -> str:
     """Of each network and framework how close ours comes to the limit, and how many times as fast as others it is."""
-    head = ["network", "framework", "photos/s", "of the limit", *(f"over {name}" for name in OTHERS.values())]
+    head = ["network", "framework", "photos/s", "of the limit (turns)", *(f"over {name}" for name in OTHERS.values())]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     if not folder.is_dir():
         names = [[models.TITLES[name] for name in kind] for kind in (models.ARCHITECTURES, models.FRAMEWORKS)]
@@ -128,12 +128,13 @@ def _bench(folder: Path) -> str:
         told = f"On a GPU: not run yet. `{BENCH_ON_GPU}` there, then `make reference PROFILE=bench`, fills the rows."
         return "\n".join([told, "", *lines, ""])
     about = json.loads((folder / "about.json").read_text())
-    speeds = pd.read_csv(folder / "bench.csv").pivot_table(
-        "photos_per_second", ["network", "framework"], "pipeline", sort=False
-    )
-    for (network, framework), row in speeds.iterrows():
-        times = [f"{row['ours'] / row[other]:.2f}" if other in row.dropna() else "" for other in OTHERS]
-        cells = [network, framework, f"{row['ours']:.0f}", f"{row['ours'] / row['compute_only']:.1%}", *times]
+    table = pd.read_csv(folder / "bench.csv")
+    for (network, framework), rows in table.groupby(["network", "framework"], sort=False):
+        rows = rows.set_index("pipeline")
+        ours, shares = rows.loc["ours"], rows["share_of_limit"]
+        reached = f"{ours['share_of_limit']:.1%} ({ours['lowest_share']:.1%} to {ours['highest_share']:.1%})"
+        times = [f"{shares['ours'] / shares[other]:.2f}" if other in shares else "" for other in OTHERS]
+        cells = [network, framework, f"{ours['photos_per_second']:.0f}", reached, *times]
         lines.append(f"| {' | '.join(cells)} |")
     told = f"{about['photos']} training photos. `{about['command']}` on {about['machine']}, {about['date']}."
     if (folder / "growth_fitted.csv").is_file():

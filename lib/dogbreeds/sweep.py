@@ -4,6 +4,7 @@ The run store and the data lie on a file system that all machines share.
 """
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,19 +48,27 @@ def sweep(study: Study, address: str | None = None) -> list[Run]:
 def _cluster(address: str | None) -> Iterator[None]:
     folders = {"DOGBREEDS_DATA": paths.data(), "DOGBREEDS_OUTPUTS": paths.outputs()}
     environment = {name: str(folder.resolve()) for name, folder in folders.items()}
-    environment |= {name: os.environ[name] for name in ("KERAS_BACKEND", "PYTHONPATH") if name in os.environ}
+    environment |= {name: os.environ[name] for name in ("KERAS_BACKEND",) if name in os.environ}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    here = {"num_cpus": torch.get_num_threads(), "include_dashboard": False, "object_store_memory": 100 * 2**20}
+    processors = max(torch.get_num_threads() // 2 * 2, 1)
+    here = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": 100 * 2**20}
     options = {"runtime_env": {"env_vars": environment}, "logging_level": "ERROR"}
     try:
+        if address and address != "auto":
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()  # Ray would try for minutes
         ray.init(address or "local", **options, **({} if address else here))
-    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-        remedy = "start one with `ray start --head`, or leave out --address"
-        raise StudyError(f"no Ray cluster answers at {address}: {remedy}") from error
+    except (OSError, RayError, RuntimeError, ValueError) as error:
+        what = f"no Ray cluster answers at {address}" if address else "Ray does not start here"
+        raise StudyError(f"{what} ({_first_line(error)}): see the README on `ray start`") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _share() -> dict[str, int]:
@@ -74,13 +83,13 @@ def _share() -> dict[str, int]:
 
 
 def _train_all(work: list[tuple[RunConfig, Dataset]], store: Path) -> None:
-    share = _share()
+    share, placed, started = _share(), {}, {}
     train = ray.remote(max_calls=1, max_retries=RETRIES, **share)(_train)
-    datasets = {dataset.fingerprint: ray.put(dataset) for _, dataset in work}
-    started = {}
     for config, dataset in work:  # Ray starts a training when the one that it starts from has ended
-        source = started.get(config.start)
-        started[config.id] = train.remote(config, datasets[dataset.fingerprint], store, share["num_cpus"], source)
+        if dataset.fingerprint not in placed:
+            placed[dataset.fingerprint] = ray.put(dataset)
+        arguments = (config, placed[dataset.fingerprint], store, Path.cwd(), share["num_cpus"])
+        started[config.id] = train.remote(*arguments, started.get(config.start))
     waiting, failed = {training: name for name, training in started.items()}, {}
     while waiting:
         (ended,), _ = ray.wait(list(waiting))
@@ -88,15 +97,15 @@ def _train_all(work: list[tuple[RunConfig, Dataset]], store: Path) -> None:
         try:
             ray.get(ended)
             print(f"{name}: finished, {len(waiting)} to go", flush=True)
-        except RayTaskError as error:
-            failed[name] = str(error.cause)
         except RayError as error:
-            failed[name] = f"its process died {RETRIES + 1} times ({type(error).__name__}): free some memory"
+            failed[name] = _first_line(error.cause if isinstance(error, RayTaskError) else error)
     if failed:
         name, reason = next(iter(failed.items()))
         raise StudyError(f"{len(failed)} of {len(work)} trainings failed, the others are kept. {name}: {reason}")
 
 
-def _train(config: RunConfig, dataset: Dataset, store: Path, threads: int, source: str | None) -> str:
+def _train(config: RunConfig, dataset: Dataset, store: Path, folder: Path, threads: int, source: str | None) -> str:
+    if folder.is_dir():
+        os.chdir(folder)  # a file of weights may be named from there
     limit_threads(threads)
     return training.train(config, dataset, store).id

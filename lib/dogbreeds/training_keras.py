@@ -11,6 +11,7 @@ from torch import Tensor
 from dogbreeds.batches import Batches
 from dogbreeds.checkpoints import Course
 from dogbreeds.devices import Devices
+from dogbreeds.errors import StudyError
 from dogbreeds.models import porting
 from dogbreeds.models.quiet_keras import keras
 from dogbreeds.progress import Progress
@@ -62,10 +63,10 @@ class Rates(keras.optimizers.schedules.LearningRateSchedule):
     """The rate of every step, looked up inside the step: one set from outside does not reach what JAX has compiled."""
 
     def __init__(self, rates: list[float]):
-        self.rates = rates
+        self.rates = keras.ops.convert_to_tensor(rates, keras.config.floatx())
 
     def __call__(self, step):
-        return keras.ops.take(keras.ops.convert_to_tensor(self.rates, keras.config.floatx()), step)
+        return keras.ops.take(self.rates, step)
 
 
 def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
@@ -126,7 +127,9 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
         model = keras.Sequential([keras.Input(model.layers[-1].input.shape[1:]), model.layers[-1]])
     classes = model.layers[-1].units
     update = optimizer(recipe, model.trainable_variables, epochs * len(streams["train"]))
-    for variable, value in zip(update.variables, course.optimizer.values(), strict=bool(course.optimizer)):
+    if course.optimizer and len(course.optimizer) != len(update.variables):
+        raise StudyError(f"{course.folder} was begun by another version of this project: delete it and start again")
+    for variable, value in zip(update.variables, course.optimizer.values(), strict=False):
         variable.assign(value.numpy())
 
     def loss(labels, logits):  # Keras' loss for whole-number labels does not smooth them

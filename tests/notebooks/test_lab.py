@@ -43,9 +43,11 @@ def lab(home, results):
     with log.open("w") as file, subprocess.Popen(
         ["sh", "-c", f"exec {command}"], env=home["environment"], stdout=file, stderr=file
     ) as server:  # fmt: skip
-        wait_for(lambda: f":{port}/lab" in log.read_text(), 60)
-        yield f"http://localhost:{port}", folder
-        server.terminate()
+        try:
+            wait_for(lambda: f":{port}/lab" in log.read_text(), 60)
+            yield f"http://localhost:{port}", folder
+        finally:
+            server.terminate()
     shutil.rmtree(folder)
 
 
