@@ -65,9 +65,8 @@ def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Pred
     missing = [photo for photo in photos if not photo.is_file()]
     if missing:
         raise StudyError(f"{shown(missing[0])} is not there: name a photo")
-    breeds = list(record["breeds"])
     pictures = np.stack([_picture(photo, record["image_size"], crop) for photo in photos])
-    logits = explain.logits(run, pictures)
+    breeds, logits = list(record["breeds"]), explain.logits(run, pictures)
     spoken_for = np.full(len(photos), breeds.index(breed)) if breed else logits.argmax(axis=1)
     maps = explain.class_activation_maps(run, pictures / 255, spoken_for)
     least = np.quantile(evidence(run.logits("validation")), UNLIKE)
