@@ -48,6 +48,8 @@ class Display:
         if bar is None:  # what a resumed training did before counts neither for its speed nor for the time left
             options = {"initial": event["photos"], "unit": " photos", "unit_scale": True}
             bar = self.bars[event["run"]] = tqdm(total=event["total"], desc=event["run"], **options)
+            if hasattr(bar, "container"):  # in a notebook: the name on one line
+                bar.container.children[0].layout.min_width = "max-content"
         bar.set_postfix({name: f"{event[name]:.3f}" for name in MEASURES}, refresh=False)
         bar.update(event["photos"] - bar.n)
 
