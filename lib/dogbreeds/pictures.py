@@ -1,10 +1,12 @@
 """Figures that show dogs. They stay in outputs/, which git ignores; of photographs nothing is ever committed."""
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import nn
 
+from dogbreeds import explain
 from dogbreeds.datasets import Dataset
 from dogbreeds.plots import make_figure
 from dogbreeds.predict import Prediction
@@ -33,12 +35,13 @@ def of_breed(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], 
     return captioned(pixels[chosen], [path.name for path in photos["path"].iloc[chosen]], columns=6)
 
 
-def excitation(
-    picture: UInt8[np.ndarray, "size size 3"],
-    maps: Float[Tensor, "channels height width"],
-    gates: Float[Tensor, " channels"],
-) -> Figure:
-    """A picture, the channels that squeeze-and-excitation lets through most and least, and all its gates."""
+def excitation(network: nn.Module, picture: UInt8[np.ndarray, "size size 3"], unit: str) -> Figure:
+    """A picture, the channels that a residual unit of an SE-ResNet50 lets through most and least, and all its gates.
+
+    Gates are factors in 0 to 1 (Hu et al., https://arxiv.org/abs/1709.01507, section 3).
+    """
+    ready = torch.from_numpy(explain.prepared(picture[None] / 255, "se_resnet50"))
+    maps, gates = explain.excitation(network, ready[0], unit)
     figure, axes = make_figure(12, 3, ncols=4, width_ratios=[1, 1, 1, 1.6])
     order = gates.argsort(descending=True)
     shown = {"the picture": picture}
