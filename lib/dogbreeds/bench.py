@@ -3,12 +3,14 @@
 On the same photos, in one run, in turns: the ratios are the result, for the speed itself belongs to the machine.
 """
 
+import os
 import re
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -21,8 +23,9 @@ from matplotlib.figure import Figure
 from dogbreeds import models, pixels, runs, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.models import cost
+from dogbreeds.pipelines import Work
 from dogbreeds.plots import make_figure
-from dogbreeds.pool import in_own_process
+from dogbreeds.pool import own_process
 from dogbreeds.study import Study
 
 # Dense bfloat16 operations a second of the tensor cores, from NVIDIA's data sheets.
@@ -39,69 +42,91 @@ def linked(dataset: Dataset, folder: Path) -> Path:
 
 
 def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
-    """A row a network, framework and pipeline; the table so far, each time one of the networks is measured.
-
-    Each network and framework has a process of its own, one at a time.
-    """
+    """A row a network, framework and pipeline; the table so far, each time one of the networks is measured."""
     rows = []
     pixels.load(study.dataset, study.image_size, study.crop)
     with tempfile.TemporaryDirectory() as folder:
         photos = linked(study.dataset, Path(folder))
         for architecture, framework in product(models.ARCHITECTURES, models.FRAMEWORKS):
             config = study.config(architecture, framework, seed=0)
-            rows += in_own_process(_measure, config, study.dataset, photos, rounds, workers)
+            rows += _measure(config, study.dataset, photos, rounds, workers)
             print(f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True)
             yield pd.DataFrame(rows)
 
 
 def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int, workers: int) -> list[dict]:
-    """Each pipeline in turn, so that what else the machine does falls on all alike; the first turn warms up."""
-    from dogbreeds.pipelines import Work
+    """Each pipeline in turn, so that what else the machine does falls on all alike; the first turn warms up.
 
-    name = "pipelines" if config.framework == "pytorch" else "pipelines_keras"
-    kinds = import_module(f"dogbreeds.{name}").PIPELINES
-    torch.backends.cudnn.benchmark = True  # for all alike, and before the first turn
-    work = Work(config, dataset, folder, workers)
-    turns = {pipeline: train(work) for pipeline, (train, _) in kinds.items()}
-    speeds, memory = {pipeline: [] for pipeline in kinds}, dict.fromkeys(kinds)
-    for turn in range(rounds + 1):
-        for pipeline, speed in turns.items():
-            speed, memory[pipeline] = _with_memory(speed)
-            speeds[pipeline] += [speed] if turn else []
-    rows = []
-    for pipeline, (_, loader) in kinds.items():
-        reached = statistics.median(speeds[pipeline])
+    Each has a process of its own that waits while the others work: in one process they slow each other down.
+    """
+    pipelines, work = _pipelines(config.framework), Work(config, dataset, folder, workers)
+    speeds = {pipeline: [] for pipeline in pipelines}
+    with ExitStack() as stack:
+        processes = {pipeline: stack.enter_context(own_process()) for pipeline in pipelines}
+        for pipeline, process in processes.items():
+            process.submit(_begin, work, pipeline).result()
+        for _ in range(rounds + 1):
+            for pipeline, process in processes.items():
+                speeds[pipeline].append(process.submit(_turn).result())
+        facts = {pipeline: process.submit(_facts).result() for pipeline, process in processes.items()}
+    limits, rows = speeds["compute_only"][1:], []
+    for pipeline in pipelines:
+        counted = speeds[pipeline][1:]
+        reached = statistics.median(counted)
         # Turn by turn, for what else the machine does changes from turn to turn.
-        shares = [speed / limit for speed, limit in zip(speeds[pipeline], speeds["compute_only"], strict=True)]
+        shares = [speed / limit for speed, limit in zip(counted, limits, strict=True)]
         rows.append(
             {
                 "network": models.TITLES[config.architecture],
                 "framework": models.TITLES[config.framework],
-                "device": _device(config.framework),
                 "pipeline": pipeline,
                 "photos_per_second": reached,
                 "share_of_limit": statistics.median(shares),
                 "lowest_share": min(shares),
                 "highest_share": max(shares),
-                "seconds_to_read": _seconds_to_read(loader(work)) if loader else 0.0,
-                "gpu_memory_mb": memory[pipeline],
+                **facts[pipeline],
                 "share_of_peak": _share_of_peak(config, reached) if config.framework == "pytorch" else None,
                 "photos": len(dataset.rows("train")),
                 "image_size": config.image_size,
                 "batch_size": config.recipe.batch_size,
                 "precision": "float32" if pipeline == "tutorial" else config.recipe.precision,
-                "threads": torch.get_num_threads(),
             }
         )
     return rows
 
 
-def _with_memory(speed: Iterator[float]) -> tuple[float, int | None]:
-    """The speed of one turn and the MB of GPU memory that PyTorch took for it, where it has a GPU."""
-    if not torch.cuda.is_available():  # (models of the other pipelines lie there too: it is an upper bound)
-        return next(speed), None
-    torch.cuda.reset_peak_memory_stats()
-    return next(speed), torch.cuda.max_memory_allocated() // 10**6
+def _pipelines(framework: str) -> dict:
+    name = "pipelines" if framework == "pytorch" else "pipelines_keras"
+    return import_module(f"dogbreeds.{name}").PIPELINES
+
+
+_begun = None  # in the process of a pipeline: its work, its loader and its turns
+
+
+def _begin(work: Work, pipeline: str) -> None:
+    global _begun
+    # Not all of a GPU for one of the processes that share it.
+    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    torch.backends.cudnn.benchmark = True  # for all alike
+    train, loader = _pipelines(work.config.framework)[pipeline]
+    _begun = work, loader, train(work)
+
+
+def _turn() -> float:
+    """Photos a second."""
+    return next(_begun[2])
+
+
+def _facts() -> dict:
+    """Of the process of a pipeline, after its turns: its device, threads, seconds to read, and PyTorch's GPU memory."""
+    work, loader, _ = _begun
+    gpu = torch.cuda.max_memory_allocated() // 10**6 if torch.cuda.is_available() else None
+    return {
+        "device": _device(work.config.framework),
+        "gpu_memory_mb": gpu,
+        "threads": torch.get_num_threads(),
+        "seconds_to_read": _seconds_to_read(loader(work)) if loader else 0.0,
+    }
 
 
 def _seconds_to_read(loader) -> float:

@@ -63,12 +63,17 @@ def _train_in_processes(configs: list[RunConfig], dataset: Dataset, store: Path)
 
 
 def in_own_process(function: Callable, *arguments, backend: str | None = None):
-    """What `function` returns, from a process that has its memory to itself and ends with this one.
+    """What `function` returns, from a process that has its memory to itself; see `own_process`."""
+    with own_process(backend) as process:
+        return process.submit(function, *arguments).result()
+
+
+def own_process(backend: str | None = None) -> ProcessPoolExecutor:
+    """A fresh process for one call after the other, which ends with this one.
 
     `backend` is what Keras computes with there, which it chooses once a process.
     """
-    with ProcessPoolExecutor(1, get_context("spawn"), _start_alone, (backend,)) as process:
-        return process.submit(function, *arguments).result()
+    return ProcessPoolExecutor(1, get_context("spawn"), _start_alone, (backend,))
 
 
 def _start_alone(backend: str | None) -> None:
