@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dogbreeds import bench, cli, growth, models, pipelines
+from dogbreeds import bench, cli, growth, models, pipelines, pipelines_pytorch
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study
@@ -41,7 +41,11 @@ def test_the_loaders_of_others_give_whole_batches_in_the_networks_colours(datase
     recipe = Recipe(batch_size=4, patience=0)
     config = RunConfig("xception", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds, 24, recipe)
     work = pipelines.Work(config, dataset, bench.linked(dataset, tmp_path / "linked"), 0)
-    for loader in (pipelines.tutorial_loader, pipelines.timm_loader, pipelines.torchvision_loader):
+    for loader in (
+        pipelines_pytorch.tutorial_loader,
+        pipelines_pytorch.timm_loader,
+        pipelines_pytorch.torchvision_loader,
+    ):
         batches = list(loader(work))
         assert len(batches) >= 3
         for photos, labels in batches:

@@ -18,8 +18,8 @@ ORDER = ["errors", "paths", "downloads", "drawing", "drawn_dogs", "stanford_dogs
 ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "devices", "training_keras"]
 ORDER += ["training_pytorch", "training", "bare", "pool", "noise", "diagnosis", "statistics", "tables"]
 ORDER += ["imagenet_control", "claims", "explain", "plots", "interactive", "predict", "pictures", "study", "notebooks"]
-ORDER += ["words", "deck", "drawings", "slides", "report", "pipelines", "pipelines_keras", "bench"]
-ORDER += ["growth", "reference", "sweep", "cli_data", "cli"]
+ORDER += ["words", "deck", "drawings", "slides", "report", "pipelines", "pipelines_pytorch", "pipelines_keras"]
+ORDER += ["plain_path", "bench", "growth", "reference", "sweep", "cli_data", "cli"]
 
 
 def requirement_lines(name):

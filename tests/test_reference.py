@@ -51,12 +51,20 @@ def test_a_benchmark_is_kept_by_its_device_and_written_as_ratios(tmp_path, monke
     pd.DataFrame(rows).to_csv(outputs / "tables" / "bench.csv")
     pd.DataFrame([fitted]).to_csv(outputs / "tables" / "growth_fitted.csv")
     pd.DataFrame({"axis": "photos", "size": [100, 1600]}).to_csv(outputs / "tables" / "growth.csv")
+    each = {"network": "Xception", "path": ["ours, float32", "ours, float32", "plain", "plain"], "seed": [0, 1, 0, 1]}
+    each |= {"test accuracy": [0.5, 0.6, 0.5, 0.4], "test photos": 234, "image_size": 64, "batch_size": 16, "epochs": 8}
+    pd.DataFrame(each).to_csv(outputs / "tables" / "accuracy.csv")
+    gap = {"network": "Xception", "ours in": "float32", "difference": 0.1, "low": -0.05, "high": 0.25}
+    pd.DataFrame([gap]).to_csv(outputs / "tables" / "accuracy_difference.csv")
     assert reference.keep_bench(outputs).name == "bench_cpu"
     text = reference.block(tmp_path / "reference" / "bench_cpu")
     assert (
         "384 training photos. `dogbreeds bench --photos folder --size 96 --batch-size 32 --precision float32`" in text
     )
     assert "| Xception | Keras | 39 | 97.5% (90.0% to 100.0%) |  |  |  | 1.30 |\n" in text
+    assert "234 test photos, 2 seeds: `dogbreeds bench --photos folder --size 64 --batch-size 16 --accuracy 8`" in text
+    difference = "+10.0 points (95 % interval -5.0 to +25.0)"
+    assert f"| Xception | float32 | 55.0% | 45.0% | {difference} |\n" in text
     assert "| photos | 100 to 1600 | s an epoch | 1.01 | 0.90 to 1.10 |\n" in text
 
 

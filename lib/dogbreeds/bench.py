@@ -46,7 +46,7 @@ def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
     rows = []
     pixels.load(study.dataset, study.image_size, study.crop)
     with tempfile.TemporaryDirectory() as folder:
-        photos = linked(study.dataset, Path(folder))
+        photos = linked(study.dataset, Path(folder, "photos"))
         for architecture, framework in product(models.ARCHITECTURES, models.FRAMEWORKS):
             config = study.config(architecture, framework, seed=0)
             rows += _measure(config, study.dataset, photos, rounds, workers)
@@ -63,8 +63,8 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
     speeds = {pipeline: [] for pipeline in pipelines}
     with ExitStack() as stack:
         processes = {pipeline: stack.enter_context(own_process()) for pipeline in pipelines}
-        for pipeline, process in processes.items():
-            process.submit(_begin, work, pipeline).result()
+        for begun in [process.submit(_begin, work, pipeline) for pipeline, process in processes.items()]:
+            begun.result()
         for _ in range(rounds + 1):
             for pipeline, process in processes.items():
                 speeds[pipeline].append(process.submit(_turn).result())
@@ -96,8 +96,7 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
 
 
 def _pipelines(framework: str) -> dict:
-    name = "pipelines" if framework == "pytorch" else "pipelines_keras"
-    return import_module(f"dogbreeds.{name}").PIPELINES
+    return import_module(f"dogbreeds.pipelines_{framework}").PIPELINES
 
 
 _begun = None  # in the process of a pipeline: its work, its loader and its turns

@@ -80,18 +80,23 @@ def _seeds(words: str) -> list[int]:
 def bench(arguments: argparse.Namespace) -> None:
     """Times the training of each network, ours and as others do it, beside what the device can do."""
     from dogbreeds import bench as benchmark
-    from dogbreeds import growth
+    from dogbreeds import growth, plain_path
     from dogbreeds.study import Study
 
     if arguments.rounds < 1:
         raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
     recipe = {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
-    study = Study("bench", arguments.photos, [], arguments.photos_per_breed, arguments.size, recipe)
+    recipe |= {"epochs": arguments.accuracy} if arguments.accuracy else {}
+    study = Study("bench", arguments.photos, [], arguments.photos_per_breed, arguments.size, recipe, [0, 1, 2])
     if arguments.growth:
         for sizes in growth.measure(study, arguments.growth):
             study.save_table("growth", sizes)
         study.save("growth", growth.chart(sizes))
         table = shown = study.save_table("growth_fitted", growth.fitted(sizes))
+    elif arguments.accuracy:
+        for each, table in plain_path.measure(study, arguments.workers):
+            study.save_table("accuracy", each)
+            shown = study.save_table("accuracy_difference", table)
     else:
         for table in benchmark.measure(study, arguments.rounds, arguments.workers):
             study.save_table("bench", table)
@@ -193,6 +198,8 @@ def _add_bench(commands) -> None:
     command.add_argument(
         "--growth", type=int, default=0, metavar="PHOTOS", help="instead: cost as sizes grow to so many"
     )
+    accuracy = "instead: accuracy after so many epochs, ours and the plain way, three seeds"
+    command.add_argument("--accuracy", type=int, default=0, metavar="EPOCHS", help=accuracy)
     command.add_argument("--json", action="store_true", help="print all that was measured, as a list of rows")
 
 

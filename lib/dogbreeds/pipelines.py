@@ -1,25 +1,19 @@
-"""Training as others do it, on one folder of photos, beside this study's own: what `bench` times.
+"""What `bench` times: training on one folder of photos, this study's own, and as others do it.
 
 A pipeline is given a `Work` and yields photos a second, turn by turn: one epoch each, the first of which warms up.
-Each has a loader that can be read without training. Those of Keras are in `pipelines_keras`.
+Each has a loader that can be read without training. Those of others are in `pipelines_pytorch` and `pipelines_keras`.
 """
 
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from queue import Queue
+from threading import Semaphore, Thread
 
-import timm.data
-import timm.optim
 import torch
-from torch import nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, default_collate
-from torchvision import datasets as folders
-from torchvision import transforms
-from torchvision.transforms import v2
+from torch.utils.data import DataLoader
 
 from dogbreeds import models, training
 from dogbreeds.checkpoints import Course
@@ -31,7 +25,10 @@ from dogbreeds.runs import RunConfig
 
 @dataclass(frozen=True)
 class Work:
-    """One network in one framework on the training photos of `dataset`, which `folder` holds and nothing else."""
+    """One network in one framework on the training photos of `dataset`, which `folder` holds and nothing else.
+
+    The folder around it takes what a training writes.
+    """
 
     config: RunConfig
     dataset: Dataset
@@ -63,24 +60,46 @@ def ours_loader(work: Work) -> DataLoader:
     return training.batches(work.config, work.dataset)["train"].loader()
 
 
+class _Turns(Progress):
+    """Progress of a training that stands still after every epoch until it is told to go on."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.ended, self.go_on = Queue(), Semaphore(0)
+
+    def epoch(self, row):
+        super().epoch(row)
+        self.ended.put(row["photos_per_second"])
+        self.go_on.acquire()
+
+    def turn(self) -> float:
+        """The speed of the epoch that ends next; raises what ended the training."""
+        speed = self.ended.get()
+        if isinstance(speed, BaseException):
+            raise speed
+        return speed
+
+
 def ours(work: Work) -> Iterator[float]:
-    """The training of the study, by the speed it writes into its history: of its steps, without validation."""
-    recipe = replace(work.config.recipe, epochs=2)
+    """The training of the study, by the speed it writes into its history: of its steps, without validation.
+
+    One training in a thread of its own: its epochs are the turns.
+    """
+    recipe, folder = replace(work.config.recipe, epochs=1000), Path(tempfile.mkdtemp(dir=work.folder.parent))
     config, streams = replace(work.config, recipe=recipe), training.batches(work.config, work.dataset)
-    start = training.starting_weights(config, work.folder)
-    while True:
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoints = Path(folder, "checkpoints")
-            checkpoints.mkdir()
-            course = Course(recipe, checkpoints, start)
-            told = Progress(config.id, [], work.steps * work.batch_size, 2, Path(folder, "log"), lambda event: None)
+    course = Course(recipe, folder, training.starting_weights(config, folder))
+    told = _Turns(config.id, [], work.steps * work.batch_size, recipe.epochs, folder / "log", lambda event: None)
+
+    def train():
+        try:
             training.train_phase(config, streams, course, told)
-            told.close()
-        yield course.history[-1]["photos_per_second"]
+        except BaseException as error:
+            told.ended.put(error)
 
-
-def _network(work: Work) -> nn.Module:
-    return models.build(work.config.architecture, "pytorch", work.classes).to(work.device)
+    Thread(target=train, daemon=True).start()
+    while True:
+        yield told.turn()
+        told.go_on.release()
 
 
 def _synchronised(work: Work) -> float:
@@ -95,135 +114,3 @@ def turns(work: Work, epoch) -> Iterator[float]:
         start = _synchronised(work)
         photos = epoch()
         yield photos / (_synchronised(work) - start)
-
-
-def _autocast(work: Work):
-    on = work.config.recipe.precision == "bfloat16"
-    return torch.autocast(work.device.type, torch.bfloat16, enabled=on)
-
-
-def compute_only(work: Work) -> Iterator[float]:
-    """The limit: a bare loop over one batch that lies on the device, in the layout and with the optimiser of ours."""
-    model = _network(work).train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    size = work.config.image_size
-    photos = torch.rand(work.batch_size, 3, size, size, device=work.device).to(memory_format=torch.channels_last)
-    labels = torch.arange(work.batch_size, device=work.device) % work.classes
-
-    def epoch():
-        for _ in range(work.steps):
-            with _autocast(work):
-                loss = F.cross_entropy(model(photos).float(), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        return work.steps * work.batch_size
-
-    return turns(work, epoch)
-
-
-def _image_folder(work: Work, steps: list, collate=None) -> DataLoader:
-    dataset = folders.ImageFolder(work.folder, transforms.Compose(steps))
-    options = {"shuffle": True, "num_workers": work.workers, "persistent_workers": work.workers > 0}
-    options |= {"pin_memory": work.device.type != "cpu", "drop_last": True, "collate_fn": collate}
-    return DataLoader(dataset, work.batch_size, **options)
-
-
-def tutorial_loader(work: Work) -> DataLoader:
-    size = work.config.image_size
-    steps = [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
-    return _image_folder(work, [*steps, transforms.Normalize(*work.normalisation)])
-
-
-def tutorial(work: Work) -> Iterator[float]:
-    """PyTorch's tutorial on transfer learning: ImageFolder, PIL, SGD, loss and accuracy added up step by step."""
-    model, loader = _network(work).train(), tutorial_loader(work)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-
-    def epoch():
-        running_loss, running_corrects = 0.0, 0
-        for inputs, labels in loader:
-            inputs, labels = inputs.to(work.device), labels.to(work.device)
-            optimizer.zero_grad()
-            outputs = model(inputs)
-            loss = F.cross_entropy(outputs, labels)
-            loss.backward()
-            optimizer.step()
-            running_loss += loss.item() * len(inputs)
-            running_corrects += torch.sum(outputs.argmax(1) == labels)
-        return len(loader) * work.batch_size
-
-    return turns(work, epoch)
-
-
-def timm_loader(work: Work):
-    mean, deviation = work.normalisation
-    size, gpu = work.config.image_size, work.device.type == "cuda"
-    dataset = timm.data.create_dataset("", root=str(work.folder))
-    options = {"is_training": True, "auto_augment": "rand-m7-mstd0.5-inc1", "re_prob": 0.25, "mean": mean}
-    options |= {"std": deviation, "num_workers": work.workers, "use_prefetcher": gpu, "pin_memory": gpu}
-    return timm.data.create_loader(dataset, (3, size, size), work.batch_size, device=work.device, **options)
-
-
-def timm_training(work: Work) -> Iterator[float]:
-    """timm's loader, optimiser and the step of its train.py (https://github.com/huggingface/pytorch-image-models)."""
-    model, loader = _network(work).train().to(memory_format=torch.channels_last), timm_loader(work)
-    optimizer = timm.optim.create_optimizer_v2(model, "adamw", lr=0.001, weight_decay=0.05)
-
-    def epoch():
-        photos = 0
-        for inputs, labels in loader:
-            inputs = inputs.to(work.device).contiguous(memory_format=torch.channels_last)
-            with _autocast(work):
-                loss = F.cross_entropy(model(inputs).float(), labels.to(work.device), label_smoothing=0.1)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            photos += len(inputs)
-        return photos
-
-    return turns(work, epoch)
-
-
-def _mixed(mix, batch: list):
-    return mix(*default_collate(batch))
-
-
-def torchvision_loader(work: Work) -> DataLoader:
-    mix = v2.RandomChoice([v2.MixUp(num_classes=work.classes), v2.CutMix(num_classes=work.classes)])
-    steps = [v2.RandomResizedCrop(work.config.image_size), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]
-    steps += [v2.PILToTensor(), v2.ToDtype(torch.float, scale=True), v2.Normalize(*work.normalisation)]
-    steps += [v2.RandomErasing(0.1), v2.ToPureTensor()]
-    return _image_folder(work, steps, partial(_mixed, mix))
-
-
-def torchvision(work: Work) -> Iterator[float]:
-    """torchvision's reference recipe (references/classification, "the new weights"): its augmentation, SGD and loss."""
-    model, loader = _network(work).train(), torchvision_loader(work)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5 * work.batch_size / 1024, momentum=0.9, weight_decay=2e-5)
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9999)
-    )
-
-    def epoch():
-        for step, (inputs, labels) in enumerate(loader):
-            inputs, labels = inputs.to(work.device, non_blocking=True), labels.to(work.device, non_blocking=True)
-            with _autocast(work):
-                loss = F.cross_entropy(model(inputs), labels, label_smoothing=0.1)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if step % 32 == 0:
-                average.update_parameters(model)
-        return len(loader) * work.batch_size
-
-    return turns(work, epoch)
-
-
-PIPELINES = {
-    "compute_only": (compute_only, None),
-    "ours": (ours, ours_loader),
-    "tutorial": (tutorial, tutorial_loader),
-    "timm": (timm_training, timm_loader),
-    "torchvision": (torchvision, torchvision_loader),
-}

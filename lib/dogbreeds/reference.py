@@ -21,6 +21,7 @@ import torch
 from dogbreeds import models, paths, plots, runs
 from dogbreeds.errors import StudyError
 from dogbreeds.growth import MEASURES
+from dogbreeds.statistics import format_difference
 from dogbreeds.study import Study
 
 REFERENCE, README = paths.REPOSITORY / "outputs" / "reference", paths.REPOSITORY / "README.md"
@@ -137,9 +138,25 @@ def _bench(folder: Path) -> str:
         cells = [network, framework, f"{ours['photos_per_second']:.0f}", reached, *times]
         lines.append(f"| {' | '.join(cells)} |")
     told = f"{about['photos']} training photos. `{about['command']}` on {about['machine']}, {about['date']}."
-    if (folder / "growth_fitted.csv").is_file():
-        lines += ["", *_growth(folder)]
+    for name, more in {"accuracy_difference": _accuracy, "growth_fitted": _growth}.items():
+        if (folder / f"{name}.csv").is_file():
+            lines += ["", *more(folder)]
     return "\n".join([told, "", *lines, ""])
+
+
+def _accuracy(folder: Path) -> list[str]:
+    """What ours is ahead of the plain way by."""
+    each, gaps = (pd.read_csv(folder / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
+    means, first = each.groupby(["network", "path"])["test accuracy"].mean(), each.iloc[0]
+    asked = f"--size {first['image_size']} --batch-size {first['batch_size']} --accuracy {first['epochs']}"
+    seeds = f"{first['test photos']} test photos, {each['seed'].nunique()} seeds"
+    lines = [f"{seeds}: `dogbreeds bench --photos folder {asked}`.", ""]
+    lines += ["| network | ours in | ours | plain way | ours less the plain way |", "|---|---|---|---|---|"]
+    for _, row in gaps.iterrows():
+        reached = [means[row["network"], path] for path in (f"ours, {row['ours in']}", "plain")]
+        cells = [row["network"], row["ours in"], *(f"{share:.1%}" for share in reached)]
+        lines.append(f"| {' | '.join(cells)} | {format_difference(row['difference'], row['low'], row['high'])} |")
+    return lines
 
 
 def _growth(folder: Path) -> list[str]:

@@ -1,0 +1,69 @@
+"""The plain way carries out the same recipe, so that a difference in accuracy would be the price of speed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from dogbreeds import cli, models, plain_path, pool, training
+from dogbreeds.recipe import Recipe
+from dogbreeds.runs import RunConfig
+
+
+@pytest.fixture
+def config(dataset):
+    """All training photos are one batch: then their order changes nothing."""
+    recipe = Recipe(batch_size=len(dataset.rows("train")), epochs=4, augmentation=False, label_smoothing=0.1)
+    return RunConfig("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
+
+
+def test_without_augmentation_both_paths_are_one_training(config, dataset, tmp_path):
+    plain = plain_path.train(config, dataset, workers=0)
+    ours = training.train(config, dataset, tmp_path, send=lambda event: None).logits()
+    other = plain_path.train(replace(config, recipe=replace(config.recipe, label_smoothing=0.0)), dataset, workers=0)
+    # Not nearer: torch and this study (as Keras) add Adam's epsilon in two places.
+    assert np.abs(plain - ours).max() < np.abs(plain - other).max() / 5
+
+
+def test_the_photos_of_both_paths_are_the_same(config, dataset):
+    stream = training.batches(config, dataset)["validation"]
+    photos = plain_path.Photos(config, dataset, "validation")
+    assert len(photos) == len(dataset.rows("validation"))
+    for place, (expected, label) in enumerate(zip(*stream[0], strict=True)):
+        photo, own = photos[place]
+        np.testing.assert_allclose(photo.numpy(), expected.numpy(), atol=1e-6)
+        assert own == label
+
+
+def test_augmented_photos_are_changed_and_have_no_black_corners(config, dataset):
+    config = replace(config, recipe=replace(config.recipe, augmentation=True))
+    photos = plain_path.Photos(config, dataset, "train")
+    assert not np.array_equal(photos[0][0], photos[0][0])
+    Image.new("RGB", (50, 40), "white").save(photos.photos["path"].iloc[0])
+    for _ in range(20):
+        photo, _ = photos[0]
+        assert photo.shape == (3, 32, 32)
+        assert np.ptp(photo.numpy(), axis=(1, 2)).max() < 0.02
+
+
+def test_the_command_compares_both_paths(photo_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
+    # In this process, for speed; the processes have tests of their own.
+    monkeypatch.setattr(pool, "in_own_process", lambda function, *arguments: function(*arguments))
+    monkeypatch.setattr(pool, "train_all", lambda configs, *where: [training.train(each, *where) for each in configs])
+    words = ["bench", "--photos", str(photo_folder), "--size", "32", "--batch-size", "4", "--workers", "0"]
+    assert cli.main([*words, "--accuracy", "1"]) == 0
+    assert "ours in" in capsys.readouterr().out
+    tables = tmp_path / "outputs" / "bench" / "tables"
+    each, gaps = (pd.read_csv(tables / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
+    assert each.groupby("path")["seed"].agg(list).to_dict() == {
+        path: [0, 1, 2] for path in ("ours, bfloat16", "ours, float32", "plain")
+    }
+    means = each.groupby("path")["test accuracy"].mean()
+    for _, row in gaps.iterrows():
+        assert row["difference"] == pytest.approx(means[f"ours, {row['ours in']}"] - means["plain"])
+        assert row["low"] <= row["difference"] <= row["high"]
+    assert cli.main([*words, "--accuracy", "-1"]) == 2
+    assert "recipe field 'epochs' must be 1 or more, not -1" in capsys.readouterr().err
