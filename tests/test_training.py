@@ -208,6 +208,18 @@ def test_both_frameworks_are_given_the_same_batches(dataset):
     np.testing.assert_array_equal(keras_photos.transpose(0, 3, 1, 2), pytorch_photos)
 
 
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_tensorflow_is_fed_the_stream_and_nothing_is_tuned(dataset, split):
+    """While tf.data is tuned, the first step of an epoch may wait for seconds."""
+    stream = training.batches(config(dataset, "keras"), dataset)[split]
+    fed = training.framework_module("keras")._feed(stream)
+    assert len(fed) == len(stream)
+    assert fed.options().autotune.enabled is False
+    for found, expected in zip(fed.as_numpy_iterator(), stream.loader(), strict=True):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_colours_are_as_the_recipe_says(dataset):
     rescaled = dataclasses.replace(RECIPE, preprocessing="rescaled")
     for architecture in models.ARCHITECTURES:

@@ -141,14 +141,34 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
     # JAX is slow without its compiler; TensorFlow's and PyTorch's take longer than they save here.
     model.compile(update, loss, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
     model.fit(
-        streams["train"].loader(),
-        validation_data=streams["validation"].loader(),
+        _feed(streams["train"]),
+        validation_data=_feed(streams["validation"]),
         initial_epoch=done,
         epochs=epochs,
         callbacks=[Epochs(streams["train"], course, phase, progress)],
         shuffle=False,  # the stream is shuffled already
         verbose=0,
     )
+
+
+def _feed(stream: Batches):
+    """The batches as Keras takes them best: its backend's own kind of data set.
+
+    Keras would make one for TensorFlow by itself, but with the tuning of tf.data, which has nothing to tune here and
+    whose thread lets the first step of an epoch wait for seconds, now and then (TensorFlow 2.21).
+    """
+    if keras.backend.backend() != "tensorflow":
+        return stream.loader()
+    import tensorflow
+
+    inputs, labels = stream[0]
+    kinds = [tensorflow.TensorSpec((None, *each.shape[1:]), each.numpy().dtype) for each in (inputs, labels)]
+    batches = tensorflow.data.Dataset.from_generator(
+        lambda: ((inputs.numpy(), labels.numpy()) for inputs, labels in stream.loader()), output_signature=tuple(kinds)
+    )
+    options = tensorflow.data.Options()
+    options.autotune.enabled = False
+    return batches.apply(tensorflow.data.experimental.assert_cardinality(len(stream))).with_options(options)
 
 
 @contextmanager
@@ -169,7 +189,7 @@ def features(model: keras.Model, stream: Batches) -> Float[np.ndarray, "photos 2
 
 def predict(model: keras.Model, stream: Batches) -> Float[np.ndarray, "photos breeds"]:
     """The logits of every photo of a stream in order, in inference mode and float32."""
-    return model.predict(stream.loader(), verbose=0)
+    return model.predict(_feed(stream), verbose=0)
 
 
 def device(model: keras.Model) -> str:
