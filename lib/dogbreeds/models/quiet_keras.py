@@ -6,6 +6,7 @@ TensorFlow's compiled part writes a dozen lines to standard error whatever TF_CP
 They go to outputs/native_messages.log, where a fatal one can still be read; what Python writes is left alone.
 """
 
+import ctypes
 import logging
 import os
 import sys
@@ -19,6 +20,14 @@ if not find_spec("tensorflow"):
     os.environ.setdefault("KERAS_BACKEND", "torch")
 
 
+def _keep_freed_memory() -> None:
+    """glibc gives large pieces back to the system, which clears them anew: 65,000 pages in every step of Xception."""
+    libc, trim_threshold, most_mappings = ctypes.CDLL(None), -1, -4  # as in malloc.h
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(trim_threshold, 2**31 - 1)
+        libc.mallopt(most_mappings, 0)
+
+
 def _divert_native_messages() -> None:
     if sys.stderr is sys.__stderr__:  # not so in notebooks, which have a stream of their own
         sys.stderr = open(os.dup(2), "w", buffering=1)  # noqa: SIM115 (it stays open)
@@ -27,6 +36,7 @@ def _divert_native_messages() -> None:
         os.dup2(log.fileno(), 2)
 
 
+_keep_freed_memory()
 _divert_native_messages()
 
 import keras  # noqa: E402
