@@ -201,6 +201,14 @@ def test_pytorch_trains_without_tensorflow_and_notebooks_start_without_it():
     assert subprocess.run([sys.executable, "-c", command]).returncode == 0
 
 
+def test_keras_computes_with_pytorch_where_tensorflow_is_missing():
+    script = """import sys; sys.modules["tensorflow"] = None
+from dogbreeds.models.quiet_keras import keras; print(keras.backend.backend())"""
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "torch"
+
+
 def test_both_frameworks_are_given_the_same_batches(dataset):
     streams = [training.batches(config(dataset, framework), dataset)["train"] for framework in models.FRAMEWORKS]
     assert [type(stream) for stream in streams] == [batches.Batches] * 2
