@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from scipy.stats import linregress, t
 
 from dogbreeds import datasets, noise, pixels
@@ -96,5 +97,9 @@ def chart(table: pd.DataFrame) -> Figure:
         for axis, (measure, label) in zip(axes[:, column], MEASURES.items(), strict=True):
             axis.loglog(points["size"], points[measure], "o-")
             axis.set(ylabel=label if column == 0 else "")
+            axis.xaxis.set_minor_locator(NullLocator())
+            axis.set_xticks(points["size"], points["size"])
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("{x:g}")
         axes[-1, column].set_xlabel(name)
     return figure
