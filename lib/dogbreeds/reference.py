@@ -164,7 +164,7 @@ def _growth(folder: Path) -> list[str]:
     fitted = pd.read_csv(folder / "growth_fitted.csv")
     sizes = pd.read_csv(folder / "growth.csv").groupby("axis", sort=False)["size"]
     lines = [
-        "ResNet50 in PyTorch, the first epoch of a training, each size once: `dogbreeds bench --photos folder --growth`.",
+        "ResNet50 in PyTorch, the first epoch of a training, each size once (`dogbreeds bench --growth`).",
         "",
         "| what grows | from, to | cost | grows as size to the power of | 95 % interval |",
         "|---|---|---|---|---|",
