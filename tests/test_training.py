@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from dogbreeds.checkpoints import Course
 from dogbreeds.errors import StudyError
 from dogbreeds.models import stages
 from dogbreeds.recipe import Recipe
+from dogbreeds.study import print_versions
 
 RECIPE = Recipe(batch_size=4, epochs=2)
 
@@ -207,6 +209,11 @@ from dogbreeds.models.quiet_keras import keras; print(keras.backend.backend())""
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "torch"
+
+
+def test_notebooks_name_a_package_that_is_not_installed(capsys):
+    print_versions("torch", "no-such-package")
+    assert capsys.readouterr().out == f"torch {metadata.version('torch')}\nno-such-package is not installed\n"
 
 
 def test_both_frameworks_are_given_the_same_batches(dataset):

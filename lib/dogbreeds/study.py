@@ -175,6 +175,6 @@ class Study:
 
 
 def print_versions(*packages: str) -> None:
-    """One line a package; `nbval` ignores it."""
+    """One line a package, also of one that a GPU image does without; `nbval` ignores it."""
     for package in packages:
-        print(f"{package} {metadata.version(package)}")
+        print(package, metadata.version(package) if any(metadata.distributions(name=package)) else "is not installed")
