@@ -39,7 +39,7 @@ def test_a_benchmark_is_kept_by_its_device_and_written_as_ratios(tmp_path, monke
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     outputs = tmp_path / "outputs"
     shared = {"network": "Xception", "framework": "Keras", "device": "cpu, keras on jax", "image_size": 96}
-    shared |= {"batch_size": 32, "precision": "float32", "threads": 2, "photos": 384}
+    shared |= {"batch_size": 32, "precision": "float32", "threads": 2, "photos": 384, "rounds": 6}
     speeds = {"compute_only": 40.0, "ours": 39.0, "keras_directory": 30.0}
     rows = [
         shared | {"pipeline": name, "photos_per_second": speed, "share_of_limit": speed / 40}
@@ -58,9 +58,8 @@ def test_a_benchmark_is_kept_by_its_device_and_written_as_ratios(tmp_path, monke
     pd.DataFrame([gap]).to_csv(outputs / "tables" / "accuracy_difference.csv")
     assert reference.keep_bench(outputs).name == "bench_cpu"
     text = reference.block(tmp_path / "reference" / "bench_cpu")
-    assert (
-        "384 training photos. `dogbreeds bench --photos folder --size 96 --batch-size 32 --precision float32`" in text
-    )
+    asked = "--size 96 --batch-size 32 --precision float32 --rounds 6"
+    assert f"384 training photos. `dogbreeds bench --photos folder {asked}`" in text
     assert "| Xception | Keras | 39 | 97.5% (90.0% to 100.0%) |  |  |  | 1.30 |\n" in text
     assert "234 test photos, 2 seeds: `dogbreeds bench --photos folder --size 64 --batch-size 16 --accuracy 8`" in text
     difference = "+10.0 points (95 % interval -5.0 to +25.0)"

@@ -19,6 +19,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from dogbreeds import models, pixels, runs, training
 from dogbreeds.datasets import Dataset
@@ -87,6 +88,7 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
                 **facts[pipeline],
                 "share_of_peak": _share_of_peak(config, reached) if config.framework == "pytorch" else None,
                 "photos": len(dataset.rows("train")),
+                "rounds": rounds,
                 "image_size": config.image_size,
                 "batch_size": config.recipe.batch_size,
                 "precision": "float32" if pipeline == "tutorial" else config.recipe.precision,
@@ -156,12 +158,22 @@ def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float | 
 
 def chart(table: pd.DataFrame) -> Figure:
     """Photos a second as a share of what the device can train, a panel a framework, a bar a pipeline and network."""
-    frameworks = table["framework"].unique()
+    frameworks, names = table["framework"].unique(), table["pipeline"].unique()
+    colours = dict(zip(names, sns.color_palette(n_colors=len(names)), strict=True))
     figure, axes = make_figure(5.5 * len(frameworks), 4.0, ncols=len(frameworks), sharey=True, squeeze=False)
     for axis, framework in zip(axes[0], frameworks, strict=True):
         mine = table[table["framework"] == framework]
-        sns.barplot(mine, x="network", y="share_of_limit", hue="pipeline", ax=axis, edgecolor="black")
+        bars = {
+            "x": "network",
+            "y": "share_of_limit",
+            "hue": "pipeline",
+            "palette": colours,
+            "saturation": 1,
+            "legend": False,
+        }
+        sns.barplot(mine, **bars, ax=axis, edgecolor="black")
         axis.axhline(1, color="grey", linestyle=":")
         axis.set(title=framework, xlabel="", ylabel="share of compute only")
-        axis.legend(loc="lower right", fontsize=8)
+    handles = [Patch(facecolor=colour, edgecolor="black", label=name) for name, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(names), frameon=False)
     return figure

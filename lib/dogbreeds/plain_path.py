@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as change
+from tqdm.auto import tqdm
 
 from dogbreeds import models, pixels, pool, statistics, training
 from dogbreeds.batches import AREA, RATIO, TURN
@@ -120,9 +121,10 @@ def measure(study: Study, workers: int) -> Iterator[tuple[pd.DataFrame, pd.DataF
             exact = [replace(each, recipe=replace(each.recipe, precision=precision)) for each in configs]
             runs = pool.train_all(exact, dataset, study.store)
             found[f"ours, {precision}"] = np.stack([run.correct() for run in runs])
-        plain = [pool.in_own_process(train, config, dataset, workers) for config in configs]
-        found["plain"] = np.stack([logits.argmax(axis=1) == labels for logits in plain])
         network = models.TITLES[architecture]
+        watched = tqdm(configs, f"{network}, the plain way", unit="training")
+        plain = [pool.in_own_process(train, config, dataset, workers) for config in watched]
+        found["plain"] = np.stack([logits.argmax(axis=1) == labels for logits in plain])
         for (path, correct), place in product(found.items(), range(len(study.seeds))):
             row = {"network": network, "path": path, "seed": study.seeds[place]}
             row |= {"test accuracy": correct[place].mean(), "test photos": len(labels), "image_size": study.image_size}

@@ -83,6 +83,7 @@ def keep_bench(outputs: Path) -> Path:
     for file in [*outputs.glob("tables/*.csv"), *outputs.glob("figures/*.png")]:
         shutil.copy(file, folder / file.name)
     asked = f"--size {ours['image_size']} --batch-size {ours['batch_size']} --precision {ours['precision']}"
+    asked += f" --rounds {ours['rounds']}"
     about = {
         "photos": int(ours["photos"]),
         "command": f"dogbreeds bench --photos folder {asked}",
