@@ -12,13 +12,6 @@ from dogbreeds import runs
 DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
 
 
-def pytest_collection_modifyitems(items):
-    """All tests of this folder are given to one worker, for they share one study."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("study"))
-
-
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
     """Where the study of this session keeps its data and outputs, as environment variables."""
