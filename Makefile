@@ -22,7 +22,7 @@ study: $(READY) ## run the six notebooks and the slides, print the result table
 
 test: $(READY) ## lint, unit tests, one papermill run of the study, nbval on the notebooks
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest
 
 lab: $(READY) ## open JupyterLab on notebooks/, with room for photos of 200 MB to be uploaded
 	$(BIN)/jupyter lab --notebook-dir=notebooks --ServerApp.tornado_settings="{'websocket_max_message_size': 200000000}"

@@ -3,20 +3,8 @@
 import numpy as np
 import pytest
 from PIL import Image
-from xdist.scheduler import LoadScopeScheduling
 
 from dogbreeds import datasets
-
-
-class OneStudy(LoadScopeScheduling):
-    """Gives each worker a test at a time, and all of tests/notebooks to one: they share a study."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "study" if nodeid.startswith("tests/notebooks/") else nodeid
-
-
-def pytest_xdist_make_scheduler(config, log):
-    return OneStudy(config, log)
 
 
 @pytest.fixture(autouse=True)
