@@ -163,15 +163,17 @@ def chart(table: pd.DataFrame) -> Figure:
     figure, axes = make_figure(5.5 * len(frameworks), 4.0, ncols=len(frameworks), sharey=True, squeeze=False)
     for axis, framework in zip(axes[0], frameworks, strict=True):
         mine = table[table["framework"] == framework]
-        bars = {
-            "x": "network",
-            "y": "share_of_limit",
-            "hue": "pipeline",
-            "palette": colours,
-            "saturation": 1,
-            "legend": False,
-        }
-        sns.barplot(mine, **bars, ax=axis, edgecolor="black")
+        sns.barplot(
+            mine,
+            x="network",
+            y="share_of_limit",
+            hue="pipeline",
+            palette=colours,
+            saturation=1,
+            edgecolor="black",
+            legend=False,
+            ax=axis,
+        )
         axis.axhline(1, color="grey", linestyle=":")
         axis.set(title=framework, xlabel="", ylabel="share of compute only")
     handles = [Patch(facecolor=colour, edgecolor="black", label=name) for name, colour in colours.items()]

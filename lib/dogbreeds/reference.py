@@ -172,8 +172,8 @@ def _growth(folder: Path) -> list[str]:
     ]
     for _, row in fitted.iterrows():
         ends = f"{sizes.min()[row['axis']]} to {sizes.max()[row['axis']]}"
-        cells = [row["axis"], ends, MEASURES[row["measure"]], f"{row['power']:.2f}"]
-        lines.append(f"| {' | '.join(cells)} | {row['low']:.2f} to {row['high']:.2f} |")
+        cells = [row["axis"], ends, MEASURES[row["measure"]], f"{row['power']:z.2f}"]
+        lines.append(f"| {' | '.join(cells)} | {row['low']:z.2f} to {row['high']:z.2f} |")
     return lines
 
 

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
 from itertools import product
 from pathlib import Path
 
@@ -176,5 +175,6 @@ class Study:
 
 def print_versions(*packages: str) -> None:
     """One line a package, also of one that a GPU image does without; `nbval` ignores it."""
+    found = training.installed(packages)
     for package in packages:
-        print(package, metadata.version(package) if any(metadata.distributions(name=package)) else "is not installed")
+        print(package, found.get(package, "is not installed"))

@@ -4,7 +4,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -219,7 +219,7 @@ def _record(config: RunConfig, course: Course, arrays: dict, left_out: tuple[str
         "threads": torch.get_num_threads(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "versions": {"python": platform.python_version()} | _installed(packages),
+        "versions": {"python": platform.python_version()} | installed(packages),
     }
 
 
@@ -232,7 +232,7 @@ def _commit() -> str | None:
         return None
 
 
-def _installed(packages) -> dict[str, str]:
+def installed(packages: Iterable[str]) -> dict[str, str]:
     """Versions of those of `packages` that are installed: a GPU image may do without TensorFlow."""
     return {name: metadata.version(name) for name in packages if any(metadata.distributions(name=name))}
 
