@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torchvision
 from PIL import Image
+from torchvision.models.resnet import Bottleneck, ResNet
 
 from dogbreeds import datasets
 
@@ -30,3 +32,11 @@ def photo_folder(tmp_path):
 @pytest.fixture
 def dataset(photo_folder):
     return datasets.load(photo_folder)
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """ResNet50 with one block a stage in both frameworks: where a training is under test, and not the network."""
+    stages = tuple((planes, 1) for planes in (64, 128, 256, 512))
+    monkeypatch.setattr("dogbreeds.models.keras_networks.STAGES", stages)
+    monkeypatch.setattr(torchvision.models, "resnet50", lambda **options: ResNet(Bottleneck, [1, 1, 1, 1], **options))

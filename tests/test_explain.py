@@ -71,6 +71,7 @@ def test_the_worst_mistakes_are_those_it_was_surest_of(tmp_path):
     assert explain.worst_mistakes(run)["place"].tolist() == [1, 2]
 
 
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_any_pictures_are_answered_as_the_run_answered_its_own(dataset, tmp_path, framework):
     recipe = Recipe(batch_size=4, epochs=1, preprocessing="rescaled")

@@ -48,6 +48,7 @@ def test_augmented_photos_are_changed_and_have_no_black_corners(config, dataset)
         assert np.ptp(photo.numpy(), axis=(1, 2)).max() < 0.02
 
 
+@pytest.mark.usefixtures("shallow")
 def test_the_command_compares_both_paths(photo_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
     # In this process, for speed; the processes have tests of their own.

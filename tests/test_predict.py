@@ -15,7 +15,7 @@ from dogbreeds.runs import RunConfig
 
 
 @pytest.fixture(params=["pytorch", "keras"])
-def run(request, dataset, tmp_path):
+def run(request, dataset, tmp_path, shallow):
     recipe = Recipe(batch_size=4, epochs=1, augmentation=False, preprocessing="rescaled")
     which = ("resnet50", request.param, dataset.name, dataset.fingerprint, dataset.breeds)
     return training.train(RunConfig(*which, 32, recipe), dataset, tmp_path / "outputs" / "toy" / "runs")

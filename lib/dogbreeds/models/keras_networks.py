@@ -19,6 +19,7 @@ from dogbreeds.models.quiet_keras import keras
 
 layers = keras.layers
 
+STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # planes of the 3x3 convolutions, and blocks: He et al., table 1
 BATCH_NORM_MOMENTUM = 0.9  # the share of the old statistics that is kept; PyTorch's 0.1 is the share of the new ones
 
 
@@ -79,7 +80,7 @@ def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Mo
     x = _batch_norm(_convolution(photos, 64, 7, "conv1", stride=2), "bn1")
     x = layers.ZeroPadding2D(1, name="maxpool_pad")(layers.ReLU(name="relu")(x))  # zero is no maximum after a ReLU
     x = layers.MaxPooling2D(3, 2, name="maxpool")(x)
-    for stage, (planes, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)], 1):
+    for stage, (planes, blocks) in enumerate(STAGES, 1):
         for block in range(blocks):
             stride = 2 if stage > 1 and block == 0 else 1
             x = _bottleneck(x, planes, f"layer{stage}_{block}", stride, squeeze_excitation)
