@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dogbreeds import runs, training
+from dogbreeds import cli, runs, training
 from dogbreeds.errors import StudyError
 from dogbreeds.recipe import Recipe
 
@@ -36,6 +36,19 @@ def complaint(outcome):
 
 
 @pytest.fixture
+def refused(capsys):
+    """A function: the one line that a command, carried out in this process, ends with."""
+
+    def line(words):
+        assert cli.main([str(word) for word in words[1:]]) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert line.startswith("dogbreeds: ")
+        return line
+
+    return line
+
+
+@pytest.fixture
 def store(tmp_path):
     return tmp_path / "store"
 
@@ -57,27 +70,27 @@ def test_a_full_disk(store):
     assert finished.history["epoch"].tolist() == [1, 2, 3]
 
 
-def test_outputs_that_cannot_be_written_to(tmp_path):
+def test_outputs_that_cannot_be_written_to(refused, tmp_path):
     (tmp_path / "file").write_text("no folder")
     for place in (tmp_path / "file" / "outputs", Path("/proc/outputs")):
-        assert str(place) in complaint(run(command("pytorch", "--out", place)))
+        assert str(place) in refused(command("pytorch", "--out", place))
 
 
-def test_weights_that_are_not_there(store):
-    line = complaint(run(command("pytorch", "--out", store, "--weights", "nowhere.safetensors")))
+def test_weights_that_are_not_there(refused, store):
+    line = refused(command("pytorch", "--out", store, "--weights", "nowhere.safetensors"))
     assert "no file of weights nowhere.safetensors" in line
     assert not store.exists()
 
 
-def test_a_stage_the_network_does_not_have(store):
-    line = complaint(run(command("pytorch", "--out", store, "--set", "freeze=block1")))
+def test_a_stage_the_network_does_not_have(refused, store):
+    line = refused(command("pytorch", "--out", store, "--set", "freeze=block1"))
     assert "unknown stage 'block1' of resnet50: choose one of stem, layer1" in line
     assert not store.exists()
 
 
-def test_weights_without_a_network(store):
-    environment = os.environ | {"DOGBREEDS_WEIGHTS_MIRROR": "http://127.0.0.1:9"}
-    line = complaint(run(command("pytorch", "--out", store, "--weights", "imagenet"), env=environment))
+def test_weights_without_a_network(refused, store, monkeypatch):
+    monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", "http://127.0.0.1:9")
+    line = refused(command("pytorch", "--out", store, "--weights", "imagenet"))
     assert "put the file at" in line
 
 
@@ -165,6 +178,6 @@ def test_several_processes_train_as_one(store, tmp_path):
         ("pytorch", ["--devices", "0"], "must be 1 or more"),
     ],
 )
-def test_what_several_devices_cannot_do(store, framework, words, message):
-    assert message in complaint(run(command(framework, "--out", store, "--devices", "2", *words)))
+def test_what_several_devices_cannot_do(refused, store, framework, words, message):
+    assert message in refused(command(framework, "--out", store, "--devices", "2", *words))
     assert not store.exists()

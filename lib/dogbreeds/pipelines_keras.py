@@ -44,8 +44,9 @@ def directory_loader(work: Work):
         work.folder, image_size=(size, size), batch_size=work.batch_size, verbose=False
     )
     layers = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomRotation(0.1)]
-    layers += [keras.layers.Rescaling(1 / 255), keras.layers.Normalization(mean=mean, variance=np.square(deviation))]
-    augment = keras.Sequential(layers)
+    # Normalization, as Sequential, fails in tf.data where Keras is not on TensorFlow.
+    layers += [keras.layers.Rescaling(list(1 / (255 * np.array(deviation))), list(-np.array(mean) / deviation))]
+    augment = keras.layers.Pipeline(layers)
     at_once = tensorflow.data.AUTOTUNE
     augmented = photos.map(lambda images, labels: (augment(images, training=True), labels), num_parallel_calls=at_once)
     return augmented.prefetch(at_once)
