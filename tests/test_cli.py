@@ -1,11 +1,14 @@
 """Bad input: one clear line on standard error, status 2, nothing half-written. The main path is in tests/notebooks."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 from dogbreeds import cli, paths
+from dogbreeds.recipe import PRESETS, Recipe
+from dogbreeds.study import Study
 
 
 def refused(capsys, *words) -> str:
@@ -76,3 +79,18 @@ def test_results_on_own_photos_have_a_folder_of_their_own(photo_folder):
     parameters = notebooks.read_profile("sample", str(photo_folder))
     assert parameters["profile"] == "sample-photos"
     assert parameters["photos"] == str(photo_folder)
+
+
+def test_a_preset_takes_the_place_of_the_profiles_recipe(monkeypatch, capsys):
+    asked = []
+
+    def train(study, *which):
+        asked.append(Recipe.of(study.recipe))
+        return SimpleNamespace(folder="folder")
+
+    monkeypatch.setattr(Study, "train_here", train)
+    words = ["train", "--architecture", "resnet50", "--framework", "keras", "--set", "epochs=2"]
+    for preset in ([], ["--set", "preset=deck_2020"]):
+        assert cli.main([*words, *preset]) == 0
+    assert asked[0].batch_size == 10  # of the profile sample
+    assert asked[1] == Recipe(**PRESETS["deck_2020"] | {"epochs": 2})

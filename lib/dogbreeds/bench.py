@@ -160,6 +160,7 @@ def chart(table: pd.DataFrame) -> Figure:
     """Photos a second as a share of what the device can train, a panel a framework, a bar a pipeline and network."""
     frameworks, names = table["framework"].unique(), table["pipeline"].unique()
     colours = dict(zip(names, sns.color_palette(n_colors=len(names)), strict=True))
+    hatches = dict(zip(names, ("", "//", "..", "\\\\", "xx", "--"), strict=False))
     figure, axes = make_figure(5.5 * len(frameworks), 4.0, ncols=len(frameworks), sharey=True, squeeze=False)
     for axis, framework in zip(axes[0], frameworks, strict=True):
         mine = table[table["framework"] == framework]
@@ -174,8 +175,14 @@ def chart(table: pd.DataFrame) -> Figure:
             legend=False,
             ax=axis,
         )
+        for bars, name in zip(axis.containers, mine["pipeline"].unique(), strict=True):
+            for bar in bars:
+                bar.set_hatch(hatches[name])
         axis.axhline(1, color="grey", linestyle=":")
-        axis.set(title=framework, xlabel="", ylabel="share of compute only")
-    handles = [Patch(facecolor=colour, edgecolor="black", label=name) for name, colour in colours.items()]
+        axis.set(title=framework, xlabel="", ylabel="share of the limit, compute only")
+    handles = [
+        Patch(facecolor=colours[name], hatch=hatches[name], edgecolor="black", label=name.replace("_", " "))
+        for name in names
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(names), frameon=False)
     return figure

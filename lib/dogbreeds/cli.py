@@ -49,7 +49,9 @@ def train(arguments: argparse.Namespace, parameters: dict) -> None:
     from dogbreeds.devices import Devices
     from dogbreeds.study import Study
 
-    parameters |= {"recipe": parameters["recipe"] | _changes("--set", arguments.set)}
+    changes = _changes("--set", arguments.set)
+    # A preset takes the place of the profile's recipe, as in `Study.variants`.
+    parameters |= {"recipe": changes if "preset" in changes else parameters["recipe"] | changes}
     which = (arguments.architecture, arguments.framework, arguments.seed, arguments.weights)
     study = Study(**parameters, out=arguments.out)
     print(study.train_here(*which, Devices(arguments.devices, arguments.nodes)).folder)

@@ -63,7 +63,7 @@ def _point(study: Study) -> dict[str, float]:
 def measure(study: Study, most: int) -> Iterator[pd.DataFrame]:
     """A row a size: axis, size, seconds to decode all photos, seconds an epoch, MB at most, photos and steps.
 
-    The table so far, after each size.
+    An epoch is its number of steps times the median one. The table so far, after each size.
     """
     rows, wanted = [], sizes(study, most)
     if not wanted:
@@ -104,5 +104,5 @@ def chart(table: pd.DataFrame) -> Figure:
             axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.yaxis.set_minor_locator(NullLocator())
             axis.yaxis.set_major_formatter("{x:g}")
-        axes[-1, column].set_xlabel(name)
+        axes[-1, column].set_xlabel("photos a batch" if name == "batch" else name)
     return figure

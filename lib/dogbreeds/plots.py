@@ -4,6 +4,8 @@ Each function returns a matplotlib Figure; `Study.save` keeps it under figures/.
 readers, and whatever a colour says a marker, dashes or a place says too.
 """
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -78,9 +80,9 @@ def retraced(band: Float[np.ndarray, "runs steps"], losses: dict[str, Float[np.n
     for (name, values), marker in zip(losses.items(), "os^", strict=False):
         above.plot(steps, values, marker, markersize=4, label=name)
         below.plot(steps, abs(values - band[0]).clip(smallest), marker, markersize=4)
-    above.set(ylabel="training loss of a step")
+    above.set(ylabel="training loss of a step, nats")
     above.legend(frameon=False)
-    below.set(yscale="log", xlabel="step", ylabel="distance")
+    below.set(yscale="log", xlabel="step", ylabel="distance, nats")
     return figure
 
 
@@ -152,8 +154,8 @@ def accuracy_against_cost(table: pd.DataFrame) -> Figure:
     figure, axes = make_figure(4.4 * len(starts) + 1.6, 3.6, ncols=len(starts), sharey=True, squeeze=False)
     for axis, start in zip(axes[0], starts, strict=True):
         chosen = table[table["start"] == start]
-        which = {"hue": "network", "style": "framework", "markers": MARKERS, "legend": start == starts[-1]}
-        sns.scatterplot(chosen, x="seconds", y="test accuracy", s=110, ax=axis, **which)
+        which = {"hue": "network", "size": "network", "sizes": [220, 120, 50], "style": "framework", "markers": MARKERS}
+        sns.scatterplot(chosen, x="seconds", y="test accuracy", legend=start == starts[-1], ax=axis, **which)
         axis.vlines(chosen["seconds"], chosen["low"], chosen["high"], color="grey", linewidth=1, zorder=0)
         axis.set(title=start, xlabel="seconds of training", ylim=(0, 1))
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
@@ -170,7 +172,7 @@ def confusion(run: Run) -> Figure:
         annot=len(breeds) <= 20,
         fmt="d",
         cmap="Greys",
-        cbar=False,
+        cbar=len(breeds) > 20,  # where the numbers would be too small
         ax=axis,
         xticklabels=breeds,
         yticklabels=breeds,
@@ -213,8 +215,8 @@ def gates(means: pd.DataFrame, units: list[str], channels: int = 48) -> Figure:
     """Mean gate of the first channels, a panel a unit, a line a breed (as figure 8 of Hu et al., 2017)."""
     figure, axes = make_figure(4 * len(units), 2.8, ncols=len(units), sharey=True, squeeze=False)
     for axis, unit in zip(axes[0], units, strict=True):
-        for breed, row in means[unit].iterrows():
-            axis.plot(row.to_numpy()[:channels], label=breed, linewidth=1.2)
+        for (breed, row), dashes in zip(means[unit].iterrows(), cycle(("-", "--", ":", "-."))):
+            axis.plot(row.to_numpy()[:channels], dashes, label=breed, linewidth=1.2)
         axis.set(title=unit, xlabel="channel")
     axes[0, 0].set_ylabel("mean gate")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)

@@ -122,7 +122,8 @@ def _study(folder: Path) -> str:
 
 def _bench(folder: Path) -> str:
     """Of each network and framework how close ours comes to the limit, and how many times as fast as others it is."""
-    head = ["network", "framework", "photos/s", "of the limit (turns)", *(f"over {name}" for name in OTHERS.values())]
+    head = ["network", "framework", "photos/s", "of the limit (lowest to highest turn)"]
+    head += [f"over {name}" for name in OTHERS.values()]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     if not folder.is_dir():
         names = [[models.TITLES[name] for name in kind] for kind in (models.ARCHITECTURES, models.FRAMEWORKS)]
@@ -165,7 +166,8 @@ def _growth(folder: Path) -> list[str]:
     fitted = pd.read_csv(folder / "growth_fitted.csv")
     sizes = pd.read_csv(folder / "growth.csv").groupby("axis", sort=False)["size"]
     lines = [
-        "ResNet50 in PyTorch, the first epoch of a training, each size once (`dogbreeds bench --growth`).",
+        "ResNet50 in PyTorch, the first epoch of a training, each size once (`dogbreeds bench --growth PHOTOS`). "
+        "An epoch is counted as its steps times the median one.",
         "",
         "| what grows | from, to | cost | grows as size to the power of | 95 % interval |",
         "|---|---|---|---|---|",

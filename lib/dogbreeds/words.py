@@ -16,6 +16,7 @@ FRENCH = {
     "not decidable here": "indécidable ici",
     "epochs saved": "époques gagnées",
     "seeds": "graines",
+    "runs": "entraînements",
     "by guessing": "en devinant",
     "epochs": "époques",
     "pairs": "paires",
