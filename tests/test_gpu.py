@@ -1,10 +1,13 @@
-"""What only a GPU can show: photos that stay on it, its batches and a training. Skipped where there is none."""
+"""What only a GPU can show: photos that stay on it, its batches, trainings, the benchmark. Skipped where there is none.
+
+Run by itself, `python -m pytest tests/test_gpu.py`: the other tests hide the GPU (see conftest.py).
+"""
 
 import numpy as np
 import pytest
 import torch
 
-from dogbreeds import models, training
+from dogbreeds import bench, diagnosis, explain, models, pixels, training
 from dogbreeds.batches import Batches
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
@@ -35,11 +38,45 @@ def test_batches_are_those_of_the_processor(streams, fits, monkeypatch):
     assert torch.is_tensor(on_gpu._resident) == fits
 
 
+def config(dataset, framework="pytorch", **recipe):
+    which = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32)
+    return RunConfig(*which, Recipe(batch_size=4, **recipe))
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_training_runs_on_the_gpu(dataset, tmp_path, precision):
-    recipe = Recipe(batch_size=4, epochs=2, precision=precision)
-    which = ("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds)
-    run = training.train(RunConfig(*which, 32, recipe), dataset, tmp_path / "runs")
-    assert run.record["device"].startswith("cuda")
+def test_a_training_runs_on_the_gpu(dataset, tmp_path, framework, precision):
+    """Its head first, then all of it; and what it is asked afterwards. Keras computes with PyTorch there."""
+    this = config(dataset, framework, head_epochs=1, epochs=2, precision=precision)
+    run = training.train(this, dataset, tmp_path / "runs")
+    assert "cuda" in run.record["device"]
     assert np.isfinite(run.history["training_loss"]).all()
     assert run.record["peak_memory_mb"] > 0
+    own = pixels.load(dataset, 32)[dataset.rows("test")]
+    np.testing.assert_allclose(explain.logits(run, own), run.logits(), rtol=1e-3, atol=1e-3)
+    assert diagnosis.accuracy_by_statistics(run, dataset).notna().to_numpy().all()
+
+
+def test_what_broke_off_goes_on_there(dataset, tmp_path):
+    def stop(event):
+        if event["kind"] == "epoch":
+            raise RuntimeError("stopped")
+
+    this = config(dataset, epochs=3)
+    with pytest.raises(RuntimeError, match="stopped"):
+        training.train(this, dataset, tmp_path, send=stop)
+    assert list(tmp_path.glob("*.unfinished/checkpoint-0001-*"))
+    run = training.train(this, dataset, tmp_path)
+    undisturbed = training.train(this, dataset, tmp_path / "undisturbed")
+    for history in (run.history, undisturbed.history):
+        assert history["epoch"].to_list() == [1, 2, 3]
+    np.testing.assert_allclose(run.history["training_loss"], undisturbed.history["training_loss"], rtol=0.2)
+
+
+@pytest.mark.filterwarnings("ignore")  # timm's and Keras' own
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_every_way_of_the_benchmark_runs_there(dataset, tmp_path, framework):
+    folder = bench.linked(dataset, tmp_path / "linked")
+    rows = bench._measure(config(dataset, framework, patience=0, precision="bfloat16"), dataset, folder, 1, 2)
+    assert {row["device"].split(",")[0] for row in rows} == {torch.cuda.get_device_name()}
+    assert all(row["photos_per_second"] > 0 for row in rows)

@@ -1,5 +1,9 @@
 """The recipe's optimisers move the same weights the same way in both frameworks: rates, shares and decay."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -67,6 +71,14 @@ def test_both_frameworks_move_alike(optimizer, backbone_rate, weight_decay):
     for name, start in weights().items():
         np.testing.assert_allclose(in_keras[name], pytorch[name], rtol=2e-5, atol=2e-6)
         assert np.array_equal(start, pytorch[name]) == (backbone_rate == 0 and name.startswith("conv"))
+
+
+def test_they_move_alike_where_keras_moves_all_variables_at_once():
+    """Which it does on PyTorch: the test above, there."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", __file__, "-k", "move_alike and not at_once"]
+    outcome = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "torch"}, text=True, stdout=-1)
+    assert outcome.returncode == 0, outcome.stdout
+    assert "12 passed" in outcome.stdout
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])

@@ -38,7 +38,7 @@ def test_a_block_is_written_from_its_folder_alone(tmp_path, monkeypatch):
 def test_a_benchmark_is_kept_by_its_device_and_written_as_ratios(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     outputs = tmp_path / "outputs"
-    shared = {"network": "Xception", "framework": "Keras", "device": "cpu, keras on jax", "image_size": 96}
+    shared = {"network": "Xception", "framework": "Keras", "device": "cpu, keras on jax, cpu:0", "image_size": 96}
     shared |= {"batch_size": 32, "precision": "float32", "threads": 2, "photos": 384, "rounds": 6}
     speeds = {"compute_only": 40.0, "ours": 39.0, "keras_directory": 30.0}
     rows = [

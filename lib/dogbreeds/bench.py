@@ -3,12 +3,10 @@
 On the same photos, in one run, in turns: the ratios are the result, for the speed itself belongs to the machine.
 """
 
-import os
 import re
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import import_module
@@ -21,16 +19,16 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from dogbreeds import models, pixels, runs, training
+from dogbreeds import models, pipelines, pixels, runs, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.models import cost
-from dogbreeds.pipelines import Work
 from dogbreeds.plots import make_figure
 from dogbreeds.pool import own_process
 from dogbreeds.study import Study
 
-# Dense bfloat16 operations a second of the tensor cores, from NVIDIA's data sheets.
-PEAKS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12, "T4": 65e12}
+# Dense bfloat16 operations a second of the tensor cores, from NVIDIA's data sheets; the first name that fits counts.
+PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12}
+PEAKS |= {"A100": 312e12, "L4": 121e12, "T4": 65e12}
 COLUMNS = ["network", "framework", "device", "pipeline", "photos_per_second", "share_of_limit", "seconds_to_read"]
 
 
@@ -60,10 +58,10 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
 
     Each has a process of its own that waits while the others work: in one process they slow each other down.
     """
-    pipelines, work = _pipelines(config.framework), Work(config, dataset, folder, workers)
-    speeds = {pipeline: [] for pipeline in pipelines}
+    ways, work = _pipelines(config.framework), pipelines.Work(config, dataset, folder, workers)
+    speeds = {pipeline: [] for pipeline in ways}
     with ExitStack() as stack:
-        processes = {pipeline: stack.enter_context(own_process()) for pipeline in pipelines}
+        processes = {pipeline: stack.enter_context(own_process()) for pipeline in ways}
         for begun in [process.submit(_begin, work, pipeline) for pipeline, process in processes.items()]:
             begun.result()
         for _ in range(rounds + 1):
@@ -71,7 +69,7 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
                 speeds[pipeline].append(process.submit(_turn).result())
         facts = {pipeline: process.submit(_facts).result() for pipeline, process in processes.items()}
     limits, rows = speeds["compute_only"][1:], []
-    for pipeline in pipelines:
+    for pipeline in ways:
         counted = speeds[pipeline][1:]
         reached = statistics.median(counted)
         # Turn by turn, for what else the machine does changes from turn to turn.
@@ -86,7 +84,7 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
                 "lowest_share": min(shares),
                 "highest_share": max(shares),
                 **facts[pipeline],
-                "share_of_peak": _share_of_peak(config, reached) if config.framework == "pytorch" else None,
+                "share_of_peak": None,
                 "photos": len(dataset.rows("train")),
                 "rounds": rounds,
                 "image_size": config.image_size,
@@ -94,6 +92,8 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
                 "precision": "float32" if pipeline == "tutorial" else config.recipe.precision,
             }
         )
+        if config.framework == "pytorch" and rows[-1]["precision"] == "bfloat16":
+            rows[-1]["share_of_peak"] = _share_of_peak(config, reached)
     return rows
 
 
@@ -104,20 +104,20 @@ def _pipelines(framework: str) -> dict:
 _begun = None  # in the process of a pipeline: its work, its loader and its turns
 
 
-def _begin(work: Work, pipeline: str) -> None:
+def _begin(work: pipelines.Work, pipeline: str) -> None:
     global _begun
-    # Not all of a GPU for one of the processes that share it.
-    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     torch.backends.cudnn.benchmark = True  # for all alike
     train, loader = _pipelines(work.config.framework)[pipeline]
     _begun = work, loader, train(work)
 
 
 def _turn() -> float:
-    """Photos a second; what PyTorch keeps of a GPU's memory for its next step is left to the others meanwhile."""
+    """Photos a second; where a GPU's memory runs short, what PyTorch keeps for its next step is left to the others."""
     speed = next(_begun[2])
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        free, total = torch.cuda.mem_get_info()
+        if free < total / 4:
+            torch.cuda.empty_cache()
     return speed
 
 
@@ -136,22 +136,22 @@ def _facts() -> dict:
 def _seconds_to_read(loader) -> float:
     """One epoch of batches without training, the second time: workers have started and files are in the cache."""
     for _ in range(2):
-        start = time.perf_counter()
+        start = pipelines.synchronised()
         for _ in loader:
             pass
-    return time.perf_counter() - start
+    return pipelines.synchronised() - start
 
 
 def _device(framework: str) -> str:
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return device if framework == "pytorch" else f"{device}, {training.framework_module('keras').device(None)}"
+    told = "" if framework == "pytorch" else f", {training.framework_module('keras').device(None)}"
+    return f"{torch.cuda.get_device_name() if torch.cuda.is_available() and 'cpu' not in told else 'cpu'}{told}"
 
 
 def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float | None:
     """Of the GPU's arithmetic: forward, and twice as much backward, two operations a multiply-add."""
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     peak = next((value for part, value in PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
-    if peak is None or config.recipe.precision != "bfloat16":
+    if peak is None:
         return None
     return 6 * cost.multiply_adds(config.architecture, config.image_size, len(config.breeds)) * photos_per_second / peak
 

@@ -11,6 +11,9 @@ import torch
 from dogbreeds.errors import StudyError
 from dogbreeds.runs import RunConfig
 
+# What is called float32 is, on a GPU too: cuDNN would round to 10 bits of fraction (TF32). Its fast way is bfloat16.
+torch.backends.cudnn.allow_tf32 = False
+
 
 @dataclass(frozen=True)
 class Devices:
@@ -69,9 +72,9 @@ class Devices:
 ONE = Devices()
 
 
-def peak_memory() -> int:
-    """Bytes that this process took at most: of the GPU where PyTorch trains on one, else of the machine."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+def peak_memory(by_pytorch: bool = True) -> int:
+    """Bytes that this process took at most: of the GPU where PyTorch computes on one, else of the machine."""
+    if by_pytorch and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")
     if status.is_file():  # getrusage would tell the peak of the process that started this one, where that was higher

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dogbreeds import models
 from dogbreeds.batches import Batches
+from dogbreeds.devices import ONE
 from dogbreeds.runs import Run
 from dogbreeds.training import EVALUATION_BATCH_SIZE, framework_module, load
 
@@ -40,7 +41,8 @@ def logits(run: Run, pixels: UInt8[np.ndarray, "photos size size 3"]) -> Float[n
     """What the trained network of a run says to any pictures of its size."""
     framework, rows = run.record["framework"], np.arange(len(pixels))
     colours = models.preprocessing(run.record["architecture"], run.record["recipe"]["preprocessing"])
-    stream = Batches(pixels, 0 * rows, rows, EVALUATION_BATCH_SIZE, colours, channels_last=framework == "keras")
+    options = {"channels_last": True} if framework == "keras" else {"device": ONE.of_this_process()}
+    stream = Batches(pixels, 0 * rows, rows, EVALUATION_BATCH_SIZE, colours, **options)
     return framework_module(framework).predict(load(run), stream)
 
 

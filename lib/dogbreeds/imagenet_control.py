@@ -12,6 +12,7 @@ from jaxtyping import Float
 from dogbreeds import models, pixels, statistics, tables
 from dogbreeds.batches import Batches
 from dogbreeds.datasets import Dataset
+from dogbreeds.devices import ONE
 from dogbreeds.errors import StudyError
 from dogbreeds.models import imagenet, published
 from dogbreeds.runs import Run
@@ -37,7 +38,8 @@ def untouched_logits(
     """
     outputs = imagenet.outputs(dataset.breeds)
     array, labels = pixels.load(dataset, image_size, crop), dataset.photos["label"].to_numpy()
-    stream = Batches(array, labels, dataset.rows("test"), EVALUATION_BATCH_SIZE, models.preprocessing(architecture))
+    colours, device = models.preprocessing(architecture), ONE.of_this_process()
+    stream = Batches(array, labels, dataset.rows("test"), EVALUATION_BATCH_SIZE, colours, device=device)
     return predict(models.build(architecture, "pytorch", 1000, "imagenet"), stream)[:, outputs]
 
 

@@ -87,9 +87,11 @@ def first_epoch(config: RunConfig, dataset: Dataset, store: Path, nudge: int | N
     if nudge is not None:
         streams["train"] = Nudged(streams["train"], nudge)
     start = training.starting_weights(config, store)
-    with tempfile.TemporaryDirectory() as folder:
+    # Or a GPU would choose its kernels by their speed, and differ from itself.
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    with tempfile.TemporaryDirectory() as folder, exact:
         training.train_phase(config, streams, _OneEpoch(config.recipe, Path(folder), start), steps)
-    return FirstEpoch(steps.losses(), np.diff(steps.ends), peak_memory() // 10**6)
+    return FirstEpoch(steps.losses(), np.diff(steps.ends), peak_memory(training.on_pytorch(config.framework)) // 10**6)
 
 
 def floor(config: RunConfig, dataset: Dataset, store: Path, nudges: int = 4) -> Float[np.ndarray, "runs steps"]:

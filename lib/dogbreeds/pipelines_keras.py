@@ -22,7 +22,7 @@ def compute_only(work: Work) -> Iterator[float]:
             model.train_on_batch(photos, labels)
         return work.steps * work.batch_size
 
-    return turns(work, epoch)
+    return turns(epoch)
 
 
 def _network(work: Work):
@@ -59,7 +59,7 @@ def directory(work: Work) -> Iterator[float]:
         model.fit(loader, shuffle=False, verbose=0)  # tf.data shuffles
         return len(work.dataset.rows("train"))
 
-    return turns(work, epoch)
+    return turns(epoch)
 
 
 PIPELINES = {

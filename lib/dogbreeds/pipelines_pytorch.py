@@ -43,7 +43,7 @@ def compute_only(work: Work) -> Iterator[float]:
             optimizer.step()
         return work.steps * work.batch_size
 
-    return turns(work, epoch)
+    return turns(epoch)
 
 
 def _image_folder(work: Work, steps: list, collate=None) -> DataLoader:
@@ -77,7 +77,7 @@ def tutorial(work: Work) -> Iterator[float]:
             running_corrects += torch.sum(outputs.argmax(1) == labels)
         return len(loader) * work.batch_size
 
-    return turns(work, epoch)
+    return turns(epoch)
 
 
 def timm_loader(work: Work):
@@ -106,7 +106,7 @@ def timm_training(work: Work) -> Iterator[float]:
             photos += len(inputs)
         return photos
 
-    return turns(work, epoch)
+    return turns(epoch)
 
 
 def _mixed(mix, batch: list):
@@ -141,7 +141,7 @@ def torchvision(work: Work) -> Iterator[float]:
                 average.update_parameters(model)
         return len(loader) * work.batch_size
 
-    return turns(work, epoch)
+    return turns(epoch)
 
 
 PIPELINES = {

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -37,7 +38,7 @@ def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict
         "preprocessing": models.preprocessing(config.architecture, config.recipe.preprocessing),
         "channels_last": config.framework == "keras",
         # Where batches are augmented: where PyTorch trains; TensorFlow and JAX take them from the processor.
-        "device": devices.of_this_process() if _on_pytorch(config.framework) else "cpu",
+        "device": devices.of_this_process() if on_pytorch(config.framework) else "cpu",
     }
     part = (devices.rank, devices.processes)
     training = {"seed": config.seed, "augmentation": config.recipe.augmentation, "part": part}
@@ -59,7 +60,8 @@ def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict
     }
 
 
-def _on_pytorch(framework: str) -> bool:
+def on_pytorch(framework: str) -> bool:
+    """Whether PyTorch does the arithmetic of a framework, and so takes its batches wherever they lie."""
     return framework == "pytorch" or framework_module("keras").keras.backend.backend() == "torch"
 
 
@@ -113,6 +115,8 @@ def train(
 def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, devices: Devices) -> None:
     """Trains phase after phase in a folder of another name, which in the end becomes `folder`."""
     recipe = config.recipe
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()  # of a source that this process trained before
     unfinished = folder.with_name(folder.name + ".unfinished")
     unfinished.mkdir(exist_ok=True)
     streams = batches(config, dataset, devices)
@@ -179,9 +183,9 @@ def _in_plain_words(config: RunConfig, folder: Path):
         remedy = "make room, let it be written to, or name another place; then start again: finished epochs are kept"
         raise StudyError(f"{place}: {reason}: {remedy}") from error
     except Exception as error:
-        kinds = (MemoryError, torch.OutOfMemoryError)
-        words = ("can't allocate memory", "not enough memory", "ResourceExhausted", "OOM when allocating")
-        if not isinstance(error, kinds) and not any(word in str(error) + type(error).__name__ for word in words):
+        words = "can't allocate memory|not enough memory|resource.?exhausted|OOM when allocating"
+        told = re.search(words, f"{type(error).__name__} {error}", re.IGNORECASE)
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not told:
             raise
         what = f"{config.id}: a batch of {config.recipe.batch_size} photos of {config.image_size} pixels a side"
         raise StudyError(f"{what} does not fit into memory: lower batch_size or image_size") from error
@@ -212,7 +216,7 @@ def _record(config: RunConfig, course: Course, arrays: dict, left_out: tuple[str
         "seconds": round(course.seconds, 2),
         # The first epoch carries a framework's warm-up (tracing, allocation); with a single epoch there is no other.
         "photos_per_second": round(float(np.median(speeds[1:] or speeds)), 2),
-        "peak_memory_mb": peak_memory() // 10**6,
+        "peak_memory_mb": peak_memory(on_pytorch(config.framework)) // 10**6,
         **accuracies,
         "test_photos": len(arrays["test_labels"]),
         "left_out": list(left_out),

@@ -18,6 +18,12 @@ from dogbreeds.progress import Progress
 from dogbreeds.recipe import Recipe
 
 
+class _OfBackend:
+    """Keras' optimisers as its backend has them: on PyTorch they take all variables at once."""
+
+    SGD, ADAM = type(keras.optimizers.SGD()), type(keras.optimizers.Adam())
+
+
 class _ByRecipe:
     """An optimiser of Keras that knows the share of the rate a variable learns at, and the recipe's decay.
 
@@ -41,8 +47,27 @@ class _ByRecipe:
                 gradient = gradient + decay * variable
         super().update_step(gradient, variable, rate)
 
+    def _parallel_update_step(self, gradients, variables, learning_rate):
+        """`update_step` for all variables of a share and decay at once, as Keras asks for on PyTorch.
 
-class _Momentum(keras.optimizers.SGD):
+        One after the other they would take hundreds of small copies to a GPU, each of which is waited for.
+        """
+        kinds = {}
+        for gradient, variable in zip(gradients, variables, strict=True):
+            kind = self.shares[self._get_variable_index(variable)], len(variable.shape) > 1
+            kinds.setdefault(kind, []).append((gradient, variable))
+        for (share, decayed), pairs in kinds.items():
+            mine, those = map(list, zip(*pairs, strict=True))
+            values, rate = [variable.value for variable in those], learning_rate * share
+            decay = self.recipe.weight_decay if decayed else 0.0
+            if decay and self.recipe.optimizer == "adamw":
+                torch._foreach_mul_(values, 1 - rate * decay)
+            elif decay:
+                mine = torch._foreach_add(mine, values, alpha=decay)
+            super()._parallel_update_step(mine, those, rate)
+
+
+class _Momentum(_OfBackend.SGD):
     """SGD whose momentum gathers gradients, as in PyTorch; Keras' gathers steps, each of the rate of its time."""
 
     def update_step(self, gradient, variable, learning_rate):
@@ -50,12 +75,18 @@ class _Momentum(keras.optimizers.SGD):
         self.assign(momentum, self.momentum * momentum + gradient)
         self.assign_sub(variable, learning_rate * momentum)
 
+    def _parallel_update_step(self, gradients, variables, learning_rate):
+        momenta = [self.momentums[self._get_variable_index(variable)].value for variable in variables]
+        torch._foreach_mul_(momenta, self.momentum)
+        torch._foreach_add_(momenta, gradients)
+        torch._foreach_sub_([variable.value for variable in variables], torch._foreach_mul(momenta, learning_rate))
+
 
 class SGD(_ByRecipe, _Momentum):
     pass
 
 
-class AdamW(_ByRecipe, keras.optimizers.Adam):
+class AdamW(_ByRecipe, _OfBackend.ADAM):
     pass
 
 
@@ -189,11 +220,15 @@ def features(model: keras.Model, stream: Batches) -> Float[np.ndarray, "photos 2
 
 def predict(model: keras.Model, stream: Batches) -> Float[np.ndarray, "photos breeds"]:
     """The logits of every photo of a stream in order, in inference mode and float32."""
-    return model.predict(_feed(stream), verbose=0)
+    return model.predict(_feed(stream), verbose=0).astype(np.float32, copy=False)
 
 
-def device(model: keras.Model) -> str:
-    return f"keras on {keras.backend.backend()}"
+def device(model: keras.Model | None) -> str:
+    """Keras' backend and where it computes, which need not be where PyTorch does."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        return f"keras on torch, {'cuda:0' if torch.cuda.is_available() else 'cpu:0'}"
+    return f"keras on {backend}, {keras.distribution.list_devices()[0]}"
 
 
 def last_features(model: keras.Model, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -75,9 +75,10 @@ class Classifier(lightning.LightningModule):
         names = dict(self.model.named_parameters())
         for key, value in self.optimizer_state.items():
             name, _, slot = key.rpartition(".")
-            # In the parameter's own layout in memory: the fused step reads both as they lie.
+            # In the parameter's own layout in memory and beside it: the fused step reads both as they lie.
             like = names[name] if value.ndim else value
-            optimizer.state[names[name]][slot] = torch.empty_like(like, dtype=value.dtype).copy_(value)
+            place = torch.empty_like(like, dtype=value.dtype, device=names[name].device)
+            optimizer.state[names[name]][slot] = place.copy_(value)
         return optimizer
 
     def _groups(self) -> dict[tuple[float, float], list]:
@@ -129,11 +130,10 @@ class Epochs(Callback):
     def on_train_epoch_end(self, trainer, module):
         row = {"epoch": self.number, "phase": self.phase}
         for name, value in module.measures("training").items():  # processes have parts of one size
-            mean = trainer.strategy.reduce(torch.tensor(value, device=module.device), reduce_op="mean")
-            row[name] = mean.item()
+            row[name] = trainer.strategy.reduce(torch.tensor(value, device=module.device), reduce_op="mean").item()
         row |= module.measures("validation")
-        photos = len(self.stream) * self.stream.batch_size
-        row |= {"seconds": self.seconds, "photos_per_second": photos / self.seconds}
+        row["seconds"] = self.seconds
+        row["photos_per_second"] = len(self.stream) * self.stream.batch_size / self.seconds
         ends = self.course.end_epoch(row, _trained(module.model), _optimizer_state(module))
         trainer.should_stop = trainer.strategy.broadcast(ends)  # on GPUs the processes' losses may differ in a bit
         if self.progress:
@@ -191,7 +191,7 @@ def train_phase(
         use_distributed_sampler=False,  # the stream gives each process its part of every batch
         **QUIET,
         num_sanity_val_steps=0,
-        benchmark=True,  # on a GPU the fastest kernels for these shapes
+        benchmark=not torch.backends.cudnn.deterministic,  # on a GPU the fastest kernels for these shapes
     )
     with warnings.catch_warnings(), _interruptible():
         # The batches come whole from memory: worker processes would only copy them.
