@@ -163,8 +163,8 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
     for variable, value in zip(update.variables, course.optimizer.values(), strict=False):
         variable.assign(value.numpy())
 
-    def loss(labels, logits):  # Keras' loss for whole-number labels does not smooth them
-        labels, logits = keras.ops.one_hot(labels, classes), keras.ops.cast(logits, "float32")
+    def loss(labels, logits):  # Keras' loss for whole-number labels, floats on JAX, does not smooth them
+        labels, logits = keras.ops.one_hot(keras.ops.cast(labels, "int32"), classes), keras.ops.cast(logits, "float32")
         smoothing = recipe.label_smoothing
         return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
 
