@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dogbreeds import bench, cli, growth, models, pipelines, pipelines_pytorch
+from dogbreeds import bench, cli, growth, models, pipelines, pipelines_keras, pipelines_pytorch
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study
@@ -53,6 +53,18 @@ def test_the_loaders_of_others_give_whole_batches_in_the_networks_colours(datase
             assert photos.shape == (4, 3, 24, 24)
             assert len(labels) == 4
         assert -1.5 < float(np.mean([photos.mean() for photos, _ in batches])) < 1.5
+
+
+def test_keras_directory_gives_whole_batches_too(dataset, tmp_path):
+    """On this process' backend; above on PyTorch's."""
+    config = RunConfig("resnet50", "keras", dataset.name, dataset.fingerprint, dataset.breeds, 24, Recipe(batch_size=7))
+    loader = pipelines_keras.directory_loader(
+        pipelines.Work(config, dataset, bench.linked(dataset, tmp_path / "linked"), 0)
+    )
+    batches = [photos.numpy() for photos, _ in loader]
+    assert [photos.shape for photos in batches] == [(7, 24, 24, 3)] * 2
+    # The noise of the pictures lies around grey, which ImageNet's mean and deviation bring near zero.
+    assert abs(np.mean(batches)) < 0.5
 
 
 def test_growth_is_fitted_as_a_power_of_the_size():

@@ -51,7 +51,6 @@ def test_a_training_runs_on_the_gpu(dataset, tmp_path, framework, precision):
     run = training.train(this, dataset, tmp_path / "runs")
     assert "cuda" in run.record["device"]
     assert np.isfinite(run.history["training_loss"]).all()
-    assert run.record["peak_memory_mb"] > 0
     own = pixels.load(dataset, 32)[dataset.rows("test")]
     np.testing.assert_allclose(explain.logits(run, own), run.logits(), rtol=1e-3, atol=1e-3)
     assert diagnosis.accuracy_by_statistics(run, dataset).notna().to_numpy().all()

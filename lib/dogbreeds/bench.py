@@ -74,6 +74,8 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
         reached = statistics.median(counted)
         # Turn by turn, for what else the machine does changes from turn to turn.
         shares = [speed / limit for speed, limit in zip(counted, limits, strict=True)]
+        precision = "float32" if pipeline == "tutorial" else config.recipe.precision
+        comparable = (config.framework, precision) == ("pytorch", "bfloat16")
         rows.append(
             {
                 "network": models.TITLES[config.architecture],
@@ -84,16 +86,14 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
                 "lowest_share": min(shares),
                 "highest_share": max(shares),
                 **facts[pipeline],
-                "share_of_peak": None,
+                "share_of_peak": _share_of_peak(config, reached) if comparable else None,
                 "photos": len(dataset.rows("train")),
                 "rounds": rounds,
                 "image_size": config.image_size,
                 "batch_size": config.recipe.batch_size,
-                "precision": "float32" if pipeline == "tutorial" else config.recipe.precision,
+                "precision": precision,
             }
         )
-        if config.framework == "pytorch" and rows[-1]["precision"] == "bfloat16":
-            rows[-1]["share_of_peak"] = _share_of_peak(config, reached)
     return rows
 
 

@@ -47,11 +47,11 @@ def slides(arguments: argparse.Namespace, parameters: dict) -> None:
 def train(arguments: argparse.Namespace, parameters: dict) -> None:
     """Trains one network in one framework; the last line is the folder of the run."""
     from dogbreeds.devices import Devices
+    from dogbreeds.recipe import changed
     from dogbreeds.study import Study
 
     changes = _changes("--set", arguments.set)
-    # A preset takes the place of the profile's recipe, as in `Study.variants`.
-    parameters |= {"recipe": changes if "preset" in changes else parameters["recipe"] | changes}
+    parameters |= {"recipe": changed(parameters["recipe"], changes)}
     which = (arguments.architecture, arguments.framework, arguments.seed, arguments.weights)
     study = Study(**parameters, out=arguments.out)
     print(study.train_here(*which, Devices(arguments.devices, arguments.nodes)).folder)

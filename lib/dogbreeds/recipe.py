@@ -127,3 +127,8 @@ PRESETS = {
         "batch_norm": "slow",
     },
 }
+
+
+def changed(recipe: dict, changes: dict) -> dict:
+    """The fields of a recipe with some changed; a `preset` among these takes the place of all the recipe says."""
+    return changes if "preset" in changes else recipe | changes

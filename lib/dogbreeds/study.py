@@ -16,7 +16,7 @@ from dogbreeds.devices import ONE, Devices
 from dogbreeds.errors import StudyError
 from dogbreeds.models import weights as weight_files
 from dogbreeds.pool import train_all
-from dogbreeds.recipe import Recipe
+from dogbreeds.recipe import Recipe, changed
 from dogbreeds.runs import Run, RunConfig
 
 
@@ -126,14 +126,10 @@ class Study:
         return [(architecture, framework, seed, start) for seed, architecture, framework, start in wanted]
 
     def variants(self, architecture: str, framework: str, weights: str, recipes: dict[str, dict]) -> dict[str, Run]:
-        """Runs of one network, at the first seed, by their names in `recipes`: what each changes of the study's recipe.
-
-        Where a change names a `preset`, that takes the place of the study's recipe.
-        """
+        """Runs of one network, at the first seed, by their names in `recipes`: what each changes of the study's."""
         wanted = []
         for changes in recipes.values():
-            recipe = changes if "preset" in changes else self.recipe | changes
-            wanted.append((architecture, framework, self.seeds[0], weights, recipe))
+            wanted.append((architecture, framework, self.seeds[0], weights, changed(self.recipe, changes)))
         return dict(zip(recipes, self._train(wanted), strict=True))
 
     def _train(self, wanted: list[tuple]) -> list[Run]:
