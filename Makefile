@@ -8,10 +8,14 @@ PYTHON  ?= $(firstword $(foreach python,python3.13 python3.12 python3.11 python3
              'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(python))))
 BIN     := .venv/bin
 READY   := .venv/.ready
+# Progress where someone watches, silence in a log.
+PIP_SAYS = --disable-pip-version-check $(shell test -t 2 || echo --quiet)
+TWO_AT_ONCE = --numprocesses 2 --dist loadfile
+UV_SAYS  = $(shell test -t 2 || echo --quiet)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test lab slides notebooks reference bench clean pins
+.PHONY: help study check test lab slides notebooks reference bench clean pins
 
 help: ## list the commands
 	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs] [PHOTOS=folder]"
@@ -20,9 +24,13 @@ help: ## list the commands
 study: $(READY) ## run the six notebooks and the slides, print the result table
 	@$(BIN)/dogbreeds study --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)')
 
-test: $(READY) ## lint, unit tests, one papermill run of the study, nbval on the notebooks
+check: $(READY) ## between two edits: lint, and the tests that train no full network and need no browser
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO_AT_ONCE) -m "not slow and not browser"
+
+test: $(READY) ## lint, all tests, one papermill run of the study, nbval on the notebooks
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest $(TWO_AT_ONCE)
 
 lab: $(READY) ## open JupyterLab on notebooks/, with room for photos of 200 MB to be uploaded
 	$(BIN)/jupyter lab --notebook-dir=notebooks --ServerApp.tornado_settings="{'websocket_max_message_size': 200000000}"
@@ -48,11 +56,14 @@ clean: ## remove the environment, the caches and the outputs (outputs/reference 
 
 $(READY): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv found: install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "Making .venv with $$($(PYTHON) --version) from requirements.txt: some minutes and about 7 GB, once."
+	@echo "Making .venv with $$($(PYTHON) --version) from requirements.txt: one to five minutes and about 7 GB, once."
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@# uv installs in a fraction of pip's time; where it cannot be had, pip does.
+	@if $(BIN)/python -m pip install $(PIP_SAYS) uv; \
+	then install="$(BIN)/uv pip install $(UV_SAYS) --python $(BIN)/python"; \
+	else install="$(BIN)/python -m pip install $(PIP_SAYS)"; fi; \
+	$$install --requirement requirements.txt && $$install --no-deps --editable .
 	@touch $(READY)
 
 pins: ## compile requirements.txt from requirements.in (needs uv)

@@ -3,9 +3,14 @@
 import os
 import sys
 
+# Two tests run at a time. Threads of two programs on the same cores wait for each other, many times as long as they
+# compute; and bits depend on the number of threads.
+os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+
 import numpy as np
 import pytest
 import torchvision
+from fork_server import ForkServer
 from PIL import Image
 from torchvision.models.resnet import Bottleneck, ResNet
 
@@ -16,9 +21,34 @@ if not any("test_gpu" in word for word in sys.argv):
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A folder for all processes that test at the same time."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def drawings(shared):
+    """Where all tests keep the dogs that were drawn for one of them."""
+    folder = shared / "drawings"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dogbreeds(tmp_path_factory):
+    """`dogbreeds.run(words)`: a command in a process of its own, with shallow networks; see `fork_server`."""
+    server = ForkServer(tmp_path_factory.mktemp("commands"))
+    yield server
+    server.close()
+
+
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
+def own_folders(tmp_path, monkeypatch, drawings):
     """No test reads or writes the data and outputs of a person."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "drawn_dogs").symlink_to(drawings)
     monkeypatch.setenv("DOGBREEDS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DOGBREEDS_OUTPUTS", str(tmp_path / "outputs"))
 
@@ -47,3 +77,13 @@ def shallow(monkeypatch):
     stages = tuple((planes, 1) for planes in (64, 128, 256, 512))
     monkeypatch.setattr("dogbreeds.models.keras_networks.STAGES", stages)
     monkeypatch.setattr(torchvision.models, "resnet50", lambda **options: ResNet(Bottleneck, [1, 1, 1, 1], **options))
+    forget_keras_networks()
+    yield
+    forget_keras_networks()
+
+
+def forget_keras_networks():
+    """Those that `training_keras` would use again."""
+    if module := sys.modules.get("dogbreeds.training_keras"):
+        module.network.cache_clear()
+        module._compiled.cache_clear()

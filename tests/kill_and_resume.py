@@ -74,8 +74,7 @@ def differences(first, second):
     found = [] if first.history.drop(columns=TIMES).equals(second.history.drop(columns=TIMES)) else ["history"]
     with np.load(first.folder / "predictions.npz") as one, np.load(second.folder / "predictions.npz") as other:
         found += [name for name in one.files if not np.array_equal(one[name], other[name])]
-    files = [f"{name}.safetensors" for name in ("best", "last")]
-    found += [name for name in files if (first.folder / name).read_bytes() != (second.folder / name).read_bytes()]
+    found += ["weights"] * (first.weights.read_bytes() != second.weights.read_bytes())
     left = {path.name for path in second.folder.iterdir()} ^ {path.name for path in first.folder.iterdir()}
     return [*found, *sorted(left)]
 

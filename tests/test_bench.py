@@ -12,7 +12,7 @@ from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study
 
 # timm leaves the files of photos open, Keras warns of what its own guide does.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("shallow")]
 WAYS = {
     "pytorch": ["compute_only", "ours", "tutorial", "timm", "torchvision"],
     "keras": ["compute_only", "ours", "keras_directory"],

@@ -62,6 +62,16 @@ def test_trainings_of_one_seed_are_one_draw(tmp_path):
     assert tables.by_seed(runs).shape == (1, 100)
 
 
+def test_one_training_of_each_gives_no_verdict_on_networks(runs):
+    """However far apart they are: it speaks of these trained networks."""
+    networks = {"xception": (90, 9), "resnet50": (60, 3), "se_resnet50": (60, 3)}
+    one_seed = [run for run in runs(**networks) if run.record["seed"] == 0]
+    verdict = claims.confront(one_seed).set_index("claim")["verdict"]
+    assert verdict["Xception stays ahead of ResNet50"] == claims.HOLDS == "true of these trained networks"
+    assert verdict["SE-ResNet50 is better than ResNet50"] == claims.OPEN
+    assert claims.CONFIRMED not in set(verdict)
+
+
 def test_near_chance_is_meant_for_so_many_breeds(tmp_path):
     """Half right is chance for two breeds, and far from it for 120."""
     for breeds, verdict in ((2, claims.CONFIRMED), (120, claims.REFUTED)):

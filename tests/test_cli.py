@@ -27,7 +27,7 @@ def refused(capsys, *words) -> str:
     [
         (
             ["study", "--profile", "smaple"],
-            "unknown profile 'smaple': choose one of five_breeds, sample, stanford_dogs",
+            "unknown profile 'smaple': choose one of five_breeds, sample, stanford_dogs, tiny",
         ),
         (["study", "--parameter", "epochs=3"], "unknown notebook parameter 'epochs'"),
         (["study", "--parameter", "image_size=large"], "notebook parameter 'image_size' must be int, not 'large'"),

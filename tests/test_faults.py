@@ -14,12 +14,13 @@ from dogbreeds import cli, runs, training
 from dogbreeds.errors import StudyError
 from dogbreeds.recipe import Recipe
 
+pytestmark = pytest.mark.slow
 DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
 SMALL = ["--parameter", "image_size=32", "--parameter", "photos_per_breed=8", "--set", "batch_size=8"]
 
 
 def command(framework, *words):
-    return [DOGBREEDS, "train", "--architecture", "resnet50", "--framework", framework, *SMALL, *words]
+    return ["train", "--architecture", "resnet50", "--framework", framework, *SMALL, *words]
 
 
 def run(words, **options):
@@ -40,7 +41,7 @@ def refused(capsys):
     """A function: the one line that a command, carried out in this process, ends with."""
 
     def line(words):
-        assert cli.main([str(word) for word in words[1:]]) == 2
+        assert cli.main([str(word) for word in words]) == 2
         line = capsys.readouterr().err.splitlines()[-1]
         assert line.startswith("dogbreeds: ")
         return line
@@ -53,16 +54,15 @@ def store(tmp_path):
     return tmp_path / "store"
 
 
-def test_a_full_disk(store):
+def test_a_full_disk(store, dogbreeds):
     """A limit on the size of files stands for it: checkpoints of the head are small, those of the network are not."""
     gradual = command("pytorch", "--out", store, "--set", "head_epochs=2", "--set", "epochs=1")
-    limited = ["bash", "-c", 'ulimit -f 50000; exec "$@"', "bash", *gradual]
-    assert "File too large" in complaint(run(limited))
+    assert "File too large" in complaint(dogbreeds.run(gradual, largest_file=10**7))
     unfinished = next(store.glob("*.unfinished"))
     kept = [path.name.rpartition("-")[0] for path in sorted(unfinished.iterdir())]
     assert kept == ["checkpoint-0001", "checkpoint-0002"]
     before = runs.results(store)
-    outcome = run(gradual)
+    outcome = dogbreeds.run(gradual)
     assert outcome.returncode == 0, outcome.stderr
     assert len(before) == 0
     assert "epoch  1" not in outcome.stdout  # what was kept is not trained again
@@ -95,19 +95,17 @@ def test_weights_without_a_network(refused, store, monkeypatch):
 
 
 @pytest.mark.parametrize("framework", ["keras", "pytorch"])
-def test_ctrl_c_and_on(store, framework):
+def test_ctrl_c_and_on(store, framework, dogbreeds):
     """The second start goes on after the epochs of the first, and ends as if it had not been stopped."""
-    environment = os.environ | {"KERAS_BACKEND": "torch"}
     words = command(framework, "--out", store, "--set", "epochs=8", "--set", "patience=0")
-    first = subprocess.Popen(words, stdout=-1, stderr=-1, text=True, env=environment)
-    while "epoch  2" not in first.stdout.readline():
-        assert first.poll() is None
-    first.send_signal(signal.SIGINT)
-    errors = first.communicate()[1]
-    assert first.returncode == 130
-    assert "dogbreeds: stopped; what was finished is kept" in errors.splitlines()[-1]
-    assert "Traceback" not in errors
-    second = run(words, env=environment)
+    first = dogbreeds.start(words)
+    while "epoch  2" not in first.stdout:
+        assert first.running(), first.stderr
+    os.kill(first.pid, signal.SIGINT)
+    assert first.wait().returncode == 130
+    assert "dogbreeds: stopped; what was finished is kept" in first.stderr.splitlines()[-1]
+    assert "Traceback" not in first.stderr
+    second = dogbreeds.run(words)
     assert second.returncode == 0, second.stderr
     assert "epoch  1" not in second.stdout
     resumed = runs.Run(Path(second.stdout.splitlines()[-1]))
@@ -118,6 +116,7 @@ def config(dataset, recipe, framework="pytorch", size=32):
     return runs.RunConfig("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, size, recipe)
 
 
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", ["keras", "pytorch"])
 def test_a_loss_that_is_no_number(dataset, store, framework):
     recipe = Recipe(batch_size=4, epochs=3, optimizer="sgd", learning_rate=1e30, warm_up=0.0)
@@ -140,15 +139,15 @@ def test_a_batch_too_large_for_memory(store):
         "sys.exit(main(sys.argv[1:]))"
     )
     words = command("pytorch", "--out", store, "--parameter", "image_size=640", "--set", "batch_size=20")
-    line = complaint(run([sys.executable, "-c", script, *words[1:]]))
+    line = complaint(run([sys.executable, "-c", script, *words]))
     assert "a batch of 20 photos of 640 pixels a side does not fit into memory: lower batch_size" in line
 
 
-def test_two_processes_do_not_train_the_same_run(store):
+def test_two_processes_do_not_train_the_same_run(store, dogbreeds):
     words = command("pytorch", "--out", store, "--set", "epochs=2")
-    processes = [subprocess.Popen(words, stdout=-1, stderr=-1, text=True) for _ in range(2)]
-    outputs = [process.communicate()[0].splitlines() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
+    commands = [command.wait() for command in [dogbreeds.start(words), dogbreeds.start(words)]]
+    outputs = [command.stdout.splitlines() for command in commands]
+    assert [command.returncode for command in commands] == [0, 0]
     assert outputs[0][-1] == outputs[1][-1]
     assert sorted(len(lines) for lines in outputs) == [1, 3]  # the one that came later only names the folder
 
@@ -160,7 +159,7 @@ def test_several_processes_train_as_one(store, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     for name, start, devices in (("one", [], 1), ("lightning", [], 2), ("torchrun", torchrun, 2)):
         words = command("pytorch", "--out", tmp_path / name, "--devices", str(devices), *recipe)
-        outcome = run([*start, *words], env=os.environ | {"OMP_NUM_THREADS": "1"})
+        outcome = run([*start, DOGBREEDS, *words], env=os.environ | {"OMP_NUM_THREADS": "1"})
         assert outcome.returncode == 0, outcome.stderr
         histories.append(pd.read_csv(Path(outcome.stdout.splitlines()[-1]) / "history.csv"))
     names = ["training_loss", "validation_loss", "training_accuracy", "validation_accuracy"]

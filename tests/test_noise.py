@@ -16,13 +16,14 @@ FRAMEWORKS = ("pytorch", "keras")
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, shallow):
+    """Of a network with one block a stage."""
     recipe = {"batch_size": 10, "learning_rate": 0.0015, "epochs": 2, "augmentation": True, "batch_norm": "adapt"}
     return Study("noise", photos_per_breed=70, image_size=32, recipe=recipe, out=tmp_path)
 
 
 def test_nudges_are_felt_and_frameworks_agree_from_trained_weights(study):
-    """How close they are from a fresh start is asserted on the study itself, in notebooks/test_study.py."""
+    """How close they are from a fresh start is asserted on a study, in notebooks/test_study.py."""
     pytorch, in_keras = (study.config("resnet50", framework, seed=0) for framework in FRAMEWORKS)
     band = noise.floor(pytorch, study.dataset, study.store, nudges=1)
     assert band.shape == (2, 20)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from dogbreeds import cli, models, plain_path, pool, training
+from dogbreeds import cli, models, parallel, plain_path, training
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
 
@@ -52,8 +52,10 @@ def test_augmented_photos_are_changed_and_have_no_black_corners(config, dataset)
 def test_the_command_compares_both_paths(photo_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
     # In this process, for speed; the processes have tests of their own.
-    monkeypatch.setattr(pool, "in_own_process", lambda function, *arguments: function(*arguments))
-    monkeypatch.setattr(pool, "train_all", lambda configs, *where: [training.train(each, *where) for each in configs])
+    monkeypatch.setattr(parallel, "in_own_process", lambda function, *arguments: function(*arguments))
+    monkeypatch.setattr(
+        parallel, "train_all", lambda jobs, store: [training.train(job.config, job.dataset, store) for job in jobs]
+    )
     words = ["bench", "--photos", str(photo_folder), "--size", "32", "--batch-size", "4", "--workers", "0"]
     assert cli.main([*words, "--accuracy", "1"]) == 0
     assert "ours in" in capsys.readouterr().out

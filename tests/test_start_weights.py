@@ -26,6 +26,7 @@ def test_other_breeds_are_all_the_others_and_nearly_all_their_photos(study):
     assert not set(own.photos["digest"]) & set(other.photos["digest"])
 
 
+@pytest.mark.usefixtures("shallow")
 def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(study):
     configs = [study.config("resnet50", framework, 0, "other-breeds") for framework in models.FRAMEWORKS]
     source = study.source_config("resnet50")
@@ -82,8 +83,10 @@ def test_pictures_from_elsewhere_are_of_other_breeds_or_drawn(photo_folder):
     assert (kind, len(pictures)) == ("drawn dogs of other breeds", 5)
 
 
-def test_a_folder_that_is_all_the_studys_starts_without_other_breeds(photo_folder):
+def test_a_folder_that_is_all_the_studys_starts_without_other_breeds(photo_folder, tmp_path, monkeypatch):
     folder = str(photo_folder)
+    monkeypatch.setattr(notebooks.paths, "PROFILES", tmp_path)
+    (tmp_path / "sample.yaml").write_text("{photos: drawn_dogs, weights: [scratch, other-breeds]}")
     assert notebooks.read_profile("sample")["weights"] == ["scratch", "other-breeds"]
     assert notebooks.read_profile("sample", folder)["weights"] == ["scratch"]
     for asked in ({"breeds": ["pug", "Chihuahua"]}, {"weights": ["other-breeds"]}):

@@ -13,7 +13,7 @@ from PIL import Image
 from ray.cluster_utils import Cluster
 from safetensors import safe_open
 
-from dogbreeds import cli, models, runs, sweep
+from dogbreeds import cli, models, runs, sweep, variants
 from dogbreeds.errors import StudyError
 from dogbreeds.study import Study
 
@@ -28,10 +28,12 @@ def study(photo_folder, tmp_path, monkeypatch):
         for number in range(12):
             Image.effect_noise((50, 40), 20 + number).convert("RGB").save(photo_folder / breed / f"{number}.jpg")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # which would write into one's home
+    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "600")  # on a busy machine Ray starts slowly
+    monkeypatch.setattr(variants, "of", lambda recipe: {})
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # as many as the nodes of the cluster have together
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
     monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
-    recipe = {"epochs": 8, "batch_size": 4, "patience": 0}
+    recipe = {"epochs": 4, "batch_size": 7, "patience": 0}
     options = {"weights": ["other-breeds"], "source_recipe": recipe | {"epochs": 1}, "seeds": [0, 1]}
     return Study("toy", str(photo_folder), ["pug", "beagle"], 0, 32, recipe, **options)
 
@@ -45,6 +47,7 @@ def cluster(study):
     cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path):
     node = cluster.add_node(num_cpus=1)
     begun = {}  # runs that were under way, with the seconds of their first epoch
@@ -69,13 +72,13 @@ def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path):
     assert len(runs.results(study.store)) == len(runs.results(tmp_path / "local")) == 3
     for run, same in zip(found, local, strict=True):
         assert run.id == same.id
-        assert run.history["epoch"].to_list() == list(range(1, 9))
+        assert run.history["epoch"].to_list() == list(range(1, 5))
         assert run.history.drop(columns=TIMES).equals(same.history.drop(columns=TIMES))
         np.testing.assert_array_equal(run.logits(), same.logits())
-        for name in ("best.safetensors", "last.safetensors"):
-            assert (run.folder / name).read_bytes() == (same.folder / name).read_bytes()
+        assert run.weights.read_bytes() == same.weights.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_told_when_the_others_are_finished(study):
     study = replace(study, weights=["scratch"], recipe=study.recipe | {"epochs": 1})
     broken, fine = (config.id for config in study.configs())

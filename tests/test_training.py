@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -15,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dogbreeds import batches, datasets, models, pool, runs, training
+from dogbreeds import batches, datasets, models, runs, training
 from dogbreeds.checkpoints import Course
-from dogbreeds.errors import StudyError
+from dogbreeds.jobs import Job
 from dogbreeds.models import stages
 from dogbreeds.recipe import Recipe
 from dogbreeds.study import print_versions
@@ -40,7 +39,7 @@ def test_a_run_is_recorded_reused_and_read_back(dataset, tmp_path, framework, mo
     assert run.logits("test").shape == (6, 2)
     assert run.record["test_accuracy"] == run.correct("test").mean()
     assert run.record["fingerprint"] == dataset.fingerprint
-    files = ["best.safetensors", "history.csv", "last.safetensors", "predictions.npz", "run.json"]
+    files = ["history.csv", "predictions.npz", "run.json", "weights.safetensors"]
     assert sorted(path.name for path in run.folder.iterdir()) == files
 
     streams = training.batches(config(dataset, framework), dataset)
@@ -75,7 +74,7 @@ def test_early_stopping_ends_a_training_and_the_best_weights_come_back(
 
 def moved(run, start):
     """The stages of which any weight or statistic is no longer what it was at the start."""
-    last = load_file(run.folder / "last.safetensors")
+    last = load_file(run.weights)
     assert last.keys() == start.keys()
     return {stages.stage_of(key) for key in last if not torch.equal(last[key], start[key])}
 
@@ -141,6 +140,7 @@ def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, 
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path):
     """A head on features computed once, where nothing is chaotic: the same losses as in PyTorch, step for step."""
@@ -157,11 +157,12 @@ def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path
         np.testing.assert_allclose(history[name], expected.history[name], rtol=1e-3)
 
 
+@pytest.mark.usefixtures("shallow")
 def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_breeds(dataset, tmp_path):
     first, second = (training.starting_weights(config(dataset, each), tmp_path) for each in models.FRAMEWORKS)
     assert all(torch.equal(first[key], second[key]) for key in first)
     source = training.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path)
-    learned = load_file(source.folder / "best.safetensors")
+    learned = load_file(source.weights)
     again = dataclasses.replace(config(dataset, "keras"), start=source.id)
     assert all(torch.equal(value, learned[key]) for key, value in training.starting_weights(again, tmp_path).items())
     start = training.starting_weights(dataclasses.replace(again, breeds=("beagle", "boxer")), tmp_path)
@@ -184,25 +185,6 @@ def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
     table = runs.results(tmp_path)
     assert table["run"].tolist() == [run.id]
     assert table[["epochs", "recipe.batch_size", "weights"]].values.tolist() == [[2, 4, "scratch"]]
-
-
-def test_all_missing_runs_are_trained_in_processes_of_their_own(dataset, tmp_path):
-    wanted = [config(dataset, "pytorch"), config(dataset, "pytorch", "se_resnet50")]
-    trained = pool.train_all(wanted, dataset, tmp_path)
-    assert [run.id for run in trained] == [each.id for each in wanted]
-    again = pool.train_all(wanted[:1], dataset, tmp_path / "elsewhere")[0]
-    np.testing.assert_array_equal(again.logits(), trained[0].logits())  # the same bits, alone or in company
-
-
-def test_a_killed_training_is_told_in_one_line(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "_train", kill_oneself)
-    with pytest.raises(StudyError, match="was killed"):
-        pool.train_all([config(dataset, "pytorch")], dataset, tmp_path)
-    assert not list(tmp_path.glob("*/run.json"))
-
-
-def kill_oneself(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_pytorch_trains_without_tensorflow_and_notebooks_start_without_it():
@@ -260,25 +242,25 @@ def test_colours_are_as_the_recipe_says(dataset):
         torch.testing.assert_close(expected, (plain - mean) / deviation)
 
 
+@pytest.mark.slow
 def test_other_processes_end_with_the_one_that_started_them(dataset, tmp_path):
     """Even when that one is killed: a training that nobody waits for would go on for hours."""
     script = """if __name__ == "__main__":
         import pickle, sys
-        from dogbreeds import pool
-        pool.train_all(*pickle.load(open(sys.argv[1], "rb")))"""
+        from dogbreeds import parallel
+        parallel.train_all(*pickle.load(open(sys.argv[1], "rb")))"""
     (tmp_path / "study.py").write_text(script)
     recipe = Recipe(batch_size=4, epochs=10_000, patience=0)
     with (tmp_path / "arguments").open("wb") as file:
-        pickle.dump(([config(dataset, "pytorch", recipe=recipe)], dataset, tmp_path / "runs"), file)
-    study = subprocess.Popen([sys.executable, tmp_path / "study.py", tmp_path / "arguments"], stdout=-1, text=True)
-    assert "epoch  1" in study.stdout.readline()
-    children = [int(pid) for pid in Path(f"/proc/{study.pid}/task/{study.pid}/children").read_text().split()]
-    assert children
-    study.kill()
-    study.communicate()
-    deadline = time.monotonic() + 30
+        pickle.dump(([Job(config(dataset, "pytorch", recipe=recipe), dataset)], tmp_path / "runs"), file)
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "study.py", tmp_path / "arguments"], stdout=-1, text=True
+    ) as study:
+        assert "epoch  1" in study.stdout.readline()
+        children = [int(pid) for pid in Path(f"/proc/{study.pid}/task/{study.pid}/children").read_text().split()]
+        assert children
+        study.kill()
     while any(map(running, children)):
-        assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
@@ -289,6 +271,7 @@ def running(process):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_killed_again_and_again_it_ends_as_if_left_in_peace(framework):
     """Keras on its PyTorch backend here, where nothing is traced; the script takes any backend and number of kills."""
@@ -298,6 +281,7 @@ def test_killed_again_and_again_it_ends_as_if_left_in_peace(framework):
     assert "killed 6 times; differs in: nothing" in outcome.stdout
 
 
+@pytest.mark.usefixtures("shallow")
 def test_photos_left_out_are_on_record(photo_folder, tmp_path):
     (photo_folder / "pug" / "broken.jpg").write_bytes(b"")
     dataset = datasets.load(photo_folder, leave_out_broken=True)

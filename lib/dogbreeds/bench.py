@@ -22,8 +22,8 @@ from matplotlib.patches import Patch
 from dogbreeds import models, pipelines, pixels, runs, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.models import cost
+from dogbreeds.parallel import own_process
 from dogbreeds.plots import make_figure
-from dogbreeds.pool import own_process
 from dogbreeds.study import Study
 
 # Dense bfloat16 operations a second of the tensor cores, from NVIDIA's data sheets; the first name that fits counts.

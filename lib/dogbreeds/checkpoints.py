@@ -52,11 +52,18 @@ class Course:
 
     def phase(self) -> tuple[str, int, int] | None:
         """What is trained next: the phase, how many of its epochs are done, of how many; None at the end."""
+        return self._phase_after(self.history)
+
+    def _phase_after(self, history: list[dict]) -> tuple[str, int, int] | None:
         for name, epochs in self.recipe.phases().items():
-            rows = [row for row in self.history if row["phase"] == name]
+            rows = [row for row in history if row["phase"] == name]
             if len(rows) < epochs and not (rows and self.recipe.stops(rows)):
                 return name, len(rows), epochs
         return None
+
+    def _ends_phase(self, history: list[dict]) -> bool:
+        phase = self._phase_after(history)
+        return phase is None or phase[0] != history[-1]["phase"]
 
     def end_epoch(self, row: dict, state: State, optimizer: dict[str, Tensor]) -> bool:
         """Keeps an epoch, `state` being a copy of what was trained; returns whether its phase ends here.
@@ -69,13 +76,16 @@ class Course:
             remedy = "lower learning_rate; with the same recipe it goes on from the epoch before"
             raise StudyError(f"the loss of epoch {row['epoch']} is no number ({losses[0]}, {losses[1]}): {remedy}")
         history = [*self.history, row]
+        ends = self._ends_phase(history)
+        optimizer = {} if ends else optimizer  # of no use to the next phase
         parts = {f"model.{key}": value for key, value in state.items()}
         parts |= {f"optimizer.{key}": value for key, value in optimizer.items()}
         facts = {"history": json.dumps(history), "seconds": str(self.seconds)}
         if self.writes:
             self._write(row["epoch"], parts, facts)
             self._forget(row["epoch"], history)
-        return self._stand(history, state, optimizer)
+        self._stand(history, state, optimizer)
+        return ends
 
     def best(self) -> State:
         """The weights of the best epoch. They were seen to be whole when the course was read or written."""
@@ -109,13 +119,9 @@ class Course:
         self._stand(history, _part(tensors, "model."), _part(tensors, "optimizer."))
         return True
 
-    def _stand(self, history: list[dict], state: State, optimizer: dict[str, Tensor]) -> bool:
-        """Where the training now is; returns whether a phase ended, whose optimiser is of no use to the next."""
-        self.history, self.state = history, self.start | state
-        phase = self.phase()
-        ends = phase is None or phase[0] != history[-1]["phase"]
-        self.optimizer = {} if ends else optimizer
-        return ends
+    def _stand(self, history: list[dict], state: State, optimizer: dict[str, Tensor]) -> None:
+        """Where the training now is."""
+        self.history, self.state, self.optimizer = history, self.start | state, optimizer
 
     def _forget(self, epoch: int, history: list[dict]) -> None:
         """Deletes the checkpoints before the last two, but for those that one of these calls the best."""

@@ -228,7 +228,7 @@ def main(words: list[str] | None = None) -> int:
         arguments.function(arguments, parameters)
     except StudyError as error:
         print(f"dogbreeds: {error}", file=sys.stderr)
-        return 2
+        return error.status
     except KeyboardInterrupt:
         print("dogbreeds: stopped; what was finished is kept, start again to go on", file=sys.stderr)
         return 130

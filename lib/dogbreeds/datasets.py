@@ -18,6 +18,7 @@ from dogbreeds import drawn_dogs, paths, stanford_dogs
 from dogbreeds.errors import StudyError
 
 SPLITS = ("train", "validation", "test")
+DRAWINGS = 110  # of each breed, where their number is not given
 FEWEST_PHOTOS = 8  # a breed needs some photos in each split
 STANFORD_PREFIX = re.compile(r"^n\d{8}-")  # the WordNet id before a breed's name
 SPLITS_FILE = "splits.csv"  # in a folder of photos: the columns path (breed folder/file) and split
@@ -88,22 +89,28 @@ def load(
     seed: int = 0,
     leave_out_broken: bool = False,
     other_breeds: bool = False,
+    test_drawings_per_breed: int = 0,
 ) -> Dataset:
     """The dataset in the folder `photos`, or the one of that name.
 
     `breeds` picks some of the sub-folders (all when empty), `photos_per_breed` at most so many of each. Stanford Dogs
     keeps its official test list; a tenth of its training list, stratified and seeded, becomes validation. A folder may
     hold `splits.csv`; otherwise the seeded, stratified split gives 60 % to training, 15 % to validation and 25 % to
-    test. With `leave_out_broken` every photo is decoded first, and those that cannot be are left out, each named on
-    standard error. With `other_breeds` it is all the others, to learn start weights from: none of their photos needs to
-    be kept for a test, so 90 % are for training, whatever the lists say. Raises StudyError for a missing or empty
-    folder, a single breed, an unknown breed, a file that is no picture, and for splits that do not fit the photos.
+    test. Of drawn dogs `test_drawings_per_breed` more of each can be drawn: then so many are the test, and a fifth
+    of the others are validation. With `leave_out_broken` every photo is decoded first, and those that cannot be are
+    left out, each named on standard error. With `other_breeds` it is all the others, to learn start weights from:
+    none of their photos needs to be kept for a test, so 90 % are for training, whatever the lists say. Raises
+    StudyError for a missing or empty folder, a single breed, an unknown breed, a file that is no picture, and for
+    splits that do not fit the photos.
     """
     if str(photos) == "drawn_dogs":
         wanted = breeds or tuple(drawn_dogs.TARGET)
         if other_breeds:
             wanted, breeds = [breed for breed in drawn_dogs.BREEDS if breed not in wanted], ()
+        photos_per_breed = (photos_per_breed or DRAWINGS) + test_drawings_per_breed
         folder = _drawn_folder(list(wanted), photos_per_breed, seed)
+    elif test_drawings_per_breed:
+        raise StudyError(f"only drawn dogs can be drawn for the test: set test_drawings_per_breed to 0 for {photos}")
     else:
         folder = paths.data() / "stanford_dogs" if str(photos) == "stanford_dogs" else Path(photos)
         if str(photos) == "stanford_dogs" and not folder.is_dir():
@@ -123,6 +130,9 @@ def load(
         table["split"] = _official_split(table, stanford_dogs.official_splits(folder), seed)
     elif (folder / SPLITS_FILE).is_file():
         table["split"] = _split_of_file(table, folder / SPLITS_FILE)
+    elif test_drawings_per_breed:
+        share = test_drawings_per_breed / photos_per_breed
+        table["split"] = _split(table["label"], seed, test=share, validation=0.2 * (1 - share))
     else:
         table["split"] = _split(table["label"], seed)
     if official:
@@ -140,12 +150,12 @@ def photo_name(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _drawn_folder(wanted: list[str], photos_per_breed: int | None, seed: int) -> Path:
+def _drawn_folder(wanted: list[str], photos_per_breed: int, seed: int) -> Path:
     unknown = set(wanted) - set(drawn_dogs.BREEDS)
     if unknown:
         raise StudyError(f"no drawing of {', '.join(sorted(unknown))}; there are {', '.join(drawn_dogs.BREEDS)}")
     key = hashlib.sha256(repr((wanted, photos_per_breed, seed)).encode()).hexdigest()[:8]
-    return drawn_dogs.write(paths.data() / "drawn_dogs" / key, wanted, photos_per_breed or 110, seed)
+    return drawn_dogs.write(paths.data() / "drawn_dogs" / key, wanted, photos_per_breed, seed)
 
 
 def _breed_folders(folder: Path, breeds: Sequence[str]) -> dict[str, Path]:

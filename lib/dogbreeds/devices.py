@@ -1,5 +1,7 @@
 """Several devices or machines that train one network together, with PyTorch."""
 
+import ctypes
+import gc
 import os
 import re
 import resource
@@ -13,6 +15,7 @@ from dogbreeds.runs import RunConfig
 
 # What is called float32 is, on a GPU too: cuDNN would round to 10 bits of fraction (TF32). Its fast way is bfloat16.
 torch.backends.cudnn.allow_tf32 = False
+CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,19 @@ class Devices:
 
 
 ONE = Devices()
+
+
+def reset_peak_memory() -> None:
+    """From here on `peak_memory` no longer counts what this process took before and has let go."""
+    gc.collect()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # glibc keeps what is freed
+        libc.malloc_trim(0)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    if CLEAR_REFS.is_file() and os.access(CLEAR_REFS, os.W_OK):
+        CLEAR_REFS.write_text("5")  # the kernel's highest mark: proc(5)
 
 
 def peak_memory(by_pytorch: bool = True) -> int:

@@ -5,13 +5,14 @@ them. The weights never see these averages, so that both can be told apart: what
 taken anew from the same weights was not overfitting.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
-import torch
+from jaxtyping import Float
 
 from dogbreeds import models, training
-from dogbreeds.batches import Batches
 from dogbreeds.datasets import Dataset
 from dogbreeds.models import porting, weights
 from dogbreeds.models.batch_norm import reestimate_statistics
@@ -19,37 +20,50 @@ from dogbreeds.runs import Run
 from dogbreeds.training_pytorch import predict
 
 AS_TRAINED, TAKEN_ANEW = "as training left them", "taken anew"
+SPLITS = {"training": "train", "validation": "validation"}  # and what their photos are called
 
 
-def accuracy_by_statistics(run: Run, dataset: Dataset) -> pd.DataFrame:
-    """Accuracy of the last weights of `run` in inference mode, all in 0 to 1: a row a set of statistics.
+def logits_by_statistics(run: Run, dataset: Dataset) -> dict[str, Float[np.ndarray, "photos breeds"]]:
+    """What the network of `run` answers to its training and validation photos, each once as it is.
 
-    The statistics are those training left or, taken anew, the plain average over its training photos. Columns: "while
-    training", as the last epoch measured it on the batches that it learned from; "training" and "validation", on each
-    photo once as it is. All in PyTorch, whichever framework trained: the weights are the same to the bit.
+    By the statistics, those that training left and the plain average over the training photos, and the split:
+    "taken anew, validation". All in PyTorch, whichever framework trained: the weights are the same to the bit.
     """
     config = replace(run.config, framework="pytorch")
     streams = {name: stream.in_order(64) for name, stream in training.batches(config, dataset).items()}
     model = models.build(config.architecture, "pytorch", len(config.breeds))
-    porting.fill(model, weights.read(run.folder / "last.safetensors", config.architecture))
-    rows = {AS_TRAINED: _accuracies(model, streams)}
-    rows[TAKEN_ANEW] = _accuracies(reestimate_statistics(model, streams["train"].loader()), streams)
-    table = pd.DataFrame(rows).T
-    table.insert(0, "while training", run.history["training_accuracy"].iloc[-1])
-    return table.rename_axis("statistics")
+    porting.fill(model, weights.read(run.weights, config.architecture))
+    found = {f"{AS_TRAINED}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
+    reestimate_statistics(model, streams["train"].loader())
+    return found | {f"{TAKEN_ANEW}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
 
 
-def _accuracies(model: torch.nn.Module, streams: dict[str, Batches]) -> dict[str, float]:
-    found = {}
-    for name, split in {"training": "train", "validation": "validation"}.items():
-        stream = streams[split]
-        found[name] = float((predict(model, stream).argmax(axis=1) == stream.labels[stream.rows]).mean())
-    return found
+def logits(runs: dict[str, Run], dataset: Dataset) -> dict[str, Float[np.ndarray, "photos breeds"]]:
+    """`logits_by_statistics` of some runs, with the name of the run before: "rescaled, taken anew, validation".
+
+    Beside them the labels of the photos, as "labels, validation".
+    """
+    found = {name: logits_by_statistics(run, dataset) for name, run in runs.items()}
+    labels = dataset.photos["label"].to_numpy()
+    kept = {f"labels, {photos}": labels[dataset.rows(split)] for photos, split in SPLITS.items()}
+    return kept | {f"{name}, {kind}": answers for name, mine in found.items() for kind, answers in mine.items()}
 
 
-def two_by_two(runs: dict[str, Run], dataset: Dataset) -> pd.DataFrame:
-    """`accuracy_by_statistics` of several runs, one under the other, by their names."""
-    return pd.concat({name: accuracy_by_statistics(run, dataset) for name, run in runs.items()}, names=["colours"])
+def two_by_two(runs: dict[str, Run], logits: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Accuracy of some runs in inference mode, all in 0 to 1: a row a run, by its name, and a set of statistics.
+
+    `logits` are those of the function of that name. Columns: "while training", as the last epoch measured it on
+    the batches that it learned from; "training" and "validation", on each photo once as it is.
+    """
+    rows = {}
+    for name, run in runs.items():
+        for statistics in (AS_TRAINED, TAKEN_ANEW):
+            row = {"while training": run.history["training_accuracy"].iloc[-1]}
+            for photos in SPLITS:
+                right = logits[f"{name}, {statistics}, {photos}"].argmax(axis=1) == logits[f"labels, {photos}"]
+                row[photos] = float(right.mean())
+            rows[name, statistics] = row
+    return pd.DataFrame(rows).T.rename_axis(["colours", "statistics"])
 
 
 def renewed(momentum: float, steps: int) -> float:

@@ -37,13 +37,15 @@ def worst_mistakes(run: Run, count: int = 8) -> pd.DataFrame:
     return table[~run.correct()].nlargest(count, "probability").reset_index(drop=True)
 
 
-def logits(run: Run, pixels: UInt8[np.ndarray, "photos size size 3"]) -> Float[np.ndarray, "photos breeds"]:
-    """What the trained network of a run says to any pictures of its size."""
-    framework, rows = run.record["framework"], np.arange(len(pixels))
+def logits(
+    run: Run, pixels: UInt8[np.ndarray, "photos size size 3"], framework: str | None = None
+) -> Float[np.ndarray, "photos breeds"]:
+    """What the trained network of a run says to any pictures of its size, in its framework or in another."""
+    framework, rows = framework or run.record["framework"], np.arange(len(pixels))
     colours = models.preprocessing(run.record["architecture"], run.record["recipe"]["preprocessing"])
     options = {"channels_last": True} if framework == "keras" else {"device": ONE.of_this_process()}
     stream = Batches(pixels, 0 * rows, rows, EVALUATION_BATCH_SIZE, colours, **options)
-    return framework_module(framework).predict(load(run), stream)
+    return framework_module(framework).predict(load(run, framework), stream)
 
 
 def prepared(

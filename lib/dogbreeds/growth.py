@@ -18,8 +18,8 @@ from scipy.stats import linregress, t
 
 from dogbreeds import datasets, noise, pixels
 from dogbreeds.errors import StudyError
+from dogbreeds.parallel import in_own_process
 from dogbreeds.plots import make_figure
-from dogbreeds.pool import in_own_process
 from dogbreeds.study import Study
 
 AXES = {"photos": (1, 2, 4, 8, 16), "breeds": (5, 10, 20, 40, 80, 120), "batch": (16, 32, 64, 128, 256, 512)}

@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dogbreeds.batches import Batches
 from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import Dataset
 from dogbreeds.devices import peak_memory
-from dogbreeds.pool import in_own_process
+from dogbreeds.parallel import in_own_process
 from dogbreeds.progress import Progress
 from dogbreeds.runs import RunConfig
 
@@ -97,6 +98,22 @@ def first_epoch(config: RunConfig, dataset: Dataset, store: Path, nudge: int | N
 def floor(config: RunConfig, dataset: Dataset, store: Path, nudges: int = 4) -> Float[np.ndarray, "runs steps"]:
     """The losses of the training as it is, then of as many nudged ones."""
     return np.stack([first_epoch(config, dataset, store, nudge).losses for nudge in (None, *range(nudges))])
+
+
+def measure(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, np.ndarray]:
+    """`floor` and `by_engine` as arrays that can be kept; `measured` reads them."""
+    arrays = {"band": floor(config, dataset, store)}
+    for name, epoch in by_engine(config, dataset, store).items():
+        arrays |= {f"{name}, {measure}": np.array(value) for measure, value in asdict(epoch).items()}
+    return arrays
+
+
+def measured(arrays: Mapping[str, np.ndarray]) -> tuple[Float[np.ndarray, "runs steps"], dict[str, FirstEpoch]]:
+    """The floor, and the first epoch of each engine by its name."""
+    measures = [entry.name for entry in fields(FirstEpoch)]
+    names = [name.removesuffix(f", {measures[0]}") for name in arrays if name.endswith(f", {measures[0]}")]
+    engines = {name: FirstEpoch(*(arrays[f"{name}, {measure}"] for measure in measures)) for name in names}
+    return arrays["band"], engines
 
 
 def spread(curves: Float[np.ndarray, "runs steps"]) -> Float[np.ndarray, " steps"]:

@@ -12,6 +12,7 @@ from traitlets.config import Config
 
 from dogbreeds import paths
 from dogbreeds.errors import StudyError
+from dogbreeds.parallel import train_all
 from dogbreeds.recipe import Recipe
 from dogbreeds.study import Study
 
@@ -42,7 +43,7 @@ def read_profile(name: str, photos: str | None = None, changes: dict | None = No
     parameters = defaults | (yaml.safe_load(file.read_text()) or {}) | (changes or {})
     if photos:
         folder = Path(photos).expanduser().resolve()
-        parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}"}
+        parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}", "test_drawings_per_breed": 0}
         if not parameters["breeds"] and "weights" not in (changes or {}):  # no breed is left to learn from before
             starts = [start for start in parameters["weights"] if start != "other-breeds"]
             parameters["weights"] = starts or ["scratch"]
@@ -84,7 +85,7 @@ def run_study(parameters: dict) -> list[Path]:
     """The six notebooks executed in order, under outputs/<profile>/."""
     study = Study(**parameters)
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
-    study.runs()  # before the notebooks, which then only read them: two trainings at a time make use of the processors
+    train_all(study.plan(), study.store)  # before the notebooks, which then only read the runs
     written = []
     for notebook in (bar := tqdm(numbered_notebooks(), desc="study", unit="notebook")):
         start = time.perf_counter()

@@ -12,6 +12,9 @@ PROFILES = NOTEBOOKS / "profiles"
 SLIDES = REPOSITORY / "slides"
 
 
+REFERENCE = REPOSITORY / "outputs" / "reference"  # results kept with the code
+
+
 def data() -> Path:
     return Path(os.environ.get("DOGBREEDS_DATA", REPOSITORY / "data"))
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from dogbreeds import models, training_keras
+from dogbreeds import training_keras
 from dogbreeds.models.quiet_keras import keras
 from dogbreeds.pipelines import Work, ours, ours_loader, turns
 
@@ -26,8 +26,7 @@ def compute_only(work: Work) -> Iterator[float]:
 
 
 def _network(work: Work):
-    with training_keras.precision(work.config.recipe.precision):
-        model = models.build(work.config.architecture, "keras", work.classes)
+    model = training_keras.network(work.config.architecture, work.classes, precision=work.config.recipe.precision)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(
         keras.optimizers.AdamW(0.001), loss, metrics=["accuracy"], jit_compile=keras.backend.backend() == "jax"

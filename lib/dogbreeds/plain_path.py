@@ -23,7 +23,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as change
 from tqdm.auto import tqdm
 
-from dogbreeds import models, pixels, pool, statistics, training
+from dogbreeds import models, parallel, pixels, statistics, training
 from dogbreeds.batches import AREA, RATIO, TURN
 from dogbreeds.datasets import Dataset, open_photo
 from dogbreeds.devices import ONE
@@ -119,11 +119,11 @@ def measure(study: Study, workers: int) -> Iterator[tuple[pd.DataFrame, pd.DataF
         found = {}
         for precision in PRECISIONS:
             exact = [replace(each, recipe=replace(each.recipe, precision=precision)) for each in configs]
-            runs = pool.train_all(exact, dataset, study.store)
+            runs = parallel.train_all([Job(each, dataset) for each in exact], study.store)
             found[f"ours, {precision}"] = np.stack([run.correct() for run in runs])
         network = models.TITLES[architecture]
         watched = tqdm(configs, f"{network}, the plain way", unit="training")
-        plain = [pool.in_own_process(train, config, dataset, workers) for config in watched]
+        plain = [parallel.in_own_process(train, config, dataset, workers) for config in watched]
         found["plain"] = np.stack([logits.argmax(axis=1) == labels for logits in plain])
         for (path, correct), place in product(found.items(), range(len(study.seeds))):
             row = {"network": network, "path": path, "seed": study.seeds[place]}

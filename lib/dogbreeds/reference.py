@@ -1,8 +1,9 @@
 """Keeps the results of a finished study with the code, and writes the README's tables from what is kept.
 
-`make reference PROFILE=sample` copies the tables of outputs/sample, without a photograph, to outputs/reference/sample,
-with a row a training and with where and when they were made; `PROFILE=bench` does so with what `dogbreeds bench`
-measured, as bench_cpu or bench_gpu. Then every block of the README between `<!-- results: NAME
+`make reference PROFILE=sample` copies the tables of outputs/sample to outputs/reference/sample, with where and when
+they were made, and the runs that they are made from: what each recorded, learned and predicted, without weights and
+without a photograph. `tables_of` makes the tables again from these runs, in seconds. `PROFILE=bench` keeps what
+`dogbreeds bench` measured, as bench_cpu or bench_gpu. Then every block of the README between `<!-- results: NAME
 -->` and `<!-- end of results -->` is written anew from outputs/reference/NAME.
 """
 
@@ -15,16 +16,20 @@ from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
-from dogbreeds import models, paths, plots, runs
+from dogbreeds import claims, diagnosis, models, noise, paths, plots, runs, tables, variants
 from dogbreeds.errors import StudyError
 from dogbreeds.growth import MEASURES
+from dogbreeds.recipe import Recipe
+from dogbreeds.runs import Run
 from dogbreeds.statistics import format_difference
 from dogbreeds.study import Study
 
-REFERENCE, README = paths.REPOSITORY / "outputs" / "reference", paths.REPOSITORY / "README.md"
+REFERENCE, README = paths.REFERENCE, paths.REPOSITORY / "README.md"
+KEPT_OF_A_RUN = ("run.json", "history.csv", "predictions.npz")
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 OTHERS = {"tutorial": "tutorial", "timm": "timm", "torchvision": "torchvision", "keras_directory": "Keras' directory"}
 BENCH_ON_GPU = "dogbreeds bench --photos folder --size 224 --batch-size 128 --precision bfloat16"
@@ -45,13 +50,14 @@ def keep(parameters: dict, name: str, command: str) -> Path:
     Raises StudyError when the study has no tables yet.
     """
     study = Study(**parameters)
-    tables = study.folder / "tables"
-    if not (tables / "claims.csv").is_file():
-        raise StudyError(f"{tables} has no finished study: run {command}")
+    made = study.folder / "tables"
+    if not (made / "claims.csv").is_file():
+        raise StudyError(f"{made} has no finished study: run {command}")
     folder = REFERENCE / name
     folder.mkdir(parents=True, exist_ok=True)
-    for table in sorted(tables.glob("*.csv")):
+    for table in sorted(made.glob("*.csv")):
         shutil.copy(table, folder / table.name)
+    roles = keep_runs(study, folder)
     trainings = runs.results(study.store).drop(columns=["start", "start_fingerprint"])
     trainings.to_csv(folder / "runs.csv", index=False)
     results, chance = pd.read_csv(folder / "results.csv"), 1 / len(study.dataset.breeds)
@@ -65,9 +71,50 @@ def keep(parameters: dict, name: str, command: str) -> Path:
         "machine": machine(int(trainings["threads"].max())),
         "date": datetime.now(UTC).date().isoformat(),
         "commits": ", ".join(sorted(trainings["commit"].dropna().unique())),
+        "runs": roles,
     }
     (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
     return folder
+
+
+def keep_runs(study: Study, folder: Path) -> dict[str, dict[str, str]]:
+    """Copies the runs of a finished study, and what was measured with them, and returns what each run is for.
+
+    That is "comparison", "baselines" or "failure", and in each its name and its id.
+    """
+    roles = {"comparison": {run.id: run.id for run in study.runs()}}
+    varied = variants.of(Recipe.of(study.recipe))
+    for role, which in {"baselines": variants.BASELINE, "failure": variants.FAILURE}.items():
+        found = study.variants(*which, study.weights[-1], varied[which])
+        roles[role] = {name: run.id for name, run in found.items()}
+    for kind in ("runs", "arrays"):
+        shutil.rmtree(folder / kind, ignore_errors=True)
+    for job in study.plan():
+        (folder / "runs" / job.id).mkdir(parents=True)
+        for name in KEPT_OF_A_RUN:
+            shutil.copy(study.store / job.id / name, folder / "runs" / job.id / name)
+    shutil.copytree(study.store.parent / "arrays", folder / "arrays")
+    return roles
+
+
+def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a study, by their names, made from the runs and arrays that are kept in `folder`."""
+    about = json.loads((folder / "about.json").read_text())
+    found = {
+        role: {name: Run(folder / "runs" / run) for name, run in mine.items()} for role, mine in about["runs"].items()
+    }
+    compared, failing = list(found["comparison"].values()), found["failure"]
+    arrays = {file.name.rpartition("-")[0]: np.load(file) for file in (folder / "arrays").glob("*.npz")}
+    band, engines = noise.measured(arrays["noise"])
+    pairs = {f"{choice}s": tables.comparisons(compared, choice) for choice in tables.CHOICES}
+    return pairs | {
+        "results": tables.result_table(compared),
+        "learning_speed": tables.learning_speed(compared),
+        "claims": claims.confront(compared),
+        "baselines": tables.variant_table(found["baselines"]),
+        "statistics": diagnosis.two_by_two(failing, arrays["batch_norm"]),
+        "engines": noise.table(engines, band),
+    }
 
 
 def keep_bench(outputs: Path) -> Path:
@@ -102,7 +149,7 @@ def block(folder: Path) -> str:
 
 def _study(folder: Path) -> str:
     about = json.loads((folder / "about.json").read_text())
-    results, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "claims"))
+    results, claimed = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "claims"))
     lines = [
         f"{about['pictures']}, {about['test pictures']} of them for the test, {about['pixels a side']} pixels a side, "
         f"seeds: {about['seeds']}. `{about['command']}` on {about['machine']}, {about['date']}.",
@@ -117,7 +164,7 @@ def _study(folder: Path) -> str:
     picture = (folder / "accuracies.png").relative_to(paths.REPOSITORY)
     lines += ["", f"![Test accuracies with their 95 % intervals]({picture})", ""]
     lines += ["| claim of 2020 | start | measured | verdict |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in claims[["claim", "start", "measured", "verdict"]].to_numpy()]
+    lines += [f"| {' | '.join(row)} |" for row in claimed[["claim", "start", "measured", "verdict"]].to_numpy()]
     return "\n".join([*lines, ""])
 
 

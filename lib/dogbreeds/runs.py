@@ -3,8 +3,8 @@
     run.json            what was trained, with what, how long it took, what came out
     history.csv         one row an epoch
     predictions.npz     photo paths, labels and logits of the validation and test photos
-    best.safetensors    the weights of the best epoch (see Recipe.monitor), in PyTorch's layout, for either framework
-    last.safetensors    those of the last
+    weights.safetensors what it predicted with: the weights of the best epoch (see Recipe.monitor), or of the last with
+                        restore_best false, in PyTorch's layout, for either framework
 
 A folder that carries a run's name is complete: it is filled under another name and renamed at the end. Until then that
 other name holds what a training needs to go on (see `checkpoints`).
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from dogbreeds import paths
 from dogbreeds.models import TITLES, check_names
 from dogbreeds.recipe import Recipe
 
@@ -67,6 +68,11 @@ class Run:
         start = "" if self.record["weights"] == "scratch" else f", {self.record['weights']}"
         return f"{TITLES[self.record['architecture']]}, {TITLES[self.record['framework']]}{start}"
 
+    @property
+    def weights(self) -> Path:
+        """The file of its weights, which runs that are kept with the code do not have."""
+        return self.folder / "weights.safetensors"
+
     @cached_property
     def record(self) -> dict:
         return json.loads((self.folder / "run.json").read_text())
@@ -92,6 +98,12 @@ class Run:
     def correct(self, split: str = "test") -> np.ndarray:
         """For each photo of the split whether the most likely breed is the right one."""
         return self.logits(split).argmax(axis=1) == self.labels(split)
+
+
+def kept_with_the_code(name: str) -> Run | None:
+    """The finished run of that id in outputs/reference, which has no weights; None where there is none."""
+    files = paths.REFERENCE.glob(f"*/runs/{name}/run.json")
+    return next((Run(file.parent) for file in files), None)
 
 
 def results(folder: Path) -> pd.DataFrame:

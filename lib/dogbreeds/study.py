@@ -1,8 +1,10 @@
 """What every notebook starts from: `Study` turns a notebook's parameters into photos, pixels, runs and figures."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 
@@ -10,14 +12,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dogbreeds import datasets, models, paths, pixels, training
+from dogbreeds import datasets, models, paths, pixels, training, variants
 from dogbreeds.datasets import Dataset
 from dogbreeds.devices import ONE, Devices
 from dogbreeds.errors import StudyError
+from dogbreeds.jobs import Job
 from dogbreeds.models import weights as weight_files
-from dogbreeds.pool import train_all
+from dogbreeds.parallel import train_all
 from dogbreeds.recipe import Recipe, changed
-from dogbreeds.runs import Run, RunConfig
+from dogbreeds.runs import Run, RunConfig, kept_with_the_code
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Study:
     leave_out_broken: bool = False  # photos that cannot be decoded are left out and named; else they stop the study
     weights: list[str] = field(default_factory=lambda: ["scratch"])  # start weights to compare, see weights_of
     source_recipe: dict = field(default_factory=dict)  # what the weights of other breeds are trained with
+    test_drawings_per_breed: int = 0  # of drawn dogs so many more, all for the test; 0 splits as photographs are split
     out: Path | None = None  # the folder of runs, where it is not outputs/<profile>/runs; no parameter of a notebook
 
     @property
@@ -46,9 +50,8 @@ class Study:
 
     @cached_property
     def dataset(self) -> Dataset:
-        return datasets.load(
-            self.photos, self.breeds, self.photos_per_breed or None, leave_out_broken=self.leave_out_broken
-        )
+        options = {"leave_out_broken": self.leave_out_broken, "test_drawings_per_breed": self.test_drawings_per_breed}
+        return datasets.load(self.photos, self.breeds, self.photos_per_breed or None, **options)
 
     @cached_property
     def other_breeds(self) -> Dataset:
@@ -107,18 +110,42 @@ class Study:
         which = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds)
         return RunConfig(*which, self.image_size, recipe, seed, self.crop, weights, **start)
 
+    def finished(self, config: RunConfig) -> Run | None:
+        """The run of `config`: this study's own, else the one kept with the code, which has no weights; or None."""
+        own = Run(self.store / config.id)
+        return own if (own.folder / "run.json").is_file() else kept_with_the_code(config.id)
+
     def run(self, architecture: str, framework: str, seed: int | None = None, weights: str | None = None) -> Run:
-        """The finished run of this network in this framework, trained now if it is not there yet."""
+        """The finished run of this network in this framework, trained now if there is none."""
         which = (architecture, framework, self.seeds[0] if seed is None else seed, weights or self.weights[0])
-        return self._train([which])[0]
+        return self._finished_or_trained([self.config(*which)])[0]
+
+    def with_weights(self, run: Run) -> Run:
+        """The same run with its weights; one that is kept without them is trained again, into this study's store."""
+        return run if run.weights.is_file() else train_all(self._jobs([run.config]), self.store)[-1]
 
     def runs(self) -> list[Run]:
         """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained."""
-        return self._train(self._compared())
+        return self._finished_or_trained(self.configs())
 
     def configs(self) -> list[RunConfig]:
         """Of all `runs`; the trainings that they start from are not among them."""
         return [self.config(*which) for which in self._compared()]
+
+    def plan(self) -> list[Job]:
+        """All trainings of the notebooks, in their order, each after the one that its initial weights come from."""
+        varied = [
+            self.config(*which, self.seeds[0], self.weights[-1], changed(self.recipe, changes))
+            for which, recipes in variants.of(Recipe.of(self.recipe)).items()
+            for changes in recipes.values()
+        ]
+        return self._jobs([*self.configs(), *varied])
+
+    def _jobs(self, configs: list[RunConfig]) -> list[Job]:
+        learned = {config.architecture for config in configs if config.weights == "other-breeds"}
+        sources = [Job(self.source_config(name), self.other_breeds) for name in models.ARCHITECTURES if name in learned]
+        jobs = [*sources, *(Job(config, self.dataset) for config in configs)]
+        return list({job.id: job for job in jobs}.values())
 
     def _compared(self) -> list[tuple]:
         """Seed by seed, so that a study that is stopped has whole comparisons."""
@@ -127,17 +154,35 @@ class Study:
 
     def variants(self, architecture: str, framework: str, weights: str, recipes: dict[str, dict]) -> dict[str, Run]:
         """Runs of one network, at the first seed, by their names in `recipes`: what each changes of the study's."""
-        wanted = []
-        for changes in recipes.values():
-            wanted.append((architecture, framework, self.seeds[0], weights, changed(self.recipe, changes)))
-        return dict(zip(recipes, self._train(wanted), strict=True))
+        which = (architecture, framework, self.seeds[0], weights)
+        configs = [self.config(*which, changed(self.recipe, changes)) for changes in recipes.values()]
+        return dict(zip(recipes, self._finished_or_trained(configs), strict=True))
 
-    def _train(self, wanted: list[tuple]) -> list[Run]:
-        sources = {which[0] for which in wanted if which[3] == "other-breeds"}
-        if sources:
-            ordered = [each for each in models.ARCHITECTURES if each in sources]  # the longest training first
-            train_all([self.source_config(each) for each in ordered], self.other_breeds, self.store)
-        return train_all([self.config(*which) for which in wanted], self.dataset, self.store)
+    def _finished_or_trained(self, configs: list[RunConfig]) -> list[Run]:
+        missing = [config for config in configs if not self.finished(config)]
+        if missing:
+            train_all(self._jobs(missing), self.store)
+        return [self.finished(config) for config in configs]
+
+    def measured(self, name: str, runs: list[Run], measure: Callable[[], dict[str, np.ndarray]]) -> dict:
+        """The arrays of `measure()`, which takes the trained networks of `runs`; measured once, then kept.
+
+        They lie beside the store of those runs, so that what was measured with runs that are kept with the code is
+        there without their weights.
+        """
+        digest = hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:12]
+        places = [
+            folder / "arrays" / f"{name}-{digest}.npz" for folder in (runs[0].folder.parents[1], self.store.parent)
+        ]
+        for file in places:
+            if file.is_file():
+                with np.load(file) as arrays:
+                    return dict(arrays)
+        arrays, content = measure(), BytesIO()
+        np.savez_compressed(content, **arrays)
+        places[-1].parent.mkdir(parents=True, exist_ok=True)
+        paths.write_whole(places[-1], content.getvalue())
+        return arrays
 
     def train_here(self, architecture: str, framework: str, seed: int, weights: str, devices: Devices = ONE) -> Run:
         """One training in this process, with all its processors, or as one of several on as many devices."""

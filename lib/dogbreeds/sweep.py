@@ -15,10 +15,11 @@ os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # which Ray reads when it is impor
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from dogbreeds import models, paths, pixels, training
+from dogbreeds import paths, pixels, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.errors import StudyError
-from dogbreeds.pool import limit_threads
+from dogbreeds.jobs import Job, report_failures
+from dogbreeds.parallel import limit_threads
 from dogbreeds.runs import Run, RunConfig
 from dogbreeds.study import Study
 
@@ -32,16 +33,13 @@ def sweep(study: Study, address: str | None = None) -> list[Run]:
     elsewhere, after its last whole epoch. The trainings that others start from come first. Raises StudyError for a
     cluster that does not answer, and, when all others are finished, for trainings that failed.
     """
-    configs = study.configs()
-    sources = [study.source_config(name) for name in models.ARCHITECTURES] if "other-breeds" in study.weights else []
-    work = [(config, study.other_breeds) for config in sources] + [(config, study.dataset) for config in configs]
-    missing = [each for each in work if not (study.store / each[0].id / "run.json").exists()]
-    for config, dataset in missing:
-        pixels.load(dataset, config.image_size, config.crop)  # decoded here, once
+    missing = [job for job in study.plan() if not (study.store / job.id / "run.json").exists()]
+    for job in missing:
+        pixels.load(job.dataset, job.config.image_size, job.config.crop)  # decoded here, once
     if missing:
         with _cluster(address):
             _train_all(missing, study.store.resolve())
-    return [Run(study.store / config.id) for config in configs]
+    return [Run(study.store / config.id) for config in study.configs()]
 
 
 @contextmanager
@@ -82,14 +80,14 @@ def _share() -> dict[str, int]:
     return {"num_cpus": max(cpus, 1), "num_gpus": int(bool(with_gpu))}
 
 
-def _train_all(work: list[tuple[RunConfig, Dataset]], store: Path) -> None:
+def _train_all(jobs: list[Job], store: Path) -> None:
     share, placed, started = _share(), {}, {}
     train = ray.remote(max_calls=1, max_retries=RETRIES, **share)(_train)
-    for config, dataset in work:  # Ray starts a training when the one that it starts from has ended
-        if dataset.fingerprint not in placed:
-            placed[dataset.fingerprint] = ray.put(dataset)
-        arguments = (config, placed[dataset.fingerprint], store, Path.cwd(), share["num_cpus"])
-        started[config.id] = train.remote(*arguments, started.get(config.start))
+    for job in jobs:  # Ray starts a training when the one that its initial weights come from has ended
+        if job.dataset.fingerprint not in placed:
+            placed[job.dataset.fingerprint] = ray.put(job.dataset)
+        arguments = (job.config, placed[job.dataset.fingerprint], store, Path.cwd(), share["num_cpus"])
+        started[job.id] = train.remote(*arguments, started.get(job.config.start))
     waiting, failed = {training: name for name, training in started.items()}, {}
     while waiting:
         (ended,), _ = ray.wait(list(waiting))
@@ -99,9 +97,7 @@ def _train_all(work: list[tuple[RunConfig, Dataset]], store: Path) -> None:
             print(f"{name}: finished, {len(waiting)} to go", flush=True)
         except RayError as error:
             failed[name] = _first_line(error.cause if isinstance(error, RayTaskError) else error)
-    if failed:
-        name, reason = next(iter(failed.items()))
-        raise StudyError(f"{len(failed)} of {len(work)} trainings failed, the others are kept. {name}: {reason}")
+    report_failures(failed, len(jobs))
 
 
 def _train(config: RunConfig, dataset: Dataset, store: Path, folder: Path, threads: int, source: str | None) -> str:

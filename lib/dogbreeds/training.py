@@ -22,7 +22,7 @@ from dogbreeds import models, paths, pixels
 from dogbreeds.batches import Batches, FeatureBatches
 from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import SPLITS, Dataset
-from dogbreeds.devices import ONE, Devices, peak_memory
+from dogbreeds.devices import ONE, Devices, peak_memory, reset_peak_memory
 from dogbreeds.errors import StudyError
 from dogbreeds.models import cost, porting, stages, weights
 from dogbreeds.progress import Display, Progress
@@ -82,7 +82,7 @@ def starting_weights(config: RunConfig, store: Path) -> porting.State:
         start = None if of_a_run else config.start or None
         state = porting.read(models.build(config.architecture, "pytorch", len(config.breeds), start))
     if of_a_run:
-        learned = weights.read(run / "best.safetensors", config.architecture)
+        learned = weights.read(Run(run).weights, config.architecture)
         same = tuple(Run(run).record["breeds"]) == config.breeds
         learned = {key: value for key, value in learned.items() if same or not key.startswith(weights.HEAD)}
         porting.check(state | learned, {key: tuple(value.shape) for key, value in state.items()})
@@ -115,8 +115,7 @@ def train(
 def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, devices: Devices) -> None:
     """Trains phase after phase in a folder of another name, which in the end becomes `folder`."""
     recipe = config.recipe
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()  # of a source that this process trained before
+    reset_peak_memory()  # it counts no other training of this process
     unfinished = folder.with_name(folder.name + ".unfinished")
     unfinished.mkdir(exist_ok=True)
     streams = batches(config, dataset, devices)
@@ -136,15 +135,14 @@ def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, de
 
 def _finish(config: RunConfig, dataset: Dataset, course: Course, streams: dict[str, Batches], folder: Path) -> None:
     """Predicts, and writes all that a finished run has into `folder`."""
-    framework, best, last = framework_module(config.framework), course.best(), course.state
-    model = models.build(config.architecture, config.framework, len(config.breeds))
-    porting.fill(model, best if config.recipe.restore_best else last)
+    framework = framework_module(config.framework)
+    state = course.best() if config.recipe.restore_best else course.state
+    model = porting.fill(framework.network(config.architecture, len(config.breeds)), state)
     logits = {split: framework.predict(model, streams[split]) for split in ("validation", "test")}
     predictions = _predictions(dataset, logits)
     pd.DataFrame(course.history).to_csv(folder / "history.csv", index=False)
     np.savez_compressed(folder / "predictions.npz", **predictions)
-    for name, state in {"best": best, "last": last}.items():
-        (folder / f"{name}.safetensors").write_bytes(weights.to_bytes(state))
+    Run(folder).weights.write_bytes(weights.to_bytes(state))
     record = _record(config, course, predictions, dataset.left_out)
     record |= {"device": framework.device(model), "parameters": models.count_parameters(model)}
     (folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -157,10 +155,8 @@ def train_phase(
     recipe, framework = config.recipe, framework_module(config.framework)
     head = course.phase()[0] == "head"
     frozen = "backbone" if head else recipe.freeze or None
-    with framework.precision(recipe.precision):
-        which = (config.architecture, config.framework, len(config.breeds))
-        model = models.build(*which, freeze=frozen, batch_norm=recipe.batch_norm)
-    porting.fill(model, course.state)
+    options = {"freeze": frozen, "batch_norm": recipe.batch_norm, "precision": recipe.precision}
+    model = porting.fill(framework.network(config.architecture, len(config.breeds), **options), course.state)
     if head:  # features are computed once: the backbone does not change, and each photo is taken as it is
         streams = {
             split: FeatureBatches(
@@ -241,10 +237,15 @@ def installed(packages: Iterable[str]) -> dict[str, str]:
     return {name: metadata.version(name) for name in packages if any(metadata.distributions(name=name))}
 
 
-def load(run: Run):
-    """The trained network of a run, in its framework, in inference mode, with the weights it predicted with."""
+def load(run: Run, framework: str | None = None):
+    """The trained network of a run in inference mode, with the weights it predicted with.
+
+    It is of the framework that trained it, unless another is named. Raises StudyError for a run that is kept without
+    weights.
+    """
+    if not run.weights.is_file():
+        raise StudyError(f"{run.id} is kept without its weights: train it with dogbreeds study, or ask for another run")
     record = run.record
-    which = "best" if record["recipe"]["restore_best"] else "last"
-    model = models.build(record["architecture"], record["framework"], len(record["breeds"]))
-    porting.fill(model, weights.read(run.folder / f"{which}.safetensors", record["architecture"]))
+    model = models.build(record["architecture"], framework or record["framework"], len(record["breeds"]))
+    porting.fill(model, weights.read(run.weights, record["architecture"]))
     return model if porting.is_keras(model) else model.eval()

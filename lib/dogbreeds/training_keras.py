@@ -1,13 +1,15 @@
 """The Keras half of training: `fit` with its callbacks, on whichever backend Keras was started with."""
 
 import time
-from contextlib import contextmanager
+from functools import lru_cache
+from itertools import zip_longest
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dogbreeds import models
 from dogbreeds.batches import Batches
 from dogbreeds.checkpoints import Course
 from dogbreeds.devices import Devices
@@ -154,23 +156,12 @@ def _tensor(variable) -> Tensor:
 def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: Progress, devices: Devices) -> None:
     """Trains `model` to the end of its phase; `course` gets every epoch."""
     phase, done, epochs = course.phase()
-    if phase == "head":
-        model = keras.Sequential([keras.Input(model.layers[-1].input.shape[1:]), model.layers[-1]])
-    classes = model.layers[-1].units
-    update = optimizer(recipe, model.trainable_variables, epochs * len(streams["train"]))
-    if course.optimizer and len(course.optimizer) != len(update.variables):
+    model = _compiled(model, phase, recipe, epochs * len(streams["train"]))
+    variables = model.optimizer.variables
+    if course.optimizer and len(course.optimizer) != len(variables):
         raise StudyError(f"{course.folder} was begun by another version of this project: delete it and start again")
-    for variable, value in zip(update.variables, course.optimizer.values(), strict=False):
-        variable.assign(value.numpy())
-
-    def loss(labels, logits):  # Keras' loss for whole-number labels, floats on JAX, does not smooth them
-        labels, logits = keras.ops.one_hot(keras.ops.cast(labels, "int32"), classes), keras.ops.cast(logits, "float32")
-        smoothing = recipe.label_smoothing
-        return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
-
-    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")  # by its name alone it is made during tracing
-    # JAX is slow without its compiler; TensorFlow's and PyTorch's take longer than they save here.
-    model.compile(update, loss, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
+    for variable, value in zip_longest(variables, course.optimizer.values()):
+        variable.assign(keras.ops.zeros_like(variable) if value is None else value.numpy())
     model.fit(
         _feed(streams["train"]),
         validation_data=_feed(streams["validation"]),
@@ -180,6 +171,25 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
         shuffle=False,  # the stream is shuffled already
         verbose=0,
     )
+
+
+@lru_cache(maxsize=1)
+def _compiled(model: keras.Model, phase: str, recipe: Recipe, steps: int) -> keras.Model:
+    """The network, or its head alone, with optimiser and loss: the same object, with its graphs, when asked again."""
+    if phase == "head":
+        model = keras.Sequential([keras.Input(model.layers[-1].input.shape[1:]), model.layers[-1]])
+    classes = model.layers[-1].units
+
+    def loss(labels, logits):  # Keras' loss for whole-number labels, floats on JAX, does not smooth them
+        labels, logits = keras.ops.one_hot(keras.ops.cast(labels, "int32"), classes), keras.ops.cast(logits, "float32")
+        smoothing = recipe.label_smoothing
+        return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
+
+    update = optimizer(recipe, model.trainable_variables, steps)
+    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")  # by its name alone it is made during tracing
+    # JAX is slow without its compiler; TensorFlow's and PyTorch's take longer than they save here.
+    model.compile(update, loss, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
+    return model
 
 
 def _feed(stream: Batches):
@@ -202,13 +212,17 @@ def _feed(stream: Batches):
     return batches.apply(tensorflow.data.experimental.assert_cardinality(len(stream))).with_options(options)
 
 
-@contextmanager
-def precision(name: str):
-    """Where a network is built for training in this precision: its layers keep it."""
+@lru_cache(maxsize=2)  # one that trains and one that predicts
+def network(architecture: str, classes: int, precision: str = "float32", **options) -> keras.Model:
+    """A network to be filled with weights, whose layers compute in this precision. `options` are those of `build`.
+
+    Asked for again it is the same object, with the graphs that were traced for it: tracing takes as long as hundreds of
+    steps. Fill it with weights before each use.
+    """
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[name])
+    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
     try:
-        yield
+        return models.build(architecture, "keras", classes, **options)
     finally:
         keras.config.set_dtype_policy(before)
 

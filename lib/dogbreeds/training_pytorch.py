@@ -4,7 +4,7 @@ import logging
 import signal
 import time
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import lightning
 import numpy as np
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from dogbreeds import models
 from dogbreeds.batches import Batches
 from dogbreeds.checkpoints import Course
 from dogbreeds.devices import Devices
@@ -214,9 +215,9 @@ def _interruptible():
         raise
 
 
-def precision(name: str):
-    """Where a network is built for training in this precision: Lightning sees to it later."""
-    return nullcontext()
+def network(architecture: str, classes: int, precision: str = "float32", **options) -> nn.Module:
+    """A network to be filled with weights; Lightning sees to the precision later. `options` are those of `build`."""
+    return models.build(architecture, "pytorch", classes, **options)
 
 
 def features(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos 2048"]:

@@ -12,6 +12,8 @@ FRENCH = {
     "ResNet50 stays near chance": "ResNet50 reste près du hasard",
     "Learned weights are a better start than none": "Des poids appris sont un meilleur départ qu’aucun",
     "confirmed": "confirmée",
+    "true of these trained networks": "vraie de ces réseaux entraînés",
+    "not true of these trained networks": "fausse de ces réseaux entraînés",
     "refuted": "réfutée",
     "not decidable here": "indécidable ici",
     "epochs saved": "époques gagnées",

@@ -12,12 +12,17 @@ from pathlib import Path
 import nbformat
 import pytest
 import requests
+from papermill.parameterize import parameterize_notebook
 from PIL import Image
 
 from dogbreeds import notebooks, paths, slides
 
 chromium = slides.chromium()
-pytestmark = pytest.mark.skipif(chromium is None, reason="Chromium is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium is None, reason="Chromium is not installed"),
+]
 TOKEN = "dogs"
 AS_USER = {"headers": {"Authorization": f"token {TOKEN}"}, "timeout": 10}
 MENUS = {"01_data_exploration": 1, "03_se_resnet50": 2, "06_error_analysis": 3}
@@ -25,7 +30,11 @@ MENUS = {"01_data_exploration": 1, "03_se_resnet50": 2, "06_error_analysis": 3}
 
 @pytest.fixture(scope="module")
 def lab(home, results):
-    """The address of a JupyterLab, with the options of the Makefile, on copies of the notebooks without outputs."""
+    """The address of a JupyterLab, with the options of the Makefile, on the notebooks without outputs.
+
+    Their parameters are those of the tiny study, whose runs are there.
+    """
+    parameters = notebooks.read_profile("tiny")
     folder = home["folder"] / "lab"
     folder.mkdir()
     for stored in notebooks.numbered_notebooks():
@@ -33,7 +42,7 @@ def lab(home, results):
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        nbformat.write(notebook, folder / stored.name)
+        nbformat.write(parameterize_notebook(notebook, parameters), folder / stored.name)
     options = re.search(r"jupyter lab --notebook-dir=notebooks (.+)", (paths.REPOSITORY / "Makefile").read_text())[1]
     command = f"{Path(sys.executable).with_name('jupyter')} lab --notebook-dir='{folder}' {options}"
     with socket.create_server(("localhost", 0)) as free:

@@ -1,0 +1,29 @@
+"""What to train and in which order: a list of jobs, which this machine or a cluster works through."""
+
+from dataclasses import dataclass
+
+from dogbreeds.datasets import Dataset
+from dogbreeds.errors import TrainingsFailed
+from dogbreeds.runs import RunConfig
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training and the photos that it trains on.
+
+    Where its initial weights are those of another run (`config.start`), it waits for that run.
+    """
+
+    config: RunConfig
+    dataset: Dataset
+
+    @property
+    def id(self) -> str:
+        return self.config.id
+
+
+def report_failures(failed: dict[str, str], jobs: int) -> None:
+    """Raises TrainingsFailed where any job failed; `failed` gives the reason for each by its id."""
+    if failed:
+        name, reason = next(iter(failed.items()))
+        raise TrainingsFailed(f"{len(failed)} of {jobs} trainings failed, the others are kept. {name}: {reason}")

@@ -1,0 +1,192 @@
+"""`train_all(jobs, store)`: several trainings on this machine, in worker processes that train one job after another."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import active_children, connection, get_context, parent_process
+from pathlib import Path
+
+import torch
+
+from dogbreeds import pixels, training
+from dogbreeds.datasets import Dataset
+from dogbreeds.errors import StudyError
+from dogbreeds.jobs import Job, report_failures
+from dogbreeds.progress import Display
+from dogbreeds.runs import Run, RunConfig
+
+ATTEMPTS = 2  # at a training whose worker dies
+_events = None  # in a worker: the queue to the process that has the screen
+
+
+def train_all(jobs: list[Job], store: Path) -> list[Run]:
+    """The runs of `jobs`, in their order; those that are not finished in `store` are trained now.
+
+    Each worker trains in one framework, so that imports and traced graphs are paid for once. Without a GPU two workers
+    share the processors, half each, always, so that the number of threads, and with it the last bits of a result, does
+    not depend on what else there is to train. The workers end with this process.
+
+    A training whose worker dies is tried once more, in a new worker. Raises TrainingsFailed when all others have
+    finished, and names the first that failed.
+    """
+    missing = [job for job in jobs if not (Path(store) / job.id / "run.json").exists()]
+    for job in missing:
+        pixels.load(job.dataset, job.config.image_size, job.config.crop)  # decoded once, before the workers read it
+    if missing:
+        _train_in_workers(missing, Path(store))
+    return [Run(Path(store) / job.id) for job in jobs]
+
+
+@dataclass
+class _Worker:
+    """A process that trains in one framework, and the job that it has."""
+
+    framework: str
+    process: ProcessPoolExecutor
+    job: Job | None = None
+
+
+@dataclass
+class _Queue:
+    """Jobs that wait, and what became of the others."""
+
+    waiting: list[Job]
+    running: dict[Future, _Worker] = field(default_factory=dict)
+    deaths: Counter = field(default_factory=Counter)
+    failed: dict[str, str] = field(default_factory=dict)  # the reason by id
+
+    def take(self, framework: str | None) -> Job | None:
+        """The next job whose initial weights are there.
+
+        One in `framework` comes first, so that its worker lives on; then one in a framework that no other worker has.
+        """
+        others = {worker.framework for worker in self.running.values()}
+        unfinished = {job.id for job in [*self.waiting, *(worker.job for worker in self.running.values())]}
+        ready = [job for job in self.waiting if job.config.start not in unfinished]
+        ready.sort(key=lambda job: (job.config.framework != framework, job.config.framework in others))
+        if ready:
+            self.waiting.remove(ready[0])
+        return ready[0] if ready else None
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Records a failure, and that of all jobs that wait for this one's weights."""
+        self.failed[job.id] = reason
+        for dependent in [each for each in self.waiting if each.config.start == job.id]:
+            self.waiting.remove(dependent)
+            self.fail(dependent, f"its initial weights are those of {job.id}, which failed")
+
+
+def _train_in_workers(jobs: list[Job], store: Path) -> None:
+    processors = torch.get_num_threads()
+    at_once = 1 if torch.accelerator.is_available() else min(2, processors)
+    context = get_context("spawn")
+    events = context.Queue()
+    display = Display()  # here, for a thread cannot tell which cell of a notebook it belongs to
+    screen = threading.Thread(target=_show, args=(events, display), daemon=True)
+    screen.start()
+
+    def start(framework: str) -> _Worker:
+        return _Worker(framework, ProcessPoolExecutor(1, context, _start_worker, (processors // at_once, events)))
+
+    queue, workers = _Queue(list(jobs)), [None] * at_once
+    try:
+        while queue.waiting or queue.running:
+            workers = [_give_work(worker, queue, store, start) for worker in workers]
+            for ended in wait(queue.running, return_when=FIRST_COMPLETED).done:
+                _finish(ended, queue)
+    except KeyboardInterrupt:
+        for process in active_children():
+            process.terminate()
+        raise
+    finally:
+        for worker in filter(None, workers):
+            worker.process.shutdown()
+        events.put(None)
+        screen.join()
+    report_failures(queue.failed, len(jobs))
+
+
+def _give_work(worker: _Worker | None, queue: _Queue, store: Path, start: Callable) -> _Worker | None:
+    """The worker with its next job, or one that takes its place: of another framework, or for one that has died."""
+    if worker and worker.job:
+        return worker
+    job = queue.take(worker and worker.framework)
+    if job is None:
+        return worker
+    if worker is None or worker.framework != job.config.framework or worker.process._broken:
+        if worker:
+            worker.process.shutdown()
+        worker = start(job.config.framework)
+    worker.job = job
+    queue.running[worker.process.submit(_train, job.config, job.dataset, store)] = worker
+    return worker
+
+
+def _finish(ended: Future, queue: _Queue) -> None:
+    worker = queue.running.pop(ended)
+    job, worker.job = worker.job, None
+    try:
+        ended.result()
+    except BrokenProcessPool:
+        queue.deaths[job.id] += 1
+        if queue.deaths[job.id] < ATTEMPTS:
+            queue.waiting.insert(0, job)
+        else:
+            remedy = "free some memory or lower batch_size, then start again: finished epochs are kept"
+            queue.fail(job, f"its process was killed twice, most likely for want of memory: {remedy}")
+    except StudyError as error:
+        queue.fail(job, str(error))
+
+
+def in_own_process(function: Callable, *arguments, backend: str | None = None):
+    """What `function` returns, from a process that has its memory to itself; see `own_process`."""
+    with own_process(backend) as process:
+        return process.submit(function, *arguments).result()
+
+
+def own_process(backend: str | None = None) -> ProcessPoolExecutor:
+    """A fresh process for one call after the other, which ends with this one.
+
+    `backend` is what Keras computes with there, which it chooses once a process.
+    """
+    return ProcessPoolExecutor(1, get_context("spawn"), _start_alone, (backend,))
+
+
+def _start_alone(backend: str | None) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if backend:
+        os.environ["KERAS_BACKEND"] = backend
+
+
+def _show(events, display: Display) -> None:
+    for event in iter(events.get, None):
+        display(event)
+
+
+def _train(config: RunConfig, dataset: Dataset, store: Path) -> None:
+    training.train(config, dataset, store, _events.put)
+
+
+def _start_worker(threads: int, events) -> None:
+    global _events
+    _events = events
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    limit_threads(threads)
+
+
+def limit_threads(threads: int) -> None:
+    """Of both frameworks in this process; TensorFlow is not to be imported yet."""
+    torch.set_num_threads(threads)
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+
+
+def _end_with_parent() -> None:
+    """However the parent ends, killed or not: no training goes on that nobody waits for."""
+    connection.wait([parent_process().sentinel])
+    os._exit(1)

@@ -1,0 +1,89 @@
+"""The stored notebooks, executed on the runs that are kept with the code: the same digits on any machine."""
+
+import re
+import subprocess
+import sys
+from itertools import chain
+
+import nbformat
+import pytest
+
+from dogbreeds import notebooks, paths, runs
+from dogbreeds.study import Study
+
+STORED = notebooks.numbered_notebooks()
+NBVAL = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "-q"]
+NBVAL += ["--override-ini", "addopts=", "-W", "default"]
+
+
+@pytest.fixture(scope="module")
+def fresh(home, tmp_path_factory):
+    """Outputs without a run, and dogs that are drawn already: notebooks would tell of drawing them."""
+    place = tmp_path_factory.mktemp("stored")
+    environment = home["environment"] | {"DOGBREEDS_OUTPUTS": str(place)}
+    script = "from dogbreeds.notebooks import read_profile; from dogbreeds.study import Study\n"
+    script += "study = Study(**read_profile('sample')); study.pixels, study.elsewhere()"
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, stderr=-1)
+    return {"environment": environment, "outputs": place}
+
+
+def compared(environment, *files):
+    return subprocess.run([*NBVAL, *map(str, files)], env=environment, text=True, stdout=-1)
+
+
+@pytest.mark.slow
+def test_stored_outputs_are_what_comes_out(fresh):
+    outcome = compared(fresh["environment"], *STORED)
+    assert outcome.returncode == 0, outcome.stdout
+    assert int(re.search(r"(\d+) passed", outcome.stdout)[1]) >= 100
+    # What notebooks 03 and 06 needed weights for was trained here, and learned as it did there.
+    trained = [run for run in runs.results(fresh["outputs"] / "sample" / "runs").itertuples()]
+    assert trained
+    for run in trained:
+        kept = runs.kept_with_the_code(run.run)
+        assert run.test_accuracy == pytest.approx(kept.record["test_accuracy"], abs=0.1)
+
+
+@pytest.mark.slow
+def test_a_changed_digit_in_a_stored_accuracy_is_found(fresh, tmp_path):
+    notebook = nbformat.read(next(path for path in STORED if path.stem.startswith("05")), as_version=4)
+    cell = next(cell for cell in notebook.cells if "tables.result_table" in cell.source)
+    end = notebook.cells.index(cell) + 1
+    data = cell.outputs[0]["data"]
+    accuracy = re.search(r"0\.\d{3}", data["text/plain"])[0]
+    changed = f"{accuracy[:-1]}{(int(accuracy[-1]) + 1) % 10}"
+    for kind in data:
+        data[kind] = data[kind].replace(accuracy, changed)
+    notebook.cells = notebook.cells[:end]
+    nbformat.write(notebook, tmp_path / "changed.ipynb")
+    outcome = compared(fresh["environment"], tmp_path / "changed.ipynb")
+    assert outcome.returncode == 1
+    assert "1 failed" in outcome.stdout
+
+
+def test_few_cells_are_not_compared_and_each_says_why():
+    cells = chain.from_iterable(nbformat.read(path, as_version=4).cells for path in STORED)
+    ignored = [cell for cell in cells if "nbval-ignore-output" in cell.metadata.get("tags", [])]
+    assert len(ignored) <= 15
+    assert all(cell.metadata.get("ignored_because") for cell in ignored)
+
+
+def test_the_failure_of_2020_is_reproduced_and_repaired():
+    """In notebook 02: near chance outside training, and well above it with the same weights."""
+    cells = nbformat.read(next(path for path in STORED if path.stem.startswith("02")), as_version=4).cells
+    printed = "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+    assert re.findall(r"^(training|validation) .*: (True|False)$", printed, re.M) == [
+        ("training", "True"),
+        ("validation", "True"),
+        ("validation", "True"),
+    ]
+
+
+def test_kept_runs_are_those_the_notebooks_ask_for():
+    """Each that the plan of the sample names, none besides, and together no more than they may weigh."""
+    kept = paths.REFERENCE / "sample" / "runs"
+    study = Study(**notebooks.read_profile("sample"))
+    assert {path.name for path in kept.iterdir()} == {job.id for job in study.plan()}
+    files = [path for path in paths.REFERENCE.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 10e6
+    assert not [path for path in files if path.suffix == ".safetensors"]
