@@ -15,6 +15,20 @@ def test_the_readme_says_what_is_kept():
     assert reference.written(text) == text
 
 
+WITH_RUNS = sorted(folder.parent for folder in reference.REFERENCE.glob("*/runs"))
+
+
+@pytest.mark.parametrize("folder", WITH_RUNS, ids=lambda folder: folder.name)
+def test_kept_tables_are_those_of_the_kept_runs(folder):
+    """Anyone can make them again, without weights and without a photograph."""
+    made = reference.tables_of(folder)
+    assert len(made) >= 9
+    for name, table in made.items():
+        kept = pd.read_csv(folder / f"{name}.csv")
+        again = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
+        pd.testing.assert_frame_equal(again, kept, check_dtype=False, rtol=1e-9)
+
+
 def test_a_block_is_written_from_its_folder_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path)
     monkeypatch.setattr(reference.paths, "REPOSITORY", tmp_path)

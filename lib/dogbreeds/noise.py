@@ -21,6 +21,8 @@ from dogbreeds.parallel import in_own_process
 from dogbreeds.progress import Progress
 from dogbreeds.runs import RunConfig
 
+STEPS = 20  # over which engines are compared
+
 
 class Nudged(Batches):
     """A stream with every number of its photos moved to a neighbour in float32, up or down by a coin."""
@@ -79,12 +81,18 @@ class _OneEpoch(Course):
         return True
 
 
-def first_epoch(config: RunConfig, dataset: Dataset, store: Path, nudge: int | None = None) -> FirstEpoch:
+def first_epoch(
+    config: RunConfig, dataset: Dataset, store: Path, nudge: int | None = None, most: int | None = None
+) -> FirstEpoch:
     """The first epoch of the training of `config`, from where it would start, in this process.
 
-    With a `nudge` (any whole number; others are other nudges) every number of every photo is moved by its last bit.
+    It takes `most` steps, on so many of the photos, where the training has more. With a `nudge` (any whole number;
+    others are other nudges) every number of every photo is moved by its last bit.
     """
     streams, steps = training.batches(config, dataset), _Steps()
+    rows = streams["train"].rows
+    if most and most * config.recipe.batch_size < len(rows):
+        streams["train"].rows = rows[np.linspace(0, len(rows) - 1, most * config.recipe.batch_size).astype(int)]
     if nudge is not None:
         streams["train"] = Nudged(streams["train"], nudge)
     start = training.starting_weights(config, store)
@@ -97,7 +105,7 @@ def first_epoch(config: RunConfig, dataset: Dataset, store: Path, nudge: int | N
 
 def floor(config: RunConfig, dataset: Dataset, store: Path, nudges: int = 4) -> Float[np.ndarray, "runs steps"]:
     """The losses of the training as it is, then of as many nudged ones."""
-    return np.stack([first_epoch(config, dataset, store, nudge).losses for nudge in (None, *range(nudges))])
+    return np.stack([first_epoch(config, dataset, store, nudge, STEPS).losses for nudge in (None, *range(nudges))])
 
 
 def measure(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, np.ndarray]:
@@ -132,12 +140,12 @@ def by_engine(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, Fir
     found = {}
     for name, (framework, backend) in engines.items():
         if backend is None or find_spec(backend):
-            arguments = (replace(config, framework=framework), dataset, store)
+            arguments = (replace(config, framework=framework), dataset, store, None, STEPS)
             found[name] = in_own_process(first_epoch, *arguments, backend=backend)
     return found
 
 
-def table(engines: dict[str, FirstEpoch], band: Float[np.ndarray, "runs steps"], steps: int = 20) -> pd.DataFrame:
+def table(engines: dict[str, FirstEpoch], band: Float[np.ndarray, "runs steps"], steps: int = STEPS) -> pd.DataFrame:
     """A row an engine: mean distance of its first losses from PyTorch's, that distance in widths of the band of last
     bits, seconds a step, and the peak memory of its process.
     """

@@ -1,6 +1,7 @@
 """The Keras half of training: `fit` with its callbacks, on whichever backend Keras was started with."""
 
 import time
+from dataclasses import replace
 from functools import lru_cache
 from itertools import zip_longest
 
@@ -156,7 +157,9 @@ def _tensor(variable) -> Tensor:
 def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: Progress, devices: Devices) -> None:
     """Trains `model` to the end of its phase; `course` gets every epoch."""
     phase, done, epochs = course.phase()
-    model = _compiled(model, phase, recipe, epochs * len(streams["train"]))
+    # Fields that are in no graph must not have it traced again.
+    traced = replace(recipe, preprocessing="expected", restore_best=True, monitor="validation_loss")
+    model = _compiled(model, phase, traced, epochs * len(streams["train"]))
     variables = model.optimizer.variables
     if course.optimizer and len(course.optimizer) != len(variables):
         raise StudyError(f"{course.folder} was begun by another version of this project: delete it and start again")
