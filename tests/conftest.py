@@ -45,11 +45,11 @@ def dogbreeds(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch, drawings):
+def own_folders(tmp_path, tmp_path_factory, monkeypatch, drawings):
     """No test reads or writes the data and outputs of a person."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "drawn_dogs").symlink_to(drawings)
-    monkeypatch.setenv("DOGBREEDS_DATA", str(tmp_path / "data"))
+    data = tmp_path_factory.mktemp("data")
+    (data / "drawn_dogs").symlink_to(drawings)
+    monkeypatch.setenv("DOGBREEDS_DATA", str(data))
     monkeypatch.setenv("DOGBREEDS_OUTPUTS", str(tmp_path / "outputs"))
 
 

@@ -107,7 +107,7 @@ def test_every_profile_passes_the_checks(profile):
     parameters = notebooks.read_profile(profile)
     assert parameters["profile"] == profile
     assert parameters.keys() == papermill.inspect_notebook(STORED[0]).keys()
-    assert parameters["photos_per_breed"] == {"sample": 100, "tiny": 12}.get(profile, 0)
+    assert parameters["photos_per_breed"] == {"sample": 100, "tiny": 24}.get(profile, 0)
 
 
 def test_the_readme_names_commands_that_exist():

@@ -99,7 +99,7 @@ def test_gradual_unfreezing_trains_the_head_first(dataset, tmp_path, framework, 
         return end_epoch(course, row, state, optimizer)
 
     monkeypatch.setattr(Course, "end_epoch", listen)
-    this = config(dataset, framework, recipe=Recipe(batch_size=4, head_epochs=2, epochs=1))
+    this = config(dataset, framework, recipe=Recipe(batch_size=4, head_epochs=2, epochs=1, restore_best=False))
     run = training.train(this, dataset, tmp_path)
     every = {"stem", "layer1", "layer2", "layer3", "layer4", "fc"}
     assert kept == [("head", {"fc"}), ("head", {"fc"}), ("all", every)]

@@ -13,7 +13,7 @@ from loopback import Handler, serving
 from networks import channels_last, moved, photos
 from safetensors.torch import save_file
 
-from dogbreeds import downloads, models
+from dogbreeds import downloads, models, paths
 from dogbreeds.errors import StudyError
 from dogbreeds.models import porting, published, weights
 
@@ -38,7 +38,7 @@ def publish(monkeypatch, name, content: bytes, folder):
 
 
 def cache(tmp_path):
-    return sorted(path.name for path in (tmp_path / "data" / "weights").glob("*"))
+    return sorted(path.name for path in (paths.data() / "weights").glob("*"))
 
 
 def bytes_of(state, tmp_path, **options):
@@ -56,7 +56,7 @@ def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, z
     assert cache(tmp_path) == [entry.file]
     model.load_state_dict(source.state_dict(), strict=True)
     batch = photos(2, 64)
-    twin = models.build("se_resnet50", "keras", 1000, weights=tmp_path / "data" / "weights" / entry.file)
+    twin = models.build("se_resnet50", "keras", 1000, weights=paths.data() / "weights" / entry.file)
     logits = source(batch).detach().numpy()
     others = keras.ops.convert_to_numpy(twin(channels_last(batch), training=False))
     assert np.abs(logits - others).max() < 1e-4 * logits.std()
@@ -139,7 +139,7 @@ def test_a_file_of_another_hash_is_refused_and_removed(server, tmp_path, content
 
 def test_without_a_network_the_message_says_which_file_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", "http://127.0.0.1:9/")
-    with pytest.raises(StudyError, match=r"no connection.*put the file at .*data/weights/resnet50-0676ba61\.pth"):
+    with pytest.raises(StudyError, match=r"no connection.*put the file at .*data\d*/weights/resnet50-0676ba61\.pth"):
         models.build("resnet50", "keras", 2, weights="imagenet")
     assert cache(tmp_path) == []
 

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -118,9 +118,11 @@ def measure(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, np.nd
 
 def measured(arrays: Mapping[str, np.ndarray]) -> tuple[Float[np.ndarray, "runs steps"], dict[str, FirstEpoch]]:
     """The floor, and the first epoch of each engine by its name."""
-    measures = [entry.name for entry in fields(FirstEpoch)]
-    names = [name.removesuffix(f", {measures[0]}") for name in arrays if name.endswith(f", {measures[0]}")]
-    engines = {name: FirstEpoch(*(arrays[f"{name}, {measure}"] for measure in measures)) for name in names}
+    names = [name.removesuffix(", losses") for name in arrays if name.endswith(", losses")]
+    engines = {
+        name: FirstEpoch(arrays[f"{name}, losses"], arrays[f"{name}, seconds"], int(arrays[f"{name}, memory_mb"]))
+        for name in names
+    }
     return arrays["band"], engines
 
 

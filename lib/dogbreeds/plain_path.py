@@ -27,6 +27,7 @@ from dogbreeds import models, parallel, pixels, statistics, training
 from dogbreeds.batches import AREA, RATIO, TURN
 from dogbreeds.datasets import Dataset, open_photo
 from dogbreeds.devices import ONE
+from dogbreeds.jobs import Job
 from dogbreeds.models import porting
 from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study

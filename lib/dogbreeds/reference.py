@@ -104,7 +104,10 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
         role: {name: Run(folder / "runs" / run) for name, run in mine.items()} for role, mine in about["runs"].items()
     }
     compared, failing = list(found["comparison"].values()), found["failure"]
-    arrays = {file.name.rpartition("-")[0]: np.load(file) for file in (folder / "arrays").glob("*.npz")}
+    arrays = {}
+    for file in (folder / "arrays").glob("*.npz"):
+        with np.load(file) as kept:
+            arrays[file.name.rpartition("-")[0]] = dict(kept)
     band, engines = noise.measured(arrays["noise"])
     pairs = {f"{choice}s": tables.comparisons(compared, choice) for choice in tables.CHOICES}
     return pairs | {

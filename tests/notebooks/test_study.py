@@ -51,7 +51,7 @@ def test_executed_notebooks_figures_and_slides_are_there(home, results):
     assert all((folder / path).is_file() for path in linked)
     assert len(linked) == 7 + len(figures["svg"])
     assert report.count("<table") == len(kept)
-    assert "44 drawn dogs of 2 breeds" in report
+    assert "68 drawn dogs of 2 breeds" in report
     assert not list(folder.rglob("*unfinished*"))
     assert not list(folder.rglob("*failed*"))
 
