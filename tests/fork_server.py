@@ -88,6 +88,7 @@ def fork(request: dict) -> int:
     os.environ |= request["environment"]
     os.chdir("/")
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     status = 1
     try:
         if request["largest_file"]:
