@@ -121,8 +121,15 @@ class Study:
         return self._finished_or_trained([self.config(*which)])[0]
 
     def with_weights(self, run: Run) -> Run:
-        """The same run with its weights; one that is kept without them is trained again, into this study's store."""
-        return run if run.weights.is_file() else train_all(self._jobs([run.config]), self.store)[-1]
+        """The same run with its weights; one that is kept without them is trained again, into a folder of its own.
+
+        There it does not take the place of the one that is kept.
+        """
+        return (
+            run
+            if run.weights.is_file()
+            else train_all(self._jobs([run.config]), self.store.parent / "trained_again")[-1]
+        )
 
     def runs(self) -> list[Run]:
         """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained."""
