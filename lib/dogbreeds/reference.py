@@ -80,8 +80,12 @@ def keep(parameters: dict, name: str, command: str) -> Path:
 def keep_runs(study: Study, folder: Path) -> dict[str, dict[str, str]]:
     """Copies the runs of a finished study, and what was measured with them, and returns what each run is for.
 
-    That is "comparison", "baselines" or "failure", and in each its name and its id.
+    That is "comparison", "baselines" or "failure", and in each its name and its id. Raises StudyError, with all that
+    was kept before left as it is, for a run that this study has not trained itself.
     """
+    missing = [job.id for job in study.plan() if not (study.store / job.id / "run.json").is_file()]
+    if missing:
+        raise StudyError(f"{study.store} has no finished run {missing[0]}: run dogbreeds study first")
     roles = {"comparison": {run.id: run.id for run in study.runs()}}
     varied = variants.of(Recipe.of(study.recipe))
     for role, which in {"baselines": variants.BASELINE, "failure": variants.FAILURE}.items():

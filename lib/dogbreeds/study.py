@@ -125,11 +125,9 @@ class Study:
 
         There it does not take the place of the one that is kept.
         """
-        return (
-            run
-            if run.weights.is_file()
-            else train_all(self._jobs([run.config]), self.store.parent / "trained_again")[-1]
-        )
+        if run.weights.is_file():
+            return run
+        return train_all(self._jobs([run.config]), self.store.parent / "trained_again")[-1]
 
     def runs(self) -> list[Run]:
         """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained."""
