@@ -55,6 +55,8 @@ class ForkServer:
 
     def start(self, words: list, stderr: str = "stderr", largest_file: int | None = None) -> Command:
         folder = Path(mkdtemp(dir=self.folder))
+        for name in ("stdout", "stderr"):
+            (folder / name).touch()
         own = {name: value for name, value in os.environ.items() if name.startswith("DOGBREEDS")}
         request = {"words": list(map(str, words)), "environment": own, "folder": str(folder)}
         request |= {"stderr": stderr, "largest_file": largest_file}

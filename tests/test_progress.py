@@ -63,6 +63,7 @@ def test_the_log_holds_what_the_history_holds_and_nothing_twice(tmp_path):
 def test_in_a_terminal_a_bar_moves_and_logs_are_written(tmp_path, framework, dogbreeds):
     words = ["train", "--architecture", "resnet50", "--framework", framework, "--out", tmp_path / "runs"]
     words += ["--parameter", "photos_per_breed=8", "--parameter", "image_size=32", "--set", "epochs=2"]
+    words += ["--parameter", "test_drawings_per_breed=0"]
     master, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (40, 160))
     training = dogbreeds.start(words, stderr=os.ttyname(terminal))

@@ -164,7 +164,7 @@ def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: 
     if course.optimizer and len(course.optimizer) != len(variables):
         raise StudyError(f"{course.folder} was begun by another version of this project: delete it and start again")
     for variable, value in zip_longest(variables, course.optimizer.values()):
-        variable.assign(keras.ops.zeros_like(variable) if value is None else value.numpy())
+        variable.assign(keras.ops.zeros(variable.shape, variable.dtype) if value is None else value.numpy())
     model.fit(
         _feed(streams["train"]),
         validation_data=_feed(streams["validation"]),

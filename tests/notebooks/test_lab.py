@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import requests
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from PIL import Image
 
@@ -38,7 +39,7 @@ def lab(home, results):
     folder = home["folder"] / "lab"
     folder.mkdir()
     for stored in notebooks.numbered_notebooks():
-        notebook = nbformat.read(stored, as_version=4)
+        notebook = load_notebook_node(str(stored))
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
