@@ -17,7 +17,6 @@ from dogbreeds.datasets import Dataset
 from dogbreeds.models import porting, weights
 from dogbreeds.models.batch_norm import reestimate_statistics
 from dogbreeds.runs import Run
-from dogbreeds.training_pytorch import predict
 
 AS_TRAINED, TAKEN_ANEW = "as training left them", "taken anew"
 SPLITS = {"training": "train", "validation": "validation"}  # and what their photos are called
@@ -30,6 +29,7 @@ def logits_by_statistics(run: Run, dataset: Dataset) -> dict[str, Float[np.ndarr
     "taken anew, validation". All in PyTorch, whichever framework trained: the weights are the same to the bit.
     """
     config = replace(run.config, framework="pytorch")
+    predict = training.framework_module("pytorch").predict
     streams = {name: stream.in_order(64) for name, stream in training.batches(config, dataset).items()}
     model = models.build(config.architecture, "pytorch", len(config.breeds))
     porting.fill(model, weights.read(run.weights, config.architecture))

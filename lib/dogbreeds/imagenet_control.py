@@ -16,8 +16,7 @@ from dogbreeds.devices import ONE
 from dogbreeds.errors import StudyError
 from dogbreeds.models import imagenet, published
 from dogbreeds.runs import Run
-from dogbreeds.training import EVALUATION_BATCH_SIZE
-from dogbreeds.training_pytorch import predict
+from dogbreeds.training import EVALUATION_BATCH_SIZE, framework_module
 
 
 def networks(dataset: Dataset) -> list[str]:
@@ -40,7 +39,8 @@ def untouched_logits(
     array, labels = pixels.load(dataset, image_size, crop), dataset.photos["label"].to_numpy()
     colours, device = models.preprocessing(architecture), ONE.of_this_process()
     stream = Batches(array, labels, dataset.rows("test"), EVALUATION_BATCH_SIZE, colours, device=device)
-    return predict(models.build(architecture, "pytorch", 1000, "imagenet"), stream)[:, outputs]
+    network = models.build(architecture, "pytorch", 1000, "imagenet")
+    return framework_module("pytorch").predict(network, stream)[:, outputs]
 
 
 def table(runs: list[Run], dataset: Dataset, image_size: int, crop: str = "centre") -> pd.DataFrame:

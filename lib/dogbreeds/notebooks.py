@@ -1,24 +1,20 @@
-"""Runs the numbered notebooks with papermill."""
+"""The numbered notebooks, their parameters, and a study as a run of all of them."""
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 
 import papermill
 import yaml
-from papermill.exceptions import PapermillExecutionError
 from tqdm.auto import tqdm
-from traitlets.config import Config
 
 from dogbreeds import paths
 from dogbreeds.errors import StudyError
+from dogbreeds.execution import execute_all
 from dogbreeds.parallel import train_all
 from dogbreeds.recipe import Recipe
 from dogbreeds.study import Study
 
 PRESENTATION = paths.SLIDES / "presentation.ipynb"
-# Kernels are spoken to through files, not through network ports, which studies running side by side can collide on.
-KERNELS = Config({"ConnectionFileMixin": {"transport": "ipc"}})
 
 
 def numbered_notebooks() -> list[Path]:
@@ -65,30 +61,15 @@ def check_parameters(notebook: Path, parameters: dict) -> None:
             raise StudyError(f"notebook parameter '{name}' must be {expected}, not {value!r}")
 
 
-def execute(notebook: Path, output: Path, parameters: dict) -> Path:
-    """`notebook` executed with `parameters`, as `output`, which appears when the last cell has run.
-
-    Raises StudyError that names the cell and the error; the notebook that broke off stays as `<name>.failed.ipynb`.
-    """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_suffix(".failed.ipynb")
-    arguments = {"kernel_name": "python3", "cwd": str(paths.NOTEBOOKS), "progress_bar": False, "config": KERNELS}
-    try:
-        papermill.execute_notebook(notebook, unfinished, parameters, **arguments)
-    except PapermillExecutionError as error:
-        what = f"{error.ename}: {str(error.evalue).splitlines()[0] if error.evalue else ''}"
-        raise StudyError(f"{notebook.name} broke off in cell {error.exec_count} ({what}); see {unfinished}") from error
-    return unfinished.replace(output)
-
-
 def run_study(parameters: dict) -> list[Path]:
-    """The six notebooks executed in order, under outputs/<profile>/."""
+    """The six notebooks executed, under outputs/<profile>/, in their order."""
     study = Study(**parameters)
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
     train_all(study.plan(), study.store)  # before the notebooks, which then only read the runs
-    written = []
-    for notebook in (bar := tqdm(numbered_notebooks(), desc="study", unit="notebook")):
-        start = time.perf_counter()
-        written.append(execute(notebook, study.folder / notebook.name, parameters))
-        bar.write(f"{notebook.stem}: {time.perf_counter() - start:.0f} s")
-    return written
+    notebooks, written = numbered_notebooks(), []
+    with tqdm(total=len(notebooks), desc="study", unit="notebook") as bar:
+        for notebook, seconds in execute_all(notebooks, study.folder, parameters):
+            written.append(notebook)
+            bar.write(f"{notebook.stem}: {seconds:.0f} s")
+            bar.update()
+    return sorted(written)

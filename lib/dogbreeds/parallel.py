@@ -1,14 +1,13 @@
 """`train_all(jobs, store)`: several trainings on this machine, in worker processes that train one job after another."""
 
 import os
-import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from dogbreeds import pixels, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.errors import StudyError
 from dogbreeds.jobs import Job, report_failures
+from dogbreeds.processes import end_with_parent
 from dogbreeds.progress import Display
 from dogbreeds.runs import Run, RunConfig
 
@@ -158,7 +158,7 @@ def own_process(backend: str | None = None) -> ProcessPoolExecutor:
 
 
 def _start_alone(backend: str | None) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if backend:
         os.environ["KERAS_BACKEND"] = backend
 
@@ -175,8 +175,7 @@ def _train(config: RunConfig, dataset: Dataset, store: Path) -> None:
 def _start_worker(threads: int, events) -> None:
     global _events
     _events = events
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     limit_threads(threads)
 
 
@@ -184,9 +183,3 @@ def limit_threads(threads: int) -> None:
     """Of both frameworks in this process; TensorFlow is not to be imported yet."""
     torch.set_num_threads(threads)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
-
-
-def _end_with_parent() -> None:
-    """However the parent ends, killed or not: no training goes on that nobody waits for."""
-    connection.wait([parent_process().sentinel])
-    os._exit(1)

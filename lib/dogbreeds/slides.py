@@ -13,7 +13,8 @@ from nbconvert import HTMLExporter
 from dogbreeds import paths
 from dogbreeds.deck import LANGUAGES, Deck
 from dogbreeds.errors import StudyError
-from dogbreeds.notebooks import PRESENTATION, execute
+from dogbreeds.execution import execute
+from dogbreeds.notebooks import PRESENTATION
 from dogbreeds.study import Study
 
 PACKAGES = paths.SLIDES / "node_modules"

@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
+from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
 from dogbreeds.datasets import Dataset
 from dogbreeds.runs import Run
@@ -157,14 +157,22 @@ def quality(
     The calibration error is the expected one of Guo et al. (https://arxiv.org/abs/1706.04599, equation 3), in `bins` of
     equal width.
     """
+    from torchmetrics.functional.classification import multiclass_accuracy  # here: torchvision comes with it, slowly
+
     scores, truth, breeds = torch.from_numpy(logits).float(), torch.from_numpy(labels), logits.shape[1]
     measured = {"top-1": multiclass_accuracy(scores, truth, breeds, average="micro")}
     if breeds > 5:
         measured["top-5"] = multiclass_accuracy(scores, truth, breeds, top_k=5, average="micro")
     measured["mean per breed"] = multiclass_accuracy(scores, truth, breeds, average="macro")
     measured["NLL"] = F.cross_entropy(scores, truth)
-    measured["calibration error"] = multiclass_calibration_error(scores.softmax(dim=1), truth, breeds, n_bins=bins)
+    measured["calibration error"] = _calibration_error(scores, truth, bins)
     return {name: float(value) for name, value in measured.items()}
+
+
+def _calibration_error(logits: Float[Tensor, "photos breeds"], labels: Int[Tensor, " photos"], bins: int = 15) -> float:
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    return float(multiclass_calibration_error(logits.softmax(dim=1), labels, logits.shape[1], n_bins=bins))
 
 
 def calibration_error_by_luck(logits: Float[np.ndarray, "photos breeds"], draws: int = 200, seed: int = 0) -> float:
@@ -174,7 +182,8 @@ def calibration_error_by_luck(logits: Float[np.ndarray, "photos breeds"], draws:
     """
     probabilities, generator = special.softmax(logits.astype(float), axis=1), np.random.default_rng(seed)
     chosen = generator.random((draws, len(logits), 1)) > probabilities.cumsum(axis=1)[None, :, :-1]
-    return float(np.mean([quality(logits, labels)["calibration error"] for labels in chosen.sum(axis=2)]))
+    scores, drawn = torch.from_numpy(logits).float(), torch.from_numpy(chosen.sum(axis=2))
+    return float(np.mean([_calibration_error(scores, labels) for labels in drawn]))
 
 
 def time_to_accuracy(history: pd.DataFrame, accuracy: float) -> tuple[float, float]:

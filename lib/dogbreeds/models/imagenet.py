@@ -2,8 +2,6 @@
 
 import re
 
-from torchvision.models import ResNet50_Weights
-
 from dogbreeds.errors import StudyError
 
 # ImageNet's dogs by output, in the order of their WordNet ids: 151 to 268, and, after the wolves, the dingo, the dhole
@@ -18,6 +16,8 @@ def _plain(name: str) -> str:
 
 def outputs(breeds: tuple[str, ...]) -> list[int]:
     """The output of each breed, named as in Stanford Dogs. Raises StudyError for one that ImageNet does not have."""
+    from torchvision.models import ResNet50_Weights  # here: it takes seconds, and most results need no ImageNet head
+
     categories = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
     known = {_plain(categories[index]): index for index in (*DOGS, DALMATIAN)}
     for breed in breeds:

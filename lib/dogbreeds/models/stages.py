@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torchvision.ops import FrozenBatchNorm2d
 
 from dogbreeds.errors import StudyError
 from dogbreeds.models import BATCH_NORM_POLICIES
@@ -78,7 +77,9 @@ def _hold_still_pytorch(model: nn.Module, still: tuple[str, ...], batch_norm: st
     return model
 
 
-def _frozen(module: nn.BatchNorm2d) -> FrozenBatchNorm2d:
+def _frozen(module: nn.BatchNorm2d) -> nn.Module:
+    from torchvision.ops import FrozenBatchNorm2d  # here: it takes seconds, and who reads runs builds no network
+
     frozen = FrozenBatchNorm2d(module.num_features, module.eps)
     with torch.no_grad():
         for name, buffer in frozen.named_buffers():
