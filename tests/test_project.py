@@ -15,10 +15,10 @@ from dogbreeds import notebooks, paths
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
 ORDER = ["errors", "paths", "downloads", "drawing", "drawn_dogs", "stanford_dogs", "datasets", "survey", "pixels"]
-ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "devices", "training_keras"]
+ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "processes", "devices", "training_keras"]
 ORDER += ["training_pytorch", "training", "bare", "jobs", "parallel", "noise", "diagnosis", "statistics", "tables"]
 ORDER += ["imagenet_control", "claims", "explain", "plots", "interactive", "predict", "pictures", "variants"]
-ORDER += ["study", "notebooks"]
+ORDER += ["study", "execution", "notebooks"]
 ORDER += ["words", "deck", "drawings", "slides", "report", "pipelines", "pipelines_pytorch", "pipelines_keras"]
 ORDER += ["plain_path", "bench", "growth", "reference", "sweep", "cli_data", "cli"]
 
