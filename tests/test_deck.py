@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dogbreeds import bare, drawings, notebooks, plots, slides, statistics
+from dogbreeds import drawings, notebooks, plots, slides, statistics
 from dogbreeds.claims import RESNET50_2020
 from dogbreeds.deck import LANGUAGES, Deck
 from dogbreeds.errors import StudyError
@@ -59,7 +59,7 @@ def test_letters_of_a_chart_are_large_enough_and_translated():
 
 
 def test_code_stands_side_by_side():
-    page = Deck("en").code(Keras=bare.keras_fit, PyTorch=bare.pytorch_loop).data
+    page = Deck("en").code(Keras="keras_fit", PyTorch="pytorch_loop").data
     assert page.count("<h3>") == 2
     assert page.count("<span style=") > 50
 

@@ -4,14 +4,15 @@ Charts, tables and intervals come in English from the rest of the library; `Deck
 with the phrases of `words.FRENCH`.
 """
 
+import ast
 import base64
-import inspect
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
+from pathlib import Path
 
 import matplotlib
 import pandas as pd
@@ -91,11 +92,19 @@ class Deck:
         return self.translated(said(value, place))
 
     def code(self, **pieces) -> HTML:
-        """The sources of functions side by side, by their titles, with colours, in lines that a column can hold."""
+        """Trainings of `bare` side by side, by their titles, with colours, in lines that a column can hold."""
         style = HtmlFormatter(noclasses=True, nobackground=True, style="default")
         columns = []
-        for title, function in pieces.items():
+        for title, name in pieces.items():
             command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "72", "-"]
-            lines = subprocess.run(command, input=inspect.getsource(function), text=True, stdout=-1, check=True).stdout
+            lines = subprocess.run(command, input=_source(name), text=True, stdout=-1, check=True).stdout
             columns.append(f"<div><h3>{title}</h3>{highlight(lines, PythonLexer(), style)}</div>")
         return HTML(f'<div class="columns code">{"".join(columns)}</div>')
+
+
+def _source(name: str) -> str:
+    """A function of `bare`, from its file: imported, it would bring TensorFlow and Lightning along."""
+    text = Path(__file__).with_name("bare.py").read_text()
+    return next(
+        ast.get_source_segment(text, node) for node in ast.parse(text).body if getattr(node, "name", "") == name
+    )

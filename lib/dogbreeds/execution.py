@@ -16,8 +16,7 @@ from dogbreeds import paths
 from dogbreeds.errors import StudyError
 from dogbreeds.processes import end_with_parent
 
-AT_ONCE = 2
-ALONE = "04_keras_vs_pytorch"  # it times steps
+LONGEST_FIRST = ("04", "06")  # so that two at a time end together
 
 
 def execute(notebook: Path, output: Path, parameters: dict) -> Path:
@@ -41,16 +40,17 @@ def execute(notebook: Path, output: Path, parameters: dict) -> Path:
     return unfinished.replace(output)
 
 
-def execute_all(notebooks: list[Path], folder: Path, parameters: dict) -> Iterator[tuple[Path, float]]:
-    """Each as `execute` leaves it in `folder`, with the seconds it took, as they end: two at once, with half of the
-    processors each, then the one that must be alone.
+def execute_all(
+    notebooks: list[Path], folder: Path, parameters: dict, at_once: int = 1
+) -> Iterator[tuple[Path, float]]:
+    """Each as `execute` leaves it in `folder`, with the seconds it took, as they end; `at_once` share the processors.
 
     Raises StudyError of the first that broke off, when those that had started have ended.
     """
-    together = [notebook for notebook in notebooks if notebook.stem != ALONE]
-    threads = max(1, (os.cpu_count() or 1) // AT_ONCE)
-    with ProcessPoolExecutor(AT_ONCE, get_context("spawn"), _start, (threads,)) as processes:
-        started = [processes.submit(_timed, notebook, folder / notebook.name, parameters) for notebook in together]
+    threads = max(1, (os.cpu_count() or 1) // at_once)
+    ordered = sorted(notebooks, key=lambda notebook: (not notebook.stem.startswith(LONGEST_FIRST), notebook.stem))
+    with ProcessPoolExecutor(at_once, get_context("spawn"), _start, (threads,)) as processes:
+        started = [processes.submit(_timed, notebook, folder / notebook.name, parameters) for notebook in ordered]
         try:
             for ended in as_completed(started):
                 yield ended.result()
@@ -61,14 +61,12 @@ def execute_all(notebooks: list[Path], folder: Path, parameters: dict) -> Iterat
         except StudyError:
             processes.shutdown(cancel_futures=True)
             raise
-    for notebook in notebooks:
-        if notebook.stem == ALONE:
-            yield _timed(notebook, folder / notebook.name, parameters)
 
 
 def _start(threads: int) -> None:
     end_with_parent()  # and so does the kernel of the notebook
-    os.environ |= {"OMP_NUM_THREADS": str(threads), "TF_NUM_INTRAOP_THREADS": str(threads)}
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    os.environ |= dict.fromkeys(names, str(threads))
 
 
 def _timed(notebook: Path, output: Path, parameters: dict) -> tuple[Path, float]:

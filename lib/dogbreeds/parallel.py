@@ -82,8 +82,7 @@ class _Queue:
 
 
 def _train_in_workers(jobs: list[Job], store: Path) -> None:
-    processors = torch.get_num_threads()
-    at_once = 1 if torch.accelerator.is_available() else min(2, processors)
+    processors, at_once = torch.get_num_threads(), processes_at_once()
     context = get_context("spawn")
     events = context.Queue()
     display = Display()  # here, for a thread cannot tell which cell of a notebook it belongs to
@@ -143,6 +142,11 @@ def _finish(ended: Future, queue: _Queue) -> None:
         queue.fail(job, str(error))
 
 
+def processes_at_once() -> int:
+    """One with a GPU, which it has to itself; else two share the processors."""
+    return 1 if torch.accelerator.is_available() else min(2, torch.get_num_threads())
+
+
 def in_own_process(function: Callable, *arguments, backend: str | None = None):
     """What `function` returns, from a process that has its memory to itself; see `own_process`."""
     with own_process(backend) as process:
@@ -182,4 +186,4 @@ def _start_worker(threads: int, events) -> None:
 def limit_threads(threads: int) -> None:
     """Of both frameworks in this process; TensorFlow is not to be imported yet."""
     torch.set_num_threads(threads)
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
