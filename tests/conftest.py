@@ -9,10 +9,10 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_IN
 
 import numpy as np
 import pytest
+import shallow_networks
 import torchvision
 from fork_server import ForkServer
 from PIL import Image
-from torchvision.models.resnet import Bottleneck, ResNet
 
 from dogbreeds import datasets
 
@@ -73,10 +73,9 @@ def dataset(photo_folder):
 
 @pytest.fixture
 def shallow(monkeypatch):
-    """ResNet50 with one block a stage in both frameworks: where a training is under test, and not the network."""
-    stages = tuple((planes, 1) for planes in (64, 128, 256, 512))
-    monkeypatch.setattr("dogbreeds.models.keras_networks.STAGES", stages)
-    monkeypatch.setattr(torchvision.models, "resnet50", lambda **options: ResNet(Bottleneck, [1, 1, 1, 1], **options))
+    """See `shallow_networks`."""
+    monkeypatch.setattr("dogbreeds.models.keras_networks.STAGES", shallow_networks.STAGES)
+    monkeypatch.setattr(torchvision.models, "resnet50", shallow_networks.resnet50)
     forget_keras_networks()
     yield
     forget_keras_networks()

@@ -1,7 +1,7 @@
 """Runs `dogbreeds` commands in processes of their own that need not import anything.
 
-Each is a fork of one process that has imported PyTorch and Keras on PyTorch, and has computed nothing. Its ResNet50 has
-one block a stage: what commands do with a training is under test, and not the network.
+Each is a fork of one process that has imported PyTorch and Keras on PyTorch, and has computed nothing. Its ResNet50 is
+that of `shallow_networks`.
 """
 
 import json
@@ -110,13 +110,9 @@ def fork(request: dict) -> int:
 
 
 def serve() -> None:
-    import torchvision
-    from torchvision.models.resnet import Bottleneck, ResNet
+    import shallow_networks
 
-    from dogbreeds.models import keras_networks
-
-    keras_networks.STAGES = tuple((planes, 1) for planes in (64, 128, 256, 512))
-    torchvision.models.resnet50 = lambda **options: ResNet(Bottleneck, [1, 1, 1, 1], **options)
+    shallow_networks.install("keras")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children but by their files
     for line in sys.stdin:
         print(fork(json.loads(line)), flush=True)

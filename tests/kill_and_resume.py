@@ -1,7 +1,7 @@
 """Trains the same run twice, once undisturbed and once killed at random moments: `kill_and_resume.py framework kills`.
 
 Prints how often it was killed, and exits with 1 when the two runs differ in a bit. Each training is a fork of this
-process, which has imported all that takes long and computed nothing.
+process, which has imported all that takes long and computed nothing. Its network is that of `shallow_networks`.
 """
 
 import os
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import shallow_networks
 from PIL import Image
 
 from dogbreeds import datasets, runs, training
@@ -81,6 +82,7 @@ def differences(first, second):
 
 def main(framework, kills):
     training.framework_module(framework)  # imported once, before the forks
+    shallow_networks.install(framework)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DOGBREEDS_DATA"] = os.environ["DOGBREEDS_OUTPUTS"] = folder
         dataset = photos(Path(folder) / "photos")

@@ -14,6 +14,7 @@ from dogbreeds.runs import RunConfig
 TRAININGS = {"pytorch": (bare.pytorch_loop, bare.lightning_fit), "keras": (bare.keras_fit,)}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_each_leaves_the_best_epoch_and_tells_its_accuracies(dataset, tmp_path, framework):

@@ -19,6 +19,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_every_way_trains_on_the_same_photos(dataset, tmp_path, framework, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")  # where nothing is traced
@@ -87,6 +88,7 @@ def test_sizes_are_those_the_photos_allow(photo_folder):
     assert min(point["seconds_to_decode"], point["seconds_an_epoch"], point["memory_mb"]) > 0
 
 
+@pytest.mark.slow
 def test_the_command_prints_rows_and_keeps_tables_and_charts(photo_folder, tmp_path, capsys, monkeypatch):
     words = ["bench", "--photos", str(photo_folder), "--size", "24", "--batch-size", "2"]
     assert cli.main([*words, "--growth", "24", "--json"]) == 0

@@ -72,6 +72,7 @@ def test_one_training_of_each_gives_no_verdict_on_networks(runs):
     assert claims.CONFIRMED not in set(verdict)
 
 
+@pytest.mark.slow
 def test_near_chance_is_meant_for_so_many_breeds(tmp_path):
     """Half right is chance for two breeds, and far from it for 120."""
     for breeds, verdict in ((2, claims.CONFIRMED), (120, claims.REFUTED)):

@@ -16,6 +16,7 @@ def train(dataset, store, framework, batch_norm):
     return training.train(RunConfig(*which), dataset, store)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_the_pace_of_the_statistics_moves_no_weight(dataset, tmp_path, framework):

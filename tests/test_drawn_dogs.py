@@ -25,6 +25,7 @@ def test_a_breed_without_drawing_is_refused():
         drawn_dogs.draw("wolf", 0)
 
 
+@pytest.mark.slow
 def test_colour_does_not_give_the_breed_away():
     """Guessing reaches 20 %; histograms of colour must stay far from what the networks have to reach (60 %)."""
     dataset = datasets.load("drawn_dogs", photos_per_breed=60)

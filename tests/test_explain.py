@@ -10,6 +10,7 @@ from dogbreeds.recipe import Recipe
 from dogbreeds.runs import Run, RunConfig
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("architecture", ["xception", "se_resnet50"])
 def test_a_map_adds_up_to_the_score_it_explains(dataset, tmp_path, architecture, framework, monkeypatch):
@@ -71,6 +72,7 @@ def test_the_worst_mistakes_are_those_it_was_surest_of(tmp_path):
     assert explain.worst_mistakes(run)["place"].tolist() == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_any_pictures_are_answered_as_the_run_answered_its_own(dataset, tmp_path, framework):

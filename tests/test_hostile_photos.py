@@ -92,6 +92,7 @@ def ordinary(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow grumbles about harmed files; what counts is said by us
 @settings(
     max_examples=TRIES,

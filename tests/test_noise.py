@@ -22,6 +22,7 @@ def study(tmp_path, shallow):
     return Study("noise", photos_per_breed=70, image_size=32, recipe=recipe, out=tmp_path)
 
 
+@pytest.mark.slow
 def test_nudges_are_felt_and_frameworks_agree_from_trained_weights(study):
     """How close they are from a fresh start is asserted on a study, in notebooks/test_study.py."""
     pytorch, in_keras = (study.config("resnet50", framework, seed=0) for framework in FRAMEWORKS)
@@ -61,6 +62,7 @@ def test_a_nudge_moves_every_number_by_its_last_bit(study):
     np.testing.assert_array_equal(noise.Nudged(keras_stream, 0)[0][0].numpy().transpose(0, 3, 1, 2), one.numpy())
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_process_itself():
     """Not of the one that started it, which getrusage hands on where that one is larger."""
     ballast = np.ones(250_000_000)  # 2 GB

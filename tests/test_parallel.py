@@ -8,6 +8,7 @@ from multiprocessing import active_children
 
 import numpy as np
 import pytest
+import shallow_networks
 
 from dogbreeds import cli, devices, jobs, models, parallel, runs, study, training, variants
 from dogbreeds.errors import TrainingsFailed
@@ -16,6 +17,17 @@ from dogbreeds.recipe import Recipe
 TIMES = ["seconds", "photos_per_second"]
 RECIPE = Recipe(batch_size=7, epochs=2, patience=0)
 train_in_worker = parallel._train
+
+
+def train_shallow(config, dataset, store):
+    """What a worker does, with one block a stage."""
+    shallow_networks.install(config.framework)
+    train_in_worker(config, dataset, store)
+
+
+@pytest.fixture(autouse=True)
+def shallow_workers(monkeypatch):
+    monkeypatch.setattr(parallel, "_train", train_shallow)
 
 
 def job(dataset, framework="pytorch", architecture="resnet50", seed=0, recipe=RECIPE, size=32, **options):
@@ -51,6 +63,7 @@ def test_a_worker_that_trained_before_gives_the_bits_of_a_fresh_process(dataset,
     assert_same_bits(after, fresh)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 def test_peak_memory_is_that_of_the_training_itself(dataset, tmp_path):
     """And not that of what its process did before."""
@@ -87,7 +100,7 @@ def train_or_die(config, dataset, store):
     """What a worker does whose trainings of seed 1 take more memory than there is."""
     if config.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    train_in_worker(config, dataset, store)
+    train_shallow(config, dataset, store)
 
 
 @pytest.mark.slow

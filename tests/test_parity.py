@@ -72,6 +72,7 @@ def test_there_and_back_are_the_same_bits(pair):
     assert all(torch.equal(returned[key], value) for key, value in state.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_the_networks_run_on_the_other_backends(backend, tmp_path):
     """In a process of its own without TensorFlow: the same weights give the same logits there."""

@@ -19,6 +19,7 @@ def config(dataset):
     return RunConfig("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
 
 
+@pytest.mark.slow
 def test_without_augmentation_both_paths_are_one_training(config, dataset, tmp_path):
     plain = plain_path.train(config, dataset, workers=0)
     ours = training.train(config, dataset, tmp_path, send=lambda event: None).logits()
@@ -48,6 +49,7 @@ def test_augmented_photos_are_changed_and_have_no_black_corners(config, dataset)
         assert np.ptp(photo.numpy(), axis=(1, 2)).max() < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 def test_the_command_compares_both_paths(photo_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))

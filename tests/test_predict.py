@@ -21,6 +21,7 @@ def run(request, dataset, tmp_path, shallow):
     return training.train(RunConfig(*which, 32, recipe), dataset, tmp_path / "outputs" / "toy" / "runs")
 
 
+@pytest.mark.slow
 def test_the_answer_is_what_the_run_stored(run, dataset, capsys, tmp_path):
     photos = list(dataset.photos.iloc[dataset.rows("test")]["path"])
     found = predict.predict(predict.find_run(run.id), photos)
@@ -39,6 +40,7 @@ def test_the_answer_is_what_the_run_stored(run, dataset, capsys, tmp_path):
         assert drawn.width > 500
 
 
+@pytest.mark.slow
 def test_pictures_with_less_evidence_than_the_validation_photos_are_called_unlike(run, dataset, monkeypatch):
     photos = list(dataset.photos.iloc[dataset.rows("validation")]["path"])
     flagged = [each.unlike for each in predict.predict(run, photos)]

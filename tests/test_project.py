@@ -49,6 +49,7 @@ def test_the_pins_name_no_package_index():
     assert "://" not in text
 
 
+@pytest.mark.slow
 def test_importable_from_any_working_directory(tmp_path):
     command = [sys.executable, "-c", "import dogbreeds.study; print(dogbreeds.paths.NOTEBOOKS)"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout

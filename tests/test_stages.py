@@ -36,6 +36,7 @@ def is_statistic(key):
     return "running" in key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize(
     ("architecture", "freeze", "batch_norm"),
@@ -68,6 +69,7 @@ def test_exactly_what_should_stay_has_stayed(framework, architecture, freeze, ba
     assert (len(expected) > 0) == (freeze is not None or batch_norm == "frozen")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_slow_statistics_go_a_tenth_as_far(framework):
     """After one step from the same start the mean of the first normalisation has moved by 0.1, or by 0.01."""

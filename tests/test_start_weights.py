@@ -17,6 +17,7 @@ def study(tmp_path):
     return Study("small", **SMALL, source_recipe={"batch_size": 16, "epochs": 1}, out=tmp_path / "runs")
 
 
+@pytest.mark.slow
 def test_other_breeds_are_all_the_others_and_nearly_all_their_photos(study):
     own, other = study.dataset, study.other_breeds
     assert set(own.breeds) == set(drawn_dogs.TARGET)
@@ -26,6 +27,7 @@ def test_other_breeds_are_all_the_others_and_nearly_all_their_photos(study):
     assert not set(own.photos["digest"]) & set(other.photos["digest"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(study):
     configs = [study.config("resnet50", framework, 0, "other-breeds") for framework in models.FRAMEWORKS]
@@ -71,6 +73,7 @@ def test_every_choice_makes_another_run(study):
     assert Study("elsewhere", **SMALL).config("resnet50", "pytorch", 0).id == one.id
 
 
+@pytest.mark.slow
 def test_pictures_from_elsewhere_are_of_other_breeds_or_drawn(photo_folder):
     study = Study("small", **SMALL)
     kind, pictures = study.elsewhere(5)

@@ -30,6 +30,7 @@ def config(dataset, framework, architecture="resnet50", **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_a_run_is_recorded_reused_and_read_back(dataset, tmp_path, framework, monkeypatch):
@@ -58,6 +59,7 @@ def validation_loss(run):
     return torch.nn.functional.cross_entropy(logits, labels).item()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize(("framework", "restore_best"), [("keras", True), ("pytorch", True), ("pytorch", False)])
 def test_early_stopping_ends_a_training_and_the_best_weights_come_back(
@@ -79,6 +81,7 @@ def moved(run, start):
     return {stages.stage_of(key) for key in last if not torch.equal(last[key], start[key])}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_partial_fine_tuning_leaves_the_first_stages_as_they_were(dataset, tmp_path, framework):
@@ -88,6 +91,7 @@ def test_partial_fine_tuning_leaves_the_first_stages_as_they_were(dataset, tmp_p
     assert moved(run, training.starting_weights(this, tmp_path)) == {"layer3", "layer4", "fc"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_gradual_unfreezing_trains_the_head_first(dataset, tmp_path, framework, monkeypatch):
@@ -107,6 +111,7 @@ def test_gradual_unfreezing_trains_the_head_first(dataset, tmp_path, framework, 
     assert moved(run, training.starting_weights(this, tmp_path)) == every
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework, monkeypatch):
@@ -127,6 +132,7 @@ def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework,
     assert validation_loss(run) == pytest.approx(run.history["validation_loss"].min(), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, framework):
@@ -169,6 +175,7 @@ def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_br
     assert all(torch.equal(value, (first if key.startswith("fc.") else learned)[key]) for key, value in start.items())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
     this = config(dataset, "pytorch")
@@ -187,12 +194,14 @@ def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
     assert table[["epochs", "recipe.batch_size", "weights"]].values.tolist() == [[2, 4, "scratch"]]
 
 
+@pytest.mark.slow
 def test_pytorch_trains_without_tensorflow_and_notebooks_start_without_it():
     """A GPU image may do without it; and no kernel should wait for its import."""
     command = "import sys, dogbreeds.study, dogbreeds.training_pytorch; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command]).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first",
     ["import sys; sys.modules['tensorflow'] = None", "import torch; torch.cuda.is_available = lambda: True"],

@@ -81,6 +81,7 @@ def distance(first, second, state):
     return max(((first[key] - second[key]).abs().max() / max(first[key].abs().max(), 1e-30)).item() for key in state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
 def test_a_step_in_float64_is_the_same(architecture, optimizer):
@@ -106,6 +107,7 @@ def spread(first, second, state):
     return (apart / moved_by).sqrt().item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
 def test_a_step_in_float32_is_as_close_as_last_bit_neighbours_are(architecture):
     """With the study's optimiser; the two are told apart in float64, above.

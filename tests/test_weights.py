@@ -46,6 +46,7 @@ def bytes_of(state, tmp_path, **options):
     return (tmp_path / "state").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
 def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, zipped):
     """The file of 2019 is of the layout before zip files."""
@@ -62,6 +63,7 @@ def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, z
     assert np.abs(logits - others).max() < 1e-4 * logits.std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("layout", ["published.h5", "published_notop.h5", "saved.weights.h5"])
 def test_xception_reads_keras_files(server, tmp_path, monkeypatch, layout, framework):
@@ -204,6 +206,7 @@ def test_a_truncated_file_is_refused(tmp_path, name):
         models.build("resnet50", "pytorch", 2, weights=path)
 
 
+@pytest.mark.slow
 def test_a_saved_file_is_read_back_in_the_other_framework(tmp_path):
     source = moved("resnet50", 3)
     path = weights.save(source, tmp_path / "model.safetensors")

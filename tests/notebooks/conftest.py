@@ -15,10 +15,13 @@ DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
 
 
 @pytest.fixture(scope="session")
-def home(shared):
+def home(shared, drawings):
     """Where the study of this session keeps its data and outputs, as environment variables."""
     folder = shared / "study"
-    folder.mkdir(exist_ok=True)
+    with FileLock(shared / "study.lock"):
+        if not folder.exists():
+            (folder / "data").mkdir(parents=True)
+            (folder / "data" / "drawn_dogs").symlink_to(drawings)
     places = {"DOGBREEDS_DATA": str(folder / "data"), "DOGBREEDS_OUTPUTS": str(folder / "outputs")}
     places["KERAS_BACKEND"] = "torch"  # where nothing is traced; notebook 04 asks for TensorFlow itself
     return {"folder": folder, "environment": os.environ | places, "study": folder / "outputs" / "tiny"}

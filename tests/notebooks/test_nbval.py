@@ -77,6 +77,7 @@ def test_the_failure_of_2020_is_reproduced_and_repaired():
     ]
 
 
+@pytest.mark.slow
 def test_kept_runs_are_those_the_notebooks_ask_for():
     """Each that the plan of the sample names, none besides, and together no more than they may weigh."""
     kept = paths.REFERENCE / "sample" / "runs"
