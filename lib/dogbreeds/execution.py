@@ -41,13 +41,12 @@ def execute(notebook: Path, output: Path, parameters: dict) -> Path:
 
 
 def execute_all(
-    notebooks: list[Path], folder: Path, parameters: dict, at_once: int = 1
+    notebooks: list[Path], folder: Path, parameters: dict, at_once: int, threads: int
 ) -> Iterator[tuple[Path, float]]:
-    """Each as `execute` leaves it in `folder`, with the seconds it took, as they end; `at_once` share the processors.
+    """Each as `execute` leaves it in `folder`, with the seconds it took, as they end: `at_once`, of so many threads each.
 
     Raises StudyError of the first that broke off, when those that had started have ended.
     """
-    threads = max(1, (os.cpu_count() or 1) // at_once)
     ordered = sorted(notebooks, key=lambda notebook: (not notebook.stem.startswith(LONGEST_FIRST), notebook.stem))
     with ProcessPoolExecutor(at_once, get_context("spawn"), _start, (threads,)) as processes:
         started = [processes.submit(_timed, notebook, folder / notebook.name, parameters) for notebook in ordered]

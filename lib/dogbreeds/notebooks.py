@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from dogbreeds import paths
 from dogbreeds.errors import StudyError
 from dogbreeds.execution import execute_all
-from dogbreeds.parallel import processes_at_once, train_all
+from dogbreeds.parallel import shares, train_all
 from dogbreeds.recipe import Recipe
 from dogbreeds.study import Study
 
@@ -68,7 +68,7 @@ def run_study(parameters: dict) -> list[Path]:
     train_all(study.plan(), study.store)  # before the notebooks, which then only read the runs
     notebooks, written = numbered_notebooks(), []
     with tqdm(total=len(notebooks), desc="study", unit="notebook") as bar:
-        for notebook, seconds in execute_all(notebooks, study.folder, parameters, processes_at_once()):
+        for notebook, seconds in execute_all(notebooks, study.folder, parameters, *shares()):
             written.append(notebook)
             bar.write(f"{notebook.stem}: {seconds:.0f} s")
             bar.update()

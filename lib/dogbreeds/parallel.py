@@ -82,7 +82,7 @@ class _Queue:
 
 
 def _train_in_workers(jobs: list[Job], store: Path) -> None:
-    processors, at_once = torch.get_num_threads(), processes_at_once()
+    at_once, threads = shares()
     context = get_context("spawn")
     events = context.Queue()
     display = Display()  # here, for a thread cannot tell which cell of a notebook it belongs to
@@ -90,7 +90,7 @@ def _train_in_workers(jobs: list[Job], store: Path) -> None:
     screen.start()
 
     def start(framework: str) -> _Worker:
-        return _Worker(framework, ProcessPoolExecutor(1, context, _start_worker, (processors // at_once, events)))
+        return _Worker(framework, ProcessPoolExecutor(1, context, _start_worker, (threads, events)))
 
     queue, workers = _Queue(list(jobs)), [None] * at_once
     try:
@@ -142,9 +142,11 @@ def _finish(ended: Future, queue: _Queue) -> None:
         queue.fail(job, str(error))
 
 
-def processes_at_once() -> int:
-    """One with a GPU, which it has to itself; else two share the processors."""
-    return 1 if torch.accelerator.is_available() else min(2, torch.get_num_threads())
+def shares() -> tuple[int, int]:
+    """How many processes work at a time, one with a GPU, which it has to itself, else two; and the threads of each."""
+    processors = torch.get_num_threads()
+    at_once = 1 if torch.accelerator.is_available() else min(2, processors)
+    return at_once, processors // at_once
 
 
 def in_own_process(function: Callable, *arguments, backend: str | None = None):
