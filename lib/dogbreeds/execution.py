@@ -43,7 +43,7 @@ def execute(notebook: Path, output: Path, parameters: dict) -> Path:
 def execute_all(
     notebooks: list[Path], folder: Path, parameters: dict, at_once: int, threads: int
 ) -> Iterator[tuple[Path, float]]:
-    """Each as `execute` leaves it in `folder`, with the seconds it took, as they end: `at_once`, of so many threads each.
+    """Each as `execute` leaves it in `folder`, with its seconds, as they end: `at_once`, of so many threads each.
 
     Raises StudyError of the first that broke off, when those that had started have ended.
     """
