@@ -76,8 +76,11 @@ def test_peak_memory_is_that_of_the_training_itself(dataset, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_worker")
-def test_a_killed_worker_costs_no_run_and_no_bit(dataset, tmp_path):
-    """It is killed in the middle of its second job; a new one goes on with that job."""
+def test_a_killed_worker_costs_no_run_and_no_bit(dataset, tmp_path, monkeypatch):
+    """It is killed in the middle of its second job; a new one goes on with that job.
+
+    The bits are those of two workers side by side, each with as many threads.
+    """
     wanted = [job(dataset, seed=seed, recipe=Recipe(batch_size=7, epochs=4, patience=0)) for seed in (0, 1)]
     pids = []
 
@@ -92,6 +95,7 @@ def test_a_killed_worker_costs_no_run_and_no_bit(dataset, tmp_path):
     disturbed = parallel.train_all(wanted, tmp_path / "disturbed")
     killer.join()
     assert len(pids) == 1
+    monkeypatch.setattr(parallel.torch, "get_num_threads", lambda: 2)
     for one, other in zip(disturbed, parallel.train_all(wanted, tmp_path / "undisturbed"), strict=True):
         assert_same_bits(one, other)
 

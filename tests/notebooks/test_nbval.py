@@ -3,12 +3,12 @@
 import re
 import subprocess
 import sys
-from itertools import chain
+from itertools import chain, product
 
 import nbformat
 import pytest
 
-from dogbreeds import notebooks, paths, runs
+from dogbreeds import models, notebooks, paths, runs
 from dogbreeds.study import Study
 
 STORED = notebooks.numbered_notebooks()
@@ -86,3 +86,14 @@ def test_kept_runs_are_those_the_notebooks_ask_for():
     files = [path for path in paths.REFERENCE.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 10e6
     assert not [path for path in files if path.suffix == ".safetensors"]
+
+
+@pytest.mark.slow
+def test_every_network_learned_in_both_frameworks():
+    """Guessing gives 20 %."""
+    study = Study(**notebooks.read_profile("sample"))
+    kept = [runs.Run(paths.REFERENCE / "sample" / "runs" / config.id) for config in study.configs()]
+    assert {(run.record["architecture"], run.record["framework"]) for run in kept} == set(
+        product(models.ARCHITECTURES, models.FRAMEWORKS)
+    )
+    assert min(run.record["test_accuracy"] for run in kept) > 0.4
