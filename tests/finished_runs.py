@@ -10,7 +10,7 @@ from dogbreeds.runs import Run
 
 def finished_run(folder: Path, logits, labels, validation_accuracy=(0.5,), **record) -> Run:
     """A run in `folder` that answered the test photos with `logits`; `record` replaces entries of its run.json."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     np.savez(folder / "predictions.npz", test_labels=np.array(labels), test_logits=np.array(logits, np.float32))
     run, epochs = Run(folder), len(validation_accuracy)
     run.__dict__["record"] = {
