@@ -103,8 +103,7 @@ class Deck:
 
 
 def _source(name: str) -> str:
-    """A function of `bare`, from its file: imported, it would bring TensorFlow and Lightning along."""
+    """The source of a function of `bare`, read from the file, because importing it would import TensorFlow."""
     text = Path(__file__).with_name("bare.py").read_text()
-    return next(
-        ast.get_source_segment(text, node) for node in ast.parse(text).body if getattr(node, "name", "") == name
-    )
+    functions = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+    return ast.get_source_segment(text, functions[name])

@@ -1,6 +1,8 @@
-"""Executes notebooks with papermill. Little is imported here, for each of the processes that do it starts from here."""
+"""Executes notebooks with papermill, several at a time.
 
-import os
+Every process that executes one imports this module, so it imports neither PyTorch nor the rest of the library.
+"""
+
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,7 +16,7 @@ from traitlets.config import Config
 
 from dogbreeds import paths
 from dogbreeds.errors import StudyError
-from dogbreeds.processes import end_with_parent
+from dogbreeds.processes import end_with_parent, set_thread_variables
 
 LONGEST_FIRST = ("04", "06")  # so that two at a time end together
 
@@ -28,7 +30,7 @@ def execute(notebook: Path, output: Path, parameters: dict) -> Path:
     unfinished = output.with_suffix(".failed.ipynb")
     arguments = {"kernel_name": "python3", "cwd": str(paths.NOTEBOOKS), "progress_bar": False}
     with TemporaryDirectory() as folder:
-        # Through files of its own, not through network ports, a kernel is spoken to: two at once would share a port.
+        # Each kernel gets sockets of its own: kernels that start at the same time can choose the same network port.
         connection = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
         arguments["config"] = Config({"ConnectionFileMixin": connection})
         try:
@@ -43,9 +45,10 @@ def execute(notebook: Path, output: Path, parameters: dict) -> Path:
 def execute_all(
     notebooks: list[Path], folder: Path, parameters: dict, at_once: int, threads: int
 ) -> Iterator[tuple[Path, float]]:
-    """Each as `execute` leaves it in `folder`, with its seconds, as they end: `at_once`, of so many threads each.
+    """Executes the notebooks into `folder`, `at_once` at a time; yields each output and its seconds as it ends.
 
-    Raises StudyError of the first that broke off, when those that had started have ended.
+    Each kernel computes with so many `threads`. Raises the StudyError of the first notebook that fails, once those
+    that had started have ended; the others are not started.
     """
     ordered = sorted(notebooks, key=lambda notebook: (not notebook.stem.startswith(LONGEST_FIRST), notebook.stem))
     with ProcessPoolExecutor(at_once, get_context("spawn"), _start, (threads,)) as processes:
@@ -64,8 +67,7 @@ def execute_all(
 
 def _start(threads: int) -> None:
     end_with_parent()  # and so does the kernel of the notebook
-    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    os.environ |= dict.fromkeys(names, str(threads))
+    set_thread_variables(threads)
 
 
 def _timed(notebook: Path, output: Path, parameters: dict) -> tuple[Path, float]:

@@ -16,7 +16,7 @@ from dogbreeds import pixels, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.errors import StudyError
 from dogbreeds.jobs import Job, report_failures
-from dogbreeds.processes import end_with_parent
+from dogbreeds.processes import end_with_parent, set_thread_variables
 from dogbreeds.progress import Display
 from dogbreeds.runs import Run, RunConfig
 
@@ -143,7 +143,7 @@ def _finish(ended: Future, queue: _Queue) -> None:
 
 
 def shares() -> tuple[int, int]:
-    """How many processes work at a time, one with a GPU, which it has to itself, else two; and the threads of each."""
+    """The number of processes that run at the same time (one on a GPU, otherwise two), and the threads of each."""
     processors = torch.get_num_threads()
     at_once = 1 if torch.accelerator.is_available() else min(2, processors)
     return at_once, processors // at_once
@@ -188,4 +188,4 @@ def _start_worker(threads: int, events) -> None:
 def limit_threads(threads: int) -> None:
     """Of both frameworks in this process; TensorFlow is not to be imported yet."""
     torch.set_num_threads(threads)
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
+    set_thread_variables(threads)

@@ -1,4 +1,4 @@
-"""What every process that works for another needs: to end when that one does."""
+"""What a process that works for another does first: it takes its share of the threads, and ends with its parent."""
 
 import os
 import signal
@@ -7,10 +7,7 @@ from multiprocessing import connection, parent_process
 
 
 def end_with_parent() -> None:
-    """Makes this process end when the one that started it does, killed or not: nothing goes on that nobody waits for.
-
-    And quietly when Ctrl-C reaches both.
-    """
+    """Makes this process end when its parent does, even when the parent is killed; on Ctrl-C without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
@@ -18,3 +15,9 @@ def end_with_parent() -> None:
 def _wait_for_parent() -> None:
     connection.wait([parent_process().sentinel])
     os._exit(1)
+
+
+def set_thread_variables(threads: int) -> None:
+    """Sets how many threads PyTorch and TensorFlow take where they are imported later: here and in child processes."""
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    os.environ |= dict.fromkeys(names, str(threads))
