@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(chromium is None, reason="Chromium is not installed"),
 ]
 TOKEN = "dogs"
-LONG = 1200  # seconds after which something is broken, on the slowest machine too
+LONG = 600  # seconds after which something is broken, on the slowest machine too
 AS_USER = {"headers": {"Authorization": f"token {TOKEN}"}, "timeout": LONG}
 MENUS = {"01_data_exploration": 1, "03_se_resnet50": 2, "06_error_analysis": 3}
 
