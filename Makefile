@@ -60,9 +60,10 @@ $(READY): requirements.txt pyproject.toml
 	@echo "Making .venv with $$($(PYTHON) --version) from requirements.txt: one to five minutes and about 7 GB, once."
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
-	@# uv installs in a fraction of pip's time; where it cannot be had, pip does.
+	@# uv installs in a fraction of pip's time; where it cannot be had, pip does. Both compile what they install, or each
+	@# process would do it anew, for ten seconds, wherever Python does not write beside the code.
 	@if $(BIN)/python -m pip install $(PIP_SAYS) uv; \
-	then install="$(BIN)/uv pip install $(UV_SAYS) --python $(BIN)/python"; \
+	then install="$(BIN)/uv pip install --compile-bytecode $(UV_SAYS) --python $(BIN)/python"; \
 	else install="$(BIN)/python -m pip install $(PIP_SAYS)"; fi; \
 	$$install --requirement requirements.txt && $$install --no-deps --editable .
 	@touch $(READY)
