@@ -33,7 +33,7 @@ def study(photo_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # as many as the nodes of the cluster have together
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
     monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
-    recipe = {"epochs": 8, "batch_size": 4, "patience": 0}
+    recipe = {"epochs": 4, "batch_size": 4, "patience": 0}
     options = {"weights": ["other-breeds"], "source_recipe": recipe | {"epochs": 1}, "seeds": [0, 1]}
     return Study("toy", str(photo_folder), ["pug", "beagle"], 0, 32, recipe, **options)
 
@@ -72,7 +72,7 @@ def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path):
     assert len(runs.results(study.store)) == len(here) == 3
     for run, same in zip(found, here[1:], strict=True):
         assert run.id == same.id
-        assert run.history["epoch"].to_list() == list(range(1, 9))
+        assert run.history["epoch"].to_list() == list(range(1, 5))
         assert run.history.drop(columns=TIMES).equals(same.history.drop(columns=TIMES))
         np.testing.assert_array_equal(run.logits(), same.logits())
         assert run.weights.read_bytes() == same.weights.read_bytes()

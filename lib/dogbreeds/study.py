@@ -64,13 +64,18 @@ class Study:
         """At most so many pictures of dogs that are of none of the study's breeds, and what they are.
 
         Photos of the other breeds that their own training kept for its test, where there are such breeds; else drawn
-        dogs.
+        dogs. Drawn dogs that no run of the study trains on are drawn for this, a few of each breed.
         """
         try:
-            others = self.other_breeds
-        except StudyError:
+            if self.photos == "drawn_dogs" and "other-breeds" not in self.weights:
+                others = datasets.load("drawn_dogs", self.breeds, 20, other_breeds=True)
+                rows = np.arange(len(others.photos))
+            else:
+                others = self.other_breeds
+                rows = others.rows("test")
+        except StudyError:  # all breeds are the study's
             others = datasets.load("drawn_dogs", [], 40)
-        rows = others.rows("test")
+            rows = others.rows("test")
         chosen = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
         return f"{others.kind} of other breeds", pixels.load(others, self.image_size, self.crop)[chosen]
 

@@ -22,7 +22,7 @@ def fresh(home, tmp_path_factory):
     place = tmp_path_factory.mktemp("stored")
     environment = home["environment"] | {"DOGBREEDS_OUTPUTS": str(place)}
     script = "from dogbreeds.notebooks import read_profile; from dogbreeds.study import Study\n"
-    script += "study = Study(**read_profile('sample')); study.pixels, study.elsewhere()"
+    script += "Study(**read_profile('sample')).pixels"
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, stderr=-1)
     return {"environment": environment, "outputs": place}
 
