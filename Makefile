@@ -10,7 +10,7 @@ BIN     := .venv/bin
 READY   := .venv/.ready
 # Progress where someone watches, silence in a log.
 PIP_SAYS = --disable-pip-version-check $(shell test -t 2 || echo --quiet)
-# In the order of testpaths, what takes longest first: both processes end together.
+# In the order of tests/conftest.py, what takes longest first.
 TWO_AT_ONCE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 UV_SAYS  = $(shell test -t 2 || echo --quiet)
 

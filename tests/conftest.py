@@ -21,6 +21,22 @@ if not any("test_gpu" in word for word in sys.argv):
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
+# Begun first, so that two processes end together.
+LONGEST = (
+    "notebooks",
+    "test_training",
+    "test_sweep",
+    "test_parallel",
+    "test_faults",
+    "test_bench",
+    "test_training_step",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not any(name in item.path.parts or name == item.path.stem for name in LONGEST))
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """A folder for all processes that test at the same time."""

@@ -133,17 +133,18 @@ def test_a_study_ends_with_status_1_when_a_training_dies_twice(photo_folder, tmp
     assert len(list(tmp_path.glob("outputs/*/runs/*/run.json"))) == 1
 
 
-def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_framework(dataset):
+def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_network(dataset):
     source, other = job(dataset, "pytorch"), job(dataset, "keras", seed=1)
-    dependent = job(dataset, "keras", start=source.id)
-    queue = parallel._Queue([source, dependent, other])
+    dependent, another = job(dataset, "keras", start=source.id), job(dataset, "keras", "xception")
+    queue = parallel._Queue([source, dependent, another, other])
     assert queue.take(None) is source
-    worker = parallel._Worker("pytorch", None, source)
+    worker = parallel._Worker(source.network, None, source)
     queue.running["future"] = worker
-    assert queue.take("keras") is other
-    assert queue.take("keras") is None  # it waits
+    assert queue.take(other.network) is other
+    assert queue.take(other.network) is another
+    assert queue.take(other.network) is None  # the last one waits
     del queue.running["future"]
-    assert queue.take("pytorch") is dependent
+    assert queue.take(source.network) is dependent
     assert queue.waiting == []
 
 

@@ -21,6 +21,11 @@ class Job:
     def id(self) -> str:
         return self.config.id
 
+    @property
+    def network(self) -> tuple[str, str]:
+        """The architecture, and the framework that it is trained in."""
+        return self.config.architecture, self.config.framework
+
 
 def report_failures(failed: dict[str, str], jobs: int) -> None:
     """Raises TrainingsFailed where any job failed; `failed` gives the reason for each by its id."""

@@ -27,9 +27,10 @@ _events = None  # in a worker: the queue to the process that has the screen
 def train_all(jobs: list[Job], store: Path) -> list[Run]:
     """The runs of `jobs`, in their order; those that are not finished in `store` are trained now.
 
-    Each worker trains in one framework, so that imports and traced graphs are paid for once. Without a GPU two workers
-    share the processors, half each, always, so that the number of threads, and with it the last bits of a result, does
-    not depend on what else there is to train. The workers end with this process.
+    Each worker trains one network in one framework, so that imports and traced graphs are paid for once; what another
+    network left in memory would count as this one's. Without a GPU two workers share the processors, half each, always,
+    so that the number of threads, and with it the last bits of a result, does not depend on what else there is to
+    train. The workers end with this process.
 
     A training whose worker dies is tried once more, in a new worker. Raises TrainingsFailed when all others have
     finished, and names the first that failed.
@@ -44,9 +45,9 @@ def train_all(jobs: list[Job], store: Path) -> list[Run]:
 
 @dataclass
 class _Worker:
-    """A process that trains in one framework, and the job that it has."""
+    """A process that trains one network, and the job that it has."""
 
-    framework: str
+    network: tuple[str, str]
     process: ProcessPoolExecutor
     job: Job | None = None
 
@@ -60,15 +61,15 @@ class _Queue:
     deaths: Counter = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)  # the reason by id
 
-    def take(self, framework: str | None) -> Job | None:
+    def take(self, network: tuple[str, str] | None) -> Job | None:
         """The next job whose initial weights are there.
 
-        One in `framework` comes first, so that its worker lives on; then one in a framework that no other worker has.
+        One of `network` comes first, so that its worker lives on; then one of a network that no other worker has.
         """
-        others = {worker.framework for worker in self.running.values()}
+        others = {worker.network for worker in self.running.values()}
         unfinished = {job.id for job in [*self.waiting, *(worker.job for worker in self.running.values())]}
         ready = [job for job in self.waiting if job.config.start not in unfinished]
-        ready.sort(key=lambda job: (job.config.framework != framework, job.config.framework in others))
+        ready.sort(key=lambda job: (job.network != network, job.network in others))
         if ready:
             self.waiting.remove(ready[0])
         return ready[0] if ready else None
@@ -89,8 +90,8 @@ def _train_in_workers(jobs: list[Job], store: Path) -> None:
     screen = threading.Thread(target=_show, args=(events, display), daemon=True)
     screen.start()
 
-    def start(framework: str) -> _Worker:
-        return _Worker(framework, ProcessPoolExecutor(1, context, _start_worker, (threads, events)))
+    def start(network: tuple[str, str]) -> _Worker:
+        return _Worker(network, ProcessPoolExecutor(1, context, _start_worker, (threads, events)))
 
     queue, workers = _Queue(list(jobs)), [None] * at_once
     try:
@@ -111,16 +112,16 @@ def _train_in_workers(jobs: list[Job], store: Path) -> None:
 
 
 def _give_work(worker: _Worker | None, queue: _Queue, store: Path, start: Callable) -> _Worker | None:
-    """The worker with its next job, or one that takes its place: of another framework, or for one that has died."""
+    """The worker with its next job, or one that takes its place: for another network, or for one that has died."""
     if worker and worker.job:
         return worker
-    job = queue.take(worker and worker.framework)
+    job = queue.take(worker and worker.network)
     if job is None:
         return worker
-    if worker is None or worker.framework != job.config.framework or worker.process._broken:
+    if worker is None or worker.network != job.network or worker.process._broken:
         if worker:
             worker.process.shutdown()
-        worker = start(job.config.framework)
+        worker = start(job.network)
     worker.job = job
     queue.running[worker.process.submit(_train, job.config, job.dataset, store)] = worker
     return worker
