@@ -17,6 +17,7 @@ def finished_run(folder: Path, logits, labels, validation_accuracy=(0.5,), **rec
         "architecture": "resnet50",
         "framework": "keras",
         "weights": "scratch",
+        "start": "",
         "seed": 0,
         "breeds": ["a", "b", "c", "d", "e"],
         "epochs": epochs,

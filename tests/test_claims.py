@@ -1,20 +1,28 @@
 """A claim is confirmed or refuted only where what was measured is more than luck, after Holm's correction."""
 
+import numpy as np
 import pytest
 from finished_runs import finished_run, right_on_the_first
 
 from dogbreeds import claims, tables
 
 
+def learning_curve(constant, plateau=0.5, epochs=30):
+    """Validation accuracies that rise from chance on five breeds to a plateau."""
+    return (0.2 + (plateau - 0.2) * (1 - np.exp(-np.arange(1, epochs + 1) / constant))).tolist()
+
+
 @pytest.fixture
 def runs(tmp_path):
-    def make(start="scratch", **networks):
-        """Three seeds a network: of 100 test photos so many are right, half of validation after so many epochs."""
+    def make(start="scratch", own_sources=True, **networks):
+        """Three seeds a network: of 100 test photos so many are right, and it learns at that time constant."""
         made = []
-        for name, (right, epochs) in networks.items():
+        for name, (right, constant) in networks.items():
             for seed in range(3):
-                learned = [0.2] * (epochs + seed % 2 - 1) + [0.5]
+                learned = learning_curve(constant * (1 + 0.02 * seed))
                 which = {"architecture": name, "seed": seed, "weights": start, "validation_accuracy": learned}
+                if start != "scratch":
+                    which["start"] = f"source-{name}-{seed if own_sources else 0}"
                 made.append(finished_run(tmp_path / f"{name}-{start}-{seed}", *right_on_the_first(right), **which))
         return made
 
@@ -22,7 +30,7 @@ def runs(tmp_path):
 
 
 def test_clear_differences_are_told_apart(runs):
-    table = claims.confront(runs(xception=(90, 9), resnet50=(60, 3), se_resnet50=(95, 12))).set_index("claim")
+    table = claims.confront(runs(xception=(90, 6), resnet50=(60, 3), se_resnet50=(95, 9))).set_index("claim")
     verdict = table["verdict"]
     assert verdict["Xception stays ahead of ResNet50"] == claims.CONFIRMED
     assert verdict["Xception stays ahead of SE-ResNet50"] == claims.REFUTED
@@ -32,7 +40,7 @@ def test_clear_differences_are_told_apart(runs):
     assert verdict["ResNet50 stays near chance (26.83%)"] == claims.REFUTED
     assert "+30.0 points (95 % interval" in table.loc["Xception stays ahead of ResNet50", "measured"]
     faster = table.loc["ResNet50 learns faster than Xception", "measured"]
-    assert faster == "+6.0 epochs saved (95 % interval +5.3 to +6.7)"  # 4.303 times the least spread over root 3
+    assert faster == "+3.1 epochs (95 % interval +2.9 to +3.2)"  # 3.06, and 4.303 times 0.06 over root 3
 
 
 def test_what_these_photos_cannot_decide_is_left_open(runs):
@@ -49,17 +57,42 @@ def test_every_start_has_its_verdicts_and_is_held_against_none(runs):
     assert learned[["start", "verdict"]].to_numpy().tolist() == [["other-breeds", claims.CONFIRMED]]
 
 
+def test_seeds_that_share_their_initial_weights_give_no_verdict_on_networks(runs):
+    networks = {"xception": (90, 4), "resnet50": (60, 4), "se_resnet50": (60, 4)}
+    for own_sources, verdict in ((True, claims.CONFIRMED), (False, "true from these initial weights")):
+        start = f"other-breeds-{own_sources}"
+        table = claims.confront(runs(start, own_sources, **networks)).set_index("claim")
+        assert table.loc["Xception stays ahead of ResNet50", "verdict"] == verdict
+
+
 def test_trainings_of_one_seed_are_one_draw(tmp_path):
     """Two frameworks that learned alike say no more than one; and one seed says nothing of the speed of learning."""
     runs = []
-    for name, learned in (("xception", [0.3, 0.4, 0.5]), ("resnet50", [0.5, 0.5]), ("se_resnet50", [0.3, 0.5])):
+    for name, constant in (("xception", 5), ("resnet50", 3), ("se_resnet50", 4)):
         for framework in ("keras", "pytorch"):
+            learned = learning_curve(constant)
             which = {"architecture": name, "framework": framework, "validation_accuracy": learned}
             runs.append(finished_run(tmp_path / f"{name}-{framework}", *right_on_the_first(40), **which))
     table = claims.confront(runs).set_index("claim")
     assert table.loc["ResNet50 learns faster than Xception", "verdict"] == claims.OPEN
-    assert table.loc["ResNet50 learns faster than Xception", "measured"] == "+2.0 epochs saved, seeds: 1"
+    assert table.loc["ResNet50 learns faster than Xception", "measured"] == "+2.0 epochs, seeds: 1"
     assert tables.by_seed(runs).shape == (1, 100)
+
+
+def test_speed_of_learning_is_not_tested_where_a_curve_still_rises(runs):
+    """A corrected p-value of the others does not count it."""
+    networks = {"xception": (60, 4), "resnet50": (60, 20), "se_resnet50": (60, 4)}
+    table = claims.confront(runs(**networks)).set_index("claim")
+    assert table.loc["ResNet50 learns faster than Xception", "verdict"] == claims.NOT_TESTED
+    assert table.loc["ResNet50 learns faster than Xception", "measured"] == "runs without a plateau: 3 of 6"
+    assert table.loc["SE-ResNet50 learns faster than Xception", "verdict"] == claims.OPEN
+
+
+def test_speed_of_learning_pairs_runs_by_seed_and_framework(runs):
+    made = runs(xception=(60, 6), resnet50=(60, 3), se_resnet50=(60, 3))
+    assert claims.confront(made[::-1]).iloc[:5].equals(claims.confront(made).iloc[:5])
+    with pytest.raises(ValueError, match="cannot be paired"):
+        claims._faster(made[3:6], made[:2])
 
 
 def test_one_training_of_each_gives_no_verdict_on_networks(runs):
@@ -70,6 +103,20 @@ def test_one_training_of_each_gives_no_verdict_on_networks(runs):
     assert verdict["Xception stays ahead of ResNet50"] == claims.HOLDS == "true of these trained networks"
     assert verdict["SE-ResNet50 is better than ResNet50"] == claims.OPEN
     assert claims.CONFIRMED not in set(verdict)
+
+
+@pytest.mark.parametrize(
+    ("right", "photos", "verdict"),
+    [
+        (44, 164, claims.CONFIRMED),  # the figure of 2020 itself
+        (1810, 8580, claims.CONFIRMED),
+        (7, 20, claims.OPEN),  # few photos decide nothing
+        (8, 164, claims.FAULT),
+        (90, 164, claims.REFUTED),
+    ],
+)
+def test_near_chance_is_below_twice_chance_and_not_below_chance(right, photos, verdict):
+    assert claims.near_chance([right], photos, 0.2) == verdict
 
 
 @pytest.mark.slow

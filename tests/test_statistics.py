@@ -95,15 +95,21 @@ def test_the_interval_of_an_accuracy_over_seeds_covers_the_truth_as_often_as_it_
 
 
 def test_the_interval_over_seeds_and_photos_by_hand():
-    """Two seeds, four photos: mean squares 1/8 of seeds, 5/24 of photos, 1/24 of what is left."""
-    values = np.array([[1.0, 1, 1, 0], [1, 0, 1, 0]])
+    """Three seeds, four photos: mean squares 1/4 of seeds, 11/36 of photos, 5/36 of what is left."""
+    values = np.array([[1.0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 1]])
     summary = statistics.over_seeds_and_photos(values)
-    assert summary["mean"] == 0.625
-    assert summary["sd"] == pytest.approx(0.25 / 2**0.5)
-    of_seeds, of_photos = 1 / 8, 11 / 24 - 1 / 8
-    error, freedom = np.sqrt((of_seeds + of_photos) / 8), (of_seeds + of_photos) ** 2 / of_seeds**2
-    assert summary["high"] - 0.625 == pytest.approx(error * stats.t.ppf(0.975, freedom))
-    assert summary["p"] == pytest.approx(2 * stats.t.sf(0.625 / error, freedom))
+    assert summary["mean"] == 0.75
+    assert summary["sd"] == pytest.approx(0.25)
+    error, freedom = np.sqrt((1 / 4 + 1 / 6) / 12), 50 / 9
+    assert summary["high"] - 0.75 == pytest.approx(error * stats.t.ppf(0.975, freedom))
+    assert summary["p"] == pytest.approx(2 * stats.t.sf(0.75 / error, freedom))
+
+
+def test_two_seeds_leave_one_degree_of_freedom():
+    """Mean squares 1/8 of seeds and, less what is left, 1/3 of photos."""
+    summary = statistics.over_seeds_and_photos(np.array([[1.0, 1, 1, 0], [1, 0, 1, 0]]))
+    error = np.sqrt((1 / 8 + 1 / 3) / 8)
+    assert summary["high"] - 0.625 == pytest.approx(error * stats.t.ppf(0.975, 1))
 
 
 def test_what_never_varies_has_no_spread_but_photos_still_leave_doubt():

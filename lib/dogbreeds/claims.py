@@ -9,14 +9,15 @@ from dogbreeds import statistics, tables
 from dogbreeds.runs import Run
 
 CONFIRMED, REFUTED, OPEN = "confirmed", "refuted", "not decidable here"
+NOT_TESTED, FAULT = "not tested", "below chance: look for a fault"
 # Of one seed: another training of the same network may come out otherwise.
 HOLDS, FAILS = "true of these trained networks", "not true of these trained networks"
+# Of several seeds that share their initial weights: others may come out otherwise.
+HOLDS_FROM_THESE, FAILS_FROM_THESE = "true from these initial weights", "not true from these initial weights"
 RESNET50_2020 = (44, 164)  # right, of how many: 26.83 %
 RESNET50_CURVES_2020 = (0.897, 0.183)  # its accuracy in training and validation at epoch 9
 XCEPTION_2020 = (161, 164)  # 98.17 %
-BREEDS_2020 = 5
-NEAR_CHANCE = statistics.accuracy_interval(*RESNET50_2020)[1] * BREEDS_2020  # as many times chance, or less, is near it
-LEAST_SPREAD = (1 / 12) ** 0.5  # of a number of epochs over seeds: that of rounding to a whole one
+NEAR_CHANCE = 2.0  # an accuracy below so many times the chance level is near it
 
 
 def confront(runs: list[Run]) -> pd.DataFrame:
@@ -24,7 +25,9 @@ def confront(runs: list[Run]) -> pd.DataFrame:
 
     Runs of one seed and both frameworks count as one (`tables.by_seed`). A claim about a difference is confirmed or
     refuted where its p-value, corrected over the rows of the table, is below 0.05. Trainings of one seed give no such
-    verdict on networks: then it says what is true of these trained networks.
+    verdict on networks: then it says what is true of these trained networks, and likewise where all seeds start from
+    the same learned weights, whose luck no interval over seeds holds. "Learns faster" compares the time
+    constants of learning curves; it is not tested where a training ended before its curve was level.
     """
     by_start: dict[str, list[Run]] = {}
     for run in runs:
@@ -43,15 +46,27 @@ def confront(runs: list[Run]) -> pd.DataFrame:
             found.append(("Learned weights are a better start than none", *_ahead(mine, by_start["scratch"])))
         rows += [(claim, start, measured, sign, p) for claim, measured, sign, p in found]
     table = pd.DataFrame(rows, columns=["claim", "start", "measured", "sign", "p (Holm)"])
-    table["p (Holm)"] = multipletests(table["p (Holm)"], method="holm")[1]
-    several = len({run.record["seed"] for run in runs}) > 1
-    decided = {1: CONFIRMED, -1: REFUTED} if several else {1: HOLDS, -1: FAILS}
+    tested = table["p (Holm)"].notna()
+    table.loc[tested, "p (Holm)"] = multipletests(table.loc[tested, "p (Holm)"], method="holm")[1]
+    decided = {start: _verdicts(mine) for start, mine in by_start.items()}
     signs = table.pop("sign").where(table["p (Holm)"] < 0.05)
-    table["verdict"] = [decided.get(sign, OPEN) for sign in signs]
+    table["verdict"] = [decided[start].get(sign, OPEN) for start, sign in zip(table["start"], signs, strict=True)]
+    table.loc[~tested, "verdict"] = NOT_TESTED
     chance = [("ResNet50 stays near chance (26.83%)", start, *_near_chance(each)) for start, each in by_start.items()]
     return pd.concat(
         [table, pd.DataFrame(chance, columns=["claim", "start", "measured", "verdict"])], ignore_index=True
     )
+
+
+def _verdicts(runs: list[Run]) -> dict[int, str]:
+    """What a significant difference is called by its sign, for runs that share a kind of start."""
+    seeds = {run.record["seed"] for run in runs}
+    if len(seeds) == 1:
+        return {1: HOLDS, -1: FAILS}
+    learned = {(run.record["start"], run.record["seed"]) for run in runs if run.record["start"]}
+    if len(learned) > len({start for start, _ in learned}):
+        return {1: HOLDS_FROM_THESE, -1: FAILS_FROM_THESE}
+    return {1: CONFIRMED, -1: REFUTED}
 
 
 def _of(runs: list[Run], architecture: str) -> list[Run]:
@@ -66,34 +81,54 @@ def _ahead(better: list[Run], worse: list[Run]) -> tuple[str, int, float]:
 
 
 def _faster(faster: list[Run], slower: list[Run]) -> tuple[str, int, float]:
-    """Epochs to the highest validation accuracy that both runs of a pair reach: the mean that is saved over seeds.
+    """How much shorter the time constant of the first network's learning curve is, in epochs: the mean over seeds.
 
-    The pairs of a seed, one a framework, are averaged. Fewer than three seeds decide nothing, and they differ by no
-    less than whole numbers do by rounding.
+    Runs are paired by seed and framework, and the pairs of a seed are averaged. The p-value is that of a t-test over
+    seeds. Fewer than three seeds decide nothing. NaN, and not tested, where a curve has no plateau
+    (`statistics.time_constant`).
     """
-    saved: dict[int, list[float]] = {}
-    for pair in zip(faster, slower, strict=True):
-        target = min(run.history["validation_accuracy"].max() for run in pair)
-        epochs = [statistics.time_to_accuracy(run.history, target)[0] for run in pair]
-        saved.setdefault(pair[0].record["seed"], []).append(epochs[1] - epochs[0])
-    means = [float(np.mean(each)) for each in saved.values()]
-    mean, seeds = float(np.mean(means)), len(means)
-    measured = f"{mean:+.1f} epochs saved, seeds: {seeds}"
+    constants = [
+        {_pair(run): statistics.time_constant(run.history, _chance(run)) for run in runs} for runs in (faster, slower)
+    ]
+    if constants[0].keys() != constants[1].keys():
+        raise ValueError("runs cannot be paired by seed and framework")
+    rising = int(np.isnan([*constants[0].values(), *constants[1].values()]).sum())
+    if rising:
+        return f"runs without a plateau: {rising} of {2 * len(constants[0])}", 0, float("nan")
+    saved = pd.Series({pair: constants[1][pair] - constants[0][pair] for pair in constants[0]}).groupby(level=0).mean()
+    mean, seeds = float(saved.mean()), len(saved)
     if seeds < 3:
-        return measured, 0, 1.0
-    error = max(float(np.std(means, ddof=1)), LEAST_SPREAD) / seeds**0.5
-    low, high = stats.t.interval(0.95, seeds - 1, loc=mean, scale=error)
-    measured = f"{mean:+.1f} epochs saved (95 % interval {low:+.1f} to {high:+.1f})"
-    return measured, int(np.sign(mean)), float(2 * stats.t.sf(abs(mean) / error, seeds - 1))
+        return f"{mean:+.1f} epochs, seeds: {seeds}", 0, 1.0
+    summary, error = statistics.over_seeds(saved.to_list()), float(saved.sem())
+    measured = f"{mean:+.1f} epochs (95 % interval {summary['low']:+.1f} to {summary['high']:+.1f})"
+    p = 2 * stats.t.sf(abs(mean) / error, seeds - 1) if error else mean == 0
+    return measured, int(np.sign(mean)), float(p)
+
+
+def _pair(run: Run) -> tuple[int, str]:
+    return run.record["seed"], run.record["framework"]
+
+
+def _chance(run: Run) -> float:
+    return 1 / len(run.record["breeds"])
 
 
 def _near_chance(runs: list[Run]) -> tuple[str, str]:
-    """Near is as many times chance as the upper end of the interval of 2020, on five breeds.
-
-    Refuted when every ResNet50's interval lies above that; confirmed when every one reaches down to chance.
-    """
-    mine = [run.correct() for run in _of(runs, "resnet50")]
-    chance = 1 / len(runs[0].record["breeds"])
-    lowest = [statistics.accuracy_interval(int(each.sum()), len(each))[0] for each in mine]
+    """The range of the ResNet50s' accuracies, and the verdict on them."""
+    mine, chance = [run.correct() for run in _of(runs, "resnet50")], _chance(runs[0])
     measured = f"runs: {min(map(np.mean, mine)):.1%} to {max(map(np.mean, mine)):.1%}, by guessing {chance:.1%}"
-    return measured, REFUTED if min(lowest) > NEAR_CHANCE * chance else CONFIRMED if max(lowest) <= chance else OPEN
+    return measured, near_chance([int(each.sum()) for each in mine], len(mine[0]), chance)
+
+
+def near_chance(right: list[int], photos: int, chance: float) -> str:
+    """The verdict on networks that named `right` of so many photos right: are all near chance, below twice its level?
+
+    Confirmed where every 95 % interval ends below that, refuted where every one begins above it. An interval wholly
+    below chance confirms nothing: it is the mark of a fault, such as labels in another order.
+    """
+    intervals = [statistics.accuracy_interval(each, photos) for each in right]
+    if any(high < chance for _, high in intervals):
+        return FAULT
+    if all(high < NEAR_CHANCE * chance for _, high in intervals):
+        return CONFIRMED
+    return REFUTED if all(low > NEAR_CHANCE * chance for low, _ in intervals) else OPEN

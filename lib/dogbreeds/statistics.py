@@ -74,10 +74,11 @@ def over_seeds_and_photos(values: Float[np.ndarray, "seeds photos"], confidence:
     """The mean of what two or more trainings made of the same photos, its interval, and the p-value that it is zero.
 
     Both the photos and the seeds are taken as samples, crossed: a mixed model without replication, by its mean squares.
-    The degrees of freedom are Hillis' (Statistics in Medicine 26, 2007, https://doi.org/10.1002/sim.2532). A few seeds
-    can lie close together by luck, so that their mean square counts for no less than a third of the residual one: with
-    this the interval covers as it should from three seeds on, and two are too careful rather than too bold (see the
-    simulations in the tests). `sd` is of the seeds' means, `low` and `high` are the ends of the interval.
+    The degrees of freedom are Hillis' (Statistics in Medicine 26, 2007, https://doi.org/10.1002/sim.2532), of two seeds
+    one: with Hillis' their intervals would be too narrow. A few seeds can lie close together by luck, so that their
+    mean square counts for no less than a third of the residual one: with this the interval covers as it should from
+    three seeds on, and that of two seeds is wide (see the simulations in the tests). `sd` is of the seeds' means, `low`
+    and `high` are the ends of the interval.
     """
     seeds, photos = values.shape
     mean, by_seed, by_photo = values.mean(), values.mean(axis=1), values.mean(axis=0)
@@ -89,6 +90,8 @@ def over_seeds_and_photos(values: Float[np.ndarray, "seeds photos"], confidence:
     if error == 0:
         return summary | {"p": float(mean == 0)}
     freedom = np.inf if of_seeds == 0 else (of_seeds + of_photos) ** 2 / (of_seeds**2 / (seeds - 1))
+    if seeds == 2:
+        freedom = 1
     low, high = stats.t.interval(confidence, freedom, loc=mean, scale=error)
     return summary | {"low": float(low), "high": float(high), "p": float(2 * stats.t.sf(abs(mean) / error, freedom))}
 
@@ -192,6 +195,26 @@ def time_to_accuracy(history: pd.DataFrame, accuracy: float) -> tuple[float, flo
     if len(reached) == 0:
         return float("nan"), float("nan")
     return float(history["epoch"].iloc[reached[0]]), float(history["seconds"].iloc[: reached[0] + 1].sum())
+
+
+def time_constant(history: pd.DataFrame, chance: float) -> float:
+    """Epochs in which what a network still has to learn shrinks to 1/e (37 %), by its validation accuracies.
+
+    Least squares of `chance + (plateau - chance) * (1 - exp(-epoch / constant))`: the height of the plateau plays no
+    part in it. NaN where the curve has no plateau: the training ended before three time constants, 95 % of the way, or
+    it has fewer than five epochs. A schedule that lowers the learning rate to zero levels any curve towards its end.
+    """
+    epochs, accuracies = history["epoch"].to_numpy(float), history["validation_accuracy"].to_numpy()
+    if len(epochs) < 5:
+        return float("nan")
+
+    def residuals(curve: np.ndarray) -> np.ndarray:
+        plateau, constant = curve
+        return chance + (plateau - chance) * (1 - np.exp(-epochs / constant)) - accuracies
+
+    start = (max(accuracies.max(), chance + 0.01), len(epochs) / 4)
+    plateau, constant = optimize.least_squares(residuals, start, bounds=([chance, 0.05], [1.01, 100 * len(epochs)])).x
+    return float(constant) if 3 * constant <= epochs[-1] and plateau > chance else float("nan")
 
 
 def ensemble(runs: list[Run], split: str = "test") -> Float[np.ndarray, "photos breeds"]:

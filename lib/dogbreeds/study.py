@@ -92,14 +92,14 @@ class Study:
     ) -> RunConfig:
         """What identifies a training. `weights` is what it starts from:
 
-        "scratch"; "other-breeds", a run on all breeds that are not the study's, of the same network, in PyTorch;
-        "imagenet" or another name of published weights; a run of the store; a file. Raises StudyError for others.
+        "scratch"; "other-breeds", a run in PyTorch on all breeds that are not the study's, of the same network and
+        seed; "imagenet" or another name of published weights; a run of the store; a file. Raises StudyError for others.
         `recipe` takes the place of the study's.
         """
         models.check_names(architecture, framework)  # this and the recipe before any dog is drawn
         recipe, start = Recipe.of(self.recipe if recipe is None else recipe), {}
         if weights == "other-breeds":
-            start = {"start": self.source_config(architecture).id}
+            start = {"start": self.source_config(architecture, seed).id}
         elif (self.store / weights / "run.json").is_file():
             start = {"start": weights}
         elif weights != "scratch":
@@ -107,9 +107,12 @@ class Study:
             start = {"start": weights, "start_fingerprint": hashlib.sha256(file.read_bytes()).hexdigest()}
         return self._config(self.dataset, architecture, framework, recipe, seed, weights, **start)
 
-    def source_config(self, architecture: str) -> RunConfig:
-        """The training that "other-breeds" starts from: an ordinary run, in PyTorch, used by both frameworks."""
-        return self._config(self.other_breeds, architecture, "pytorch", Recipe.of(self.source_recipe), 0, "scratch")
+    def source_config(self, architecture: str, seed: int) -> RunConfig:
+        """The training that "other-breeds" starts from: an ordinary run, in PyTorch, used by both frameworks.
+
+        Each seed has its own: a source that all shared would lend them its luck, which no interval over seeds holds.
+        """
+        return self._config(self.other_breeds, architecture, "pytorch", Recipe.of(self.source_recipe), seed, "scratch")
 
     def _config(self, dataset, architecture, framework, recipe, seed, weights, **start) -> RunConfig:
         which = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds)
@@ -152,8 +155,8 @@ class Study:
         return self._jobs([*self.configs(), *varied])
 
     def _jobs(self, configs: list[RunConfig]) -> list[Job]:
-        learned = {config.architecture for config in configs if config.weights == "other-breeds"}
-        sources = [Job(self.source_config(name), self.other_breeds) for name in models.ARCHITECTURES if name in learned]
+        learned = dict.fromkeys((each.architecture, each.seed) for each in configs if each.weights == "other-breeds")
+        sources = [Job(self.source_config(*which), self.other_breeds) for which in learned]
         jobs = [*sources, *(Job(config, self.dataset) for config in configs)]
         return list({job.id: job for job in jobs}.values())
 
@@ -198,7 +201,7 @@ class Study:
         """One training in this process, with all its processors, or as one of several on as many devices."""
         config = self.config(architecture, framework, seed, weights)
         if weights == "other-breeds":
-            training.train(self.source_config(architecture), self.other_breeds, self.store)
+            training.train(self.source_config(architecture, seed), self.other_breeds, self.store)
         return training.train(config, self.dataset, self.store, devices=devices)
 
     def save(self, name: str, figure: Figure) -> Figure:
