@@ -2,13 +2,14 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 from test_hostile_photos import huge_png
 
-from dogbreeds import cli, predict, training
+from dogbreeds import cli, explain, pixels, predict, training
 from dogbreeds.errors import StudyError
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
@@ -47,6 +48,30 @@ def test_pictures_with_less_evidence_than_the_validation_photos_are_called_unlik
     assert sum(flagged) <= 1  # of these themselves one in twenty
     monkeypatch.setattr(predict.explain, "logits", lambda run, pictures: run.logits("validation")[:1] - 5)
     assert predict.predict(run, photos[:1])[0].unlike
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+def test_one_s_own_photos_are_compared_with_photos_that_have_no_box_either(dataset, tmp_path, monkeypatch, capsys):
+    """Of dogs cut out by their boxes the network sees more than of a photo as it is."""
+    whole = dataset.photos.assign(left=5, top=5, right=25, bottom=25)
+    whole = whole.assign(frame_width=whole["width"], frame_height=whole["height"])
+    boxed = replace(dataset, photos=whole)
+    which = ("resnet50", "pytorch", boxed.name, boxed.fingerprint, boxed.breeds)
+    config = RunConfig(*which, 32, Recipe(batch_size=4, epochs=1, augmentation=False), crop="box")
+    run = training.train(config, boxed, tmp_path / "outputs" / "toy" / "runs")
+    kept = run.logits("validation_whole")
+    frames = pixels.load(boxed, 32, "centre")[boxed.rows("validation")]
+    np.testing.assert_allclose(kept, explain.logits(run, frames), atol=1e-5)
+    assert abs(kept - run.logits("validation")).max() > 1e-3
+
+    photos = [boxed.photos["path"].iloc[0]]
+    for shift, unlike in ((0.1, False), (-0.1, True)):
+        least = np.quantile(predict.evidence(kept), predict.UNLIKE) + shift
+        answer = np.array([[least, -100.0]])
+        monkeypatch.setattr(predict.explain, "logits", lambda run, pictures, answer=answer: answer)
+        assert predict.predict(run, photos)[0].unlike == unlike
+    assert "was trained on dogs cut out by their boxes: cut yours out, too" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a trained network says to one's own photos: breeds with probabilities, where it looked, and a warning."""
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +59,15 @@ def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Pred
     Without one, where it saw the breed that it finds most likely.
 
     A picture is called unlike the training photos where the network finds less evidence in it than in 95 % of the
-    validation photos, which it was not trained on either. Raises StudyError for a file that is no picture.
+    validation photos, which it was not trained on either. Photos of one's own have no box: a network that was trained
+    with crop "box" gets them whole, which standard error tells, and they are compared with validation photos that are
+    whole, too. Raises StudyError for a file that is no picture.
     """
     record = run.record
-    crop = "centre" if record["crop"] == "box" else record["crop"]  # a photo of one's own has no box
+    crop, known = record["crop"], "validation"
+    if crop == "box":
+        crop, known = "centre", "validation_whole"
+        print(f"dogbreeds: {run.id} was trained on dogs cut out by their boxes: cut yours out, too", file=sys.stderr)
     missing = [photo for photo in photos if not photo.is_file()]
     if missing:
         raise StudyError(f"{shown(missing[0])} is not there: name a photo")
@@ -69,7 +75,7 @@ def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Pred
     breeds, logits = list(record["breeds"]), explain.logits(run, pictures)
     spoken_for = np.full(len(photos), breeds.index(breed)) if breed else logits.argmax(axis=1)
     maps = explain.class_activation_maps(run, pictures / 255, spoken_for)
-    least = np.quantile(evidence(run.logits("validation")), UNLIKE)
+    least = np.quantile(evidence(run.logits(known)), UNLIKE)
     return [
         Prediction(picture, row, breeds, breeds[label], activation, bool(seen < least))
         for picture, row, label, activation, seen in zip(

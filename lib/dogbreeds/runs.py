@@ -2,7 +2,8 @@
 
     run.json            what was trained, with what, how long it took, what came out
     history.csv         one row an epoch
-    predictions.npz     photo paths, labels and logits of the validation and test photos
+    predictions.npz     photo paths, labels and logits of the validation and test photos; of a run with crop "box" also
+                        the logits of the validation photos as they are without their boxes
     weights.safetensors what it predicted with: the weights of the best epoch (see Recipe.monitor), or of the last with
                         restore_best false, in PyTorch's layout, for either framework
 

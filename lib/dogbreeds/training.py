@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import import_module, metadata
 from pathlib import Path
@@ -140,6 +140,9 @@ def _finish(config: RunConfig, dataset: Dataset, course: Course, streams: dict[s
     model = porting.fill(framework.network(config.architecture, len(config.breeds)), state)
     logits = {split: framework.predict(model, streams[split]) for split in ("validation", "test")}
     predictions = _predictions(dataset, logits)
+    if config.crop == "box":  # a photo of one's own has no box: `predict` compares it with these, taken whole
+        whole = batches(replace(config, crop="centre"), dataset)["validation"]
+        predictions["validation_whole_logits"] = framework.predict(model, whole)
     pd.DataFrame(course.history).to_csv(folder / "history.csv", index=False)
     np.savez_compressed(folder / "predictions.npz", **predictions)
     Run(folder).weights.write_bytes(weights.to_bytes(state))
