@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dogbreeds import datasets, models, paths, pixels, training, variants
+from dogbreeds import datasets, explain, models, paths, pixels, training, variants
 from dogbreeds.datasets import Dataset
 from dogbreeds.devices import ONE, Devices
 from dogbreeds.errors import StudyError
@@ -78,6 +78,16 @@ class Study:
             rows = others.rows("test")
         chosen = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
         return f"{others.kind} of other breeds", pixels.load(others, self.image_size, self.crop)[chosen]
+
+    def answers_elsewhere(self, run: Run) -> tuple[str, np.ndarray]:
+        """What the pictures of `elsewhere` are, and the logits of a run for them; measured once, see `measured`."""
+
+        def measure() -> dict[str, np.ndarray]:
+            kind, pictures = self.elsewhere()
+            return {"kind": np.array(kind), "logits": explain.logits(run, pictures)}
+
+        answers = self.measured("elsewhere", [run], measure)
+        return str(answers["kind"]), answers["logits"]
 
     @cached_property
     def pixels(self) -> np.ndarray:
