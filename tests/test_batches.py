@@ -20,6 +20,17 @@ def test_evaluation_is_in_order_complete_and_normalised():
     np.testing.assert_allclose(batches[0][0][0].permute(1, 2, 0), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_photos_that_lie_sorted_by_breed_are_mixed():
+    """Always in the same order, each once, as they are."""
+    sorted_photos = stream(seed=0, augmentation=True)
+    batches = list(sorted_photos.mixed(6).loader())
+    labels = torch.cat([labels for _, labels in batches]).tolist()
+    assert sorted(labels) == list(range(2, 22)) != labels
+    assert torch.cat([labels for _, labels in sorted_photos.mixed(6).loader()]).tolist() == labels
+    expected = (PIXELS[labels[0]] / 255 - PREPROCESSING[0]) / PREPROCESSING[1]
+    np.testing.assert_allclose(batches[0][0][0].permute(1, 2, 0), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_an_epoch_of_training_is_whole_batches_of_different_photos():
     training = stream(seed=0)
     labels = torch.cat([labels for _, labels in training.loader()]).tolist()

@@ -20,8 +20,8 @@ def row(epoch, loss=None, phase="all"):
     return {"epoch": epoch, "phase": phase} | losses
 
 
-def trained(folder, epochs, recipe=RECIPE):
-    course = Course(recipe, folder, state(0))
+def trained(folder, epochs, recipe=RECIPE, versions=None):
+    course = Course(recipe, folder, state(0), versions)
     for epoch in range(len(course.history) + 1, epochs + 1):
         course.end_epoch(row(epoch), state(epoch), {"fc.weight.step": torch.tensor(epoch)})
     return course
@@ -43,6 +43,15 @@ def test_two_checkpoints_are_kept_and_those_they_call_the_best(tmp_path):
         trained(tmp_path, epochs)
         names = [path.name.rpartition("-")[0] for path in sorted(tmp_path.iterdir())]
         assert names == [f"checkpoint-{number:04d}" for number in kept]
+
+
+def test_what_was_begun_with_other_versions_does_not_go_on(tmp_path):
+    trained(tmp_path, 2, versions={"torch": "1.0"})
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(trained(tmp_path, 2, versions={"torch": "1.0"}).history) == 2
+    with pytest.raises(StudyError, match=r"was begun with torch 1\.0; here is torch 2\.0: install those again"):
+        trained(tmp_path, 3, versions={"torch": "2.0"})
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty"])

@@ -3,10 +3,13 @@
 import hashlib
 
 import pytest
+import torch
 
-from dogbreeds import datasets, drawn_dogs, models, notebooks, pixels, runs
+from dogbreeds import datasets, drawn_dogs, models, notebooks, pixels, runs, training
 from dogbreeds.errors import StudyError
 from dogbreeds.models import weights
+from dogbreeds.recipe import Recipe
+from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study
 
 SMALL = {"photos_per_breed": 12, "image_size": 32, "recipe": {"batch_size": 8, "epochs": 1}}
@@ -58,6 +61,20 @@ def test_a_file_of_weights_is_known_by_its_bytes(study, tmp_path):
     assert [config.start_fingerprint for config in configs] == digests
     files[0].write_bytes(files[1].read_bytes())
     assert study.config("resnet50", "pytorch", 0, str(files[0])).id != configs[0].id
+
+
+@pytest.mark.parametrize(("breeds", "kept"), [(("Chihuahua", "pug"), True), (("beagle", "corgi"), False), ((), False)])
+def test_a_head_is_kept_for_the_same_breeds_alone(dataset, tmp_path, shallow, breeds, kept):
+    """That it has as many outputs says nothing."""
+    learned = models.build("resnet50", "pytorch", 2)
+    torch.nn.init.ones_(learned.fc.weight)
+    torch.nn.init.ones_(learned.conv1.weight)
+    file = weights.save(learned, tmp_path / "learned.safetensors", breeds)
+    which = ("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds)
+    config = RunConfig(*which, 32, Recipe(), start=str(file))
+    start = training.starting_weights(config, tmp_path)
+    assert (start["conv1.weight"] == 1).all()
+    assert bool((start["fc.weight"] == 1).all()) == kept
 
 
 def test_every_choice_makes_another_run(study):

@@ -135,6 +135,21 @@ def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework,
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_features_are_float32_whatever_the_head_computes_in(dataset, tmp_path, framework, monkeypatch):
+    module, kept = training.framework_module(framework), []
+    features = module.features
+    monkeypatch.setattr(module, "features", lambda *given: kept.append(features(*given)) or kept[-1])
+    for precision in ("float32", "bfloat16"):
+        recipe = Recipe(batch_size=4, epochs=1, freeze="backbone", augmentation=False, precision=precision)
+        training.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
+    for exact, other in zip(kept[:2], kept[2:], strict=True):
+        assert other.dtype == np.float32
+        np.testing.assert_allclose(other, exact, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, framework):
     losses = []
     for precision in ("float32", "bfloat16"):
@@ -152,7 +167,7 @@ def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path
     """A head on features computed once, where nothing is chaotic: the same losses as in PyTorch, step for step."""
     recipe = Recipe(batch_size=4, epochs=3, learning_rate=0.05, freeze="backbone", augmentation=False)
     expected = training.train(config(dataset, "pytorch", recipe=recipe), dataset, tmp_path)
-    this, store = config(dataset, "keras", recipe=recipe), tmp_path / backend
+    this, store = dataclasses.replace(config(dataset, "keras", recipe=recipe), backend=backend), tmp_path / backend
     (tmp_path / "work").write_bytes(pickle.dumps((this, dataset, store)))
     script = "import pickle, sys; from dogbreeds import training\n"
     script += "training.train(*pickle.load(open(sys.argv[1], 'rb'))); sys.exit('tensorflow' in sys.modules)"

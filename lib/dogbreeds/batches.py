@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-AREA, RATIO, TURN = (0.6, 1.0), (3 / 4, 4 / 3), math.pi / 22  # of a random crop; up to 8 degrees
+AREA, RATIO, TURN = (0.6, 1.0), (3 / 4, 4 / 3), math.radians(8)  # of a random crop
 
 
 def augment(
@@ -18,8 +18,9 @@ def augment(
 ) -> Float[Tensor, "batch 3 height width"]:
     """Each photo mirrored or not, turned by up to 8 degrees, and a random part of it resized to the whole.
 
-    The part has 0.6 to 1 of the area and sides in a ratio of 3:4 to 4:3, within the photo (the random resized crop of
-    Szegedy et al., https://arxiv.org/abs/1409.4842, section 6, with a larger least area: dogs fill their photos). One
+    The part has 0.6 to 1 of the area and sides in a ratio of 3:4 to 4:3, within the photo before it is turned (the
+    random resized crop of Szegedy et al., https://arxiv.org/abs/1409.4842, section 6, with a larger least area: dogs
+    fill their photos). Four of five turned parts have corners outside the photo, which its reflection fills. One
     affine map a photo, so that a whole batch is resampled once, on the device it lies on. `draws` are six uniform
     numbers in 0 to 1 a photo, drawn on the processor: the same whatever the device.
     """
@@ -112,6 +113,12 @@ class Batches(Dataset):
         """The same photos once each, as they are, in the order of `rows`."""
         other = copy.copy(self)
         other.batch_size, other.seed, other.augmentation, other.part = batch_size, None, False, (0, 1)
+        return other
+
+    def mixed(self, batch_size: int) -> "Batches":
+        """The same photos once each, as they are, in an order that is always the same but not sorted by breed."""
+        other = self.in_order(batch_size)
+        other.rows, other._resident = np.random.default_rng(0).permutation(self.rows), None
         return other
 
     def loader(self, workers: int = 0) -> DataLoader:

@@ -30,11 +30,15 @@ KEPT = 2
 class Course:
     """How far a training is. `history` has one row an epoch, `optimizer` the state of the optimiser of its phase.
 
-    Of several processes that train together one `writes`.
+    `versions` are those of the packages that compute. Of several processes that train together one `writes`. Raises
+    StudyError for a course that was begun with other versions: its next epochs would be another training's.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, start: State, writes: bool = True):
+    def __init__(
+        self, recipe: Recipe, folder: Path, start: State, versions: dict[str, str] | None = None, writes: bool = True
+    ):
         self.recipe, self.folder, self.start, self.writes = recipe, folder, start, writes
+        self.versions = versions or {}
         self.state, self.optimizer, self.history = start, {}, []
         self._seconds, self._began = 0.0, time.perf_counter()
         for path in folder.iterdir() if writes else ():
@@ -80,7 +84,7 @@ class Course:
         optimizer = {} if ends else optimizer  # of no use to the next phase
         parts = {f"model.{key}": value for key, value in state.items()}
         parts |= {f"optimizer.{key}": value for key, value in optimizer.items()}
-        facts = {"history": json.dumps(history), "seconds": str(self.seconds)}
+        facts = {"history": json.dumps(history), "seconds": str(self.seconds), "versions": json.dumps(self.versions)}
         if self.writes:
             self._write(row["epoch"], parts, facts)
             self._forget(row["epoch"], history)
@@ -112,6 +116,12 @@ class Course:
         with safetensors.safe_open(path, "pt") as file:
             facts = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+        versions = json.loads(facts.get("versions", "{}"))
+        if versions != self.versions:
+            begun = ", ".join(f"{name} {version}" for name, version in versions.items()) or "unknown versions"
+            here = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+            remedy = "install those again, or delete it to begin anew"
+            raise StudyError(f"{self.folder} was begun with {begun}; here is {here}: {remedy}")
         history = json.loads(facts["history"])
         if not any(map(_is_whole, self._files(self.recipe.best_epoch(history)))):
             return False

@@ -34,7 +34,7 @@ def logits_by_statistics(run: Run, dataset: Dataset) -> dict[str, Float[np.ndarr
     model = models.build(config.architecture, "pytorch", len(config.breeds))
     porting.fill(model, weights.read(run.weights, config.architecture))
     found = {f"{AS_TRAINED}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
-    reestimate_statistics(model, streams["train"].loader())
+    reestimate_statistics(model, streams["train"].mixed(64).loader())
     return found | {f"{TAKEN_ANEW}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
 
 

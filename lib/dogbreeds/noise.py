@@ -142,7 +142,7 @@ def by_engine(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, Fir
     found = {}
     for name, (framework, backend) in engines.items():
         if backend is None or find_spec(backend):
-            arguments = (replace(config, framework=framework), dataset, store, None, STEPS)
+            arguments = (replace(config, framework=framework, backend=backend or ""), dataset, store, None, STEPS)
             found[name] = in_own_process(first_epoch, *arguments, backend=backend)
     return found
 

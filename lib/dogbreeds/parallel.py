@@ -18,7 +18,7 @@ from dogbreeds.errors import StudyError
 from dogbreeds.jobs import Job, report_failures
 from dogbreeds.processes import end_with_parent, set_thread_variables
 from dogbreeds.progress import Display
-from dogbreeds.runs import Run, RunConfig
+from dogbreeds.runs import Run, RunConfig, finished
 
 ATTEMPTS = 2  # at a training whose worker dies
 _events = None  # in a worker: the queue to the process that has the screen
@@ -35,7 +35,7 @@ def train_all(jobs: list[Job], store: Path) -> list[Run]:
     A training whose worker dies is tried once more, in a new worker. Raises TrainingsFailed when all others have
     finished, and names the first that failed.
     """
-    missing = [job for job in jobs if not (Path(store) / job.id / "run.json").exists()]
+    missing = [job for job in jobs if not finished(store, job.config)]
     for job in missing:
         pixels.load(job.dataset, job.config.image_size, job.config.crop)  # decoded once, before the workers read it
     if missing:

@@ -83,7 +83,7 @@ def keep_runs(study: Study, folder: Path) -> dict[str, dict[str, str]]:
     That is "comparison", "baselines" or "failure", and in each its name and its id. Raises StudyError, with all that
     was kept before left as it is, for a run that this study has not trained itself.
     """
-    missing = [job.id for job in study.plan() if not (study.store / job.id / "run.json").is_file()]
+    missing = [job.id for job in study.plan() if not runs.finished(study.store, job.config)]
     if missing:
         raise StudyError(f"{study.store} has no finished run {missing[0]}: run dogbreeds study first")
     roles = {"comparison": {run.id: run.id for run in study.runs()}}

@@ -22,7 +22,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from dogbreeds import paths
-from dogbreeds.models import TITLES, check_names
+from dogbreeds.errors import StudyError
+from dogbreeds.models import TITLES, check_names, keras_backend
 from dogbreeds.recipe import Recipe
 
 
@@ -42,15 +43,18 @@ class RunConfig:
     weights: str = "scratch"  # what they are called: scratch, other-breeds, imagenet, a run or a file
     start: str = ""  # where they lie: nothing for scratch, a name of a published file, a run of the same store, a path
     start_fingerprint: str = ""  # of the bytes of a file, for a path says nothing of them
+    backend: str = ""  # what Keras computes with: the one chosen here, where none is given; none for PyTorch
 
     def __post_init__(self):
         check_names(self.architecture, self.framework)
+        backend = (self.backend or keras_backend.chosen()) if self.framework == "keras" else ""
+        object.__setattr__(self, "backend", backend)
 
     @property
     def id(self) -> str:
-        """Readable, plus a hash of everything above: `xception-keras-s0-3f9c1a`."""
+        """Readable, plus a hash of everything above: `xception-keras-s0-3f9c1a520b7e`."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-        return f"{self.architecture}-{self.framework}-s{self.seed}-{digest[:6]}"
+        return f"{self.architecture}-{self.framework}-s{self.seed}-{digest[:12]}"
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,23 @@ class Run:
         return self.logits(split).argmax(axis=1) == self.labels(split)
 
 
-def kept_with_the_code(name: str) -> Run | None:
-    """The finished run of that id in outputs/reference, which has no weights; None where there is none."""
-    files = paths.REFERENCE.glob(f"*/runs/{name}/run.json")
-    return next((Run(file.parent) for file in files), None)
+def finished(store: Path, config: RunConfig) -> Run | None:
+    """The finished run of `config` in a store, or None.
+
+    Raises StudyError where the folder of its name holds another training.
+    """
+    run = Run(Path(store) / config.id)
+    if not (run.folder / "run.json").is_file():
+        return None
+    if run.config != config:
+        raise StudyError(f"{run.folder} holds another training than its name says: move it elsewhere")
+    return run
+
+
+def kept_with_the_code(config: RunConfig) -> Run | None:
+    """The finished run of `config` in outputs/reference, which has no weights; None where there is none."""
+    found = (finished(store, config) for store in sorted(paths.REFERENCE.glob("*/runs")))
+    return next((run for run in found if run), None)
 
 
 def results(folder: Path) -> pd.DataFrame:

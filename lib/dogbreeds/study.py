@@ -20,7 +20,7 @@ from dogbreeds.jobs import Job
 from dogbreeds.models import weights as weight_files
 from dogbreeds.parallel import train_all
 from dogbreeds.recipe import Recipe, changed
-from dogbreeds.runs import Run, RunConfig, kept_with_the_code
+from dogbreeds.runs import Run, RunConfig, finished, kept_with_the_code
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,7 @@ class Study:
 
     def finished(self, config: RunConfig) -> Run | None:
         """The run of `config`: this study's own, else the one kept with the code, which has no weights; or None."""
-        own = Run(self.store / config.id)
-        return own if (own.folder / "run.json").is_file() else kept_with_the_code(config.id)
+        return finished(self.store, config) or kept_with_the_code(config)
 
     def run(self, architecture: str, framework: str, seed: int | None = None, weights: str | None = None) -> Run:
         """The finished run of this network in this framework, trained now if there is none."""

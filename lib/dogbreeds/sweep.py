@@ -20,7 +20,7 @@ from dogbreeds.datasets import Dataset
 from dogbreeds.errors import StudyError
 from dogbreeds.jobs import Job, report_failures
 from dogbreeds.parallel import limit_threads
-from dogbreeds.runs import Run, RunConfig
+from dogbreeds.runs import Run, RunConfig, finished
 from dogbreeds.study import Study
 
 RETRIES = 5  # of a training whose machine or process died; one that fails by itself is not tried again
@@ -33,7 +33,7 @@ def sweep(study: Study, address: str | None = None) -> list[Run]:
     elsewhere, after its last whole epoch. The trainings that others start from come first. Raises StudyError for a
     cluster that does not answer, and, when all others are finished, for trainings that failed.
     """
-    missing = [job for job in study.plan() if not (study.store / job.id / "run.json").exists()]
+    missing = [job for job in study.plan() if not finished(study.store, job.config)]
     for job in missing:
         pixels.load(job.dataset, job.config.image_size, job.config.crop)  # decoded here, once
     if missing:

@@ -24,9 +24,9 @@ from dogbreeds.checkpoints import Course
 from dogbreeds.datasets import SPLITS, Dataset
 from dogbreeds.devices import ONE, Devices, peak_memory, reset_peak_memory
 from dogbreeds.errors import StudyError
-from dogbreeds.models import cost, porting, stages, weights
+from dogbreeds.models import cost, keras_backend, porting, stages, weights
 from dogbreeds.progress import Display, Progress
-from dogbreeds.runs import Run, RunConfig
+from dogbreeds.runs import Run, RunConfig, finished
 
 EVALUATION_BATCH_SIZE = 64
 
@@ -73,21 +73,26 @@ def framework_module(framework: str):
 def starting_weights(config: RunConfig, store: Path) -> porting.State:
     """What both frameworks start from: drawn in PyTorch by the seed, then `config.start` in place of all it has.
 
-    The head of a run on other breeds is left out. Raises StudyError for weights that are missing or do not fit.
+    A head is left out unless its file says that it is for the same breeds. Raises StudyError for weights that are
+    missing or do not fit.
     """
-    run = Path(store) / config.start
-    of_a_run = bool(config.start) and (run / "run.json").is_file()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        start = None if of_a_run else config.start or None
-        state = porting.read(models.build(config.architecture, "pytorch", len(config.breeds), start))
-    if of_a_run:
-        learned = weights.read(Run(run).weights, config.architecture)
-        same = tuple(Run(run).record["breeds"]) == config.breeds
-        learned = {key: value for key, value in learned.items() if same or not key.startswith(weights.HEAD)}
-        porting.check(state | learned, {key: tuple(value.shape) for key, value in state.items()})
-        state |= learned
-    return state
+        state = porting.read(models.build(config.architecture, "pytorch", len(config.breeds)))
+    if not config.start:
+        return state
+    run = Run(Path(store) / config.start)
+    of_a_run = (run.folder / "run.json").is_file()
+    file = run.weights if of_a_run else weights.locate(config.start, config.architecture)
+    learned = weights.read(file, config.architecture)
+    if weights.breeds(file) != config.breeds:
+        own_head = {key: value for key, value in state.items() if key.startswith(weights.HEAD)}
+        learned = {key: value for key, value in learned.items() if not key.startswith(weights.HEAD)} | own_head
+    try:
+        porting.check(learned, {key: tuple(value.shape) for key, value in state.items()})
+    except StudyError as error:
+        raise StudyError(f"{file}: {error}") from error
+    return learned
 
 
 def train(
@@ -97,15 +102,19 @@ def train(
 
     What broke off goes on after its last whole epoch. A second process that wants the same run waits for it. `send`
     gets the events of `progress`; without it they are shown. Raises StudyError, with all finished epochs kept, for a
-    loss that is no number, a batch that does not fit into memory, and a store that cannot be written to.
+    loss that is no number, a batch that does not fit into memory, a store that cannot be written to, and a training
+    that was begun with other versions of what computes; and for a backend of Keras that this process does not have.
     """
     devices.check(config)
+    if config.backend not in ("", keras_backend.chosen()):
+        remedy = f"set KERAS_BACKEND={config.backend}"
+        raise StudyError(f"{config.id} is for Keras on {config.backend}, here is {keras_backend.chosen()}: {remedy}")
     stages.frozen_stages(config.architecture, config.recipe.freeze or None)  # refused before anything is written
     folder = Path(store) / config.id
     with _in_plain_words(config, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(folder.name + ".lock")) if devices.rank == 0 else nullcontext():
-            if not (folder / "run.json").exists():
+            if not finished(store, config):
                 _train(config, dataset, folder, send or Display(), devices)
             for leftover in folder.glob("checkpoint-*.safetensors"):
                 leftover.unlink(missing_ok=True)
@@ -120,7 +129,7 @@ def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, de
     unfinished.mkdir(exist_ok=True)
     streams = batches(config, dataset, devices)
     start = starting_weights(config, folder.parent)
-    course = Course(recipe, unfinished, start, writes=devices.rank == 0)
+    course = Course(recipe, unfinished, start, installed(_computed_with(config)), writes=devices.rank == 0)
     photos, epochs = len(streams["train"]) * recipe.batch_size, sum(recipe.phases().values())
     log = folder.parent / "tensorboard" / config.id
     progress = Progress(config.id, course.history, photos, epochs, log, send) if devices.rank == 0 else None
@@ -131,6 +140,13 @@ def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, de
     progress.close()
     _finish(config, dataset, course, streams, unfinished)
     unfinished.rename(folder)
+
+
+def _computed_with(config: RunConfig) -> set[str]:
+    """The packages whose version may change the bits of a training."""
+    if config.framework == "pytorch":
+        return {"torch", "lightning"}
+    return {"torch", "keras", config.backend}  # initial weights are drawn in PyTorch
 
 
 def _finish(config: RunConfig, dataset: Dataset, course: Course, streams: dict[str, Batches], folder: Path) -> None:
@@ -145,7 +161,7 @@ def _finish(config: RunConfig, dataset: Dataset, course: Course, streams: dict[s
         predictions["validation_whole_logits"] = framework.predict(model, whole)
     pd.DataFrame(course.history).to_csv(folder / "history.csv", index=False)
     np.savez_compressed(folder / "predictions.npz", **predictions)
-    Run(folder).weights.write_bytes(weights.to_bytes(state))
+    Run(folder).weights.write_bytes(weights.to_bytes(state, config.breeds))
     record = _record(config, course, predictions, dataset.left_out)
     record |= {"device": framework.device(model), "parameters": models.count_parameters(model)}
     (folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -161,9 +177,11 @@ def train_phase(
     options = {"freeze": frozen, "batch_norm": recipe.batch_norm, "precision": recipe.precision}
     model = porting.fill(framework.network(config.architecture, len(config.breeds), **options), course.state)
     if head:  # features are computed once: the backbone does not change, and each photo is taken as it is
+        exact = options | {"precision": "float32"}  # in both frameworks, whatever the head computes in
+        backbone = porting.fill(framework.network(config.architecture, len(config.breeds), **exact), course.state)
         streams = {
             split: FeatureBatches(
-                streams[split], framework.features(model, streams[split].in_order(EVALUATION_BATCH_SIZE))
+                streams[split], framework.features(backbone, streams[split].in_order(EVALUATION_BATCH_SIZE))
             )
             for split in ("train", "validation")
         }
@@ -207,7 +225,7 @@ def _record(config: RunConfig, course: Course, arrays: dict, left_out: tuple[str
         for split in ("validation", "test")
     }
     speeds = [row["photos_per_second"] for row in course.history]
-    packages = ("torch", "torchvision", "lightning", "keras", "tensorflow", "numpy")
+    packages = ("torch", "torchvision", "lightning", "keras", "tensorflow", "jax", "numpy")
     return asdict(config) | {
         "multiply_adds": cost.multiply_adds(config.architecture, config.image_size, len(config.breeds)),
         "epochs": len(course.history),

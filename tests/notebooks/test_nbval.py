@@ -20,7 +20,7 @@ NBVAL += ["--override-ini", "addopts=", "-W", "default"]
 def fresh(home, tmp_path_factory):
     """Outputs without a run, and dogs that are drawn already: notebooks would tell of drawing them."""
     place = tmp_path_factory.mktemp("stored")
-    environment = home["environment"] | {"DOGBREEDS_OUTPUTS": str(place)}
+    environment = home["environment"] | {"DOGBREEDS_OUTPUTS": str(place), "KERAS_BACKEND": "tensorflow"}
     script = "from dogbreeds.notebooks import read_profile; from dogbreeds.study import Study\n"
     script += "Study(**read_profile('sample')).pixels"
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, stderr=-1)

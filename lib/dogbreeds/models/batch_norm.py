@@ -1,29 +1,38 @@
 """Statistics of batch normalisation computed anew, with the weights left as they are."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from torch.optim.swa_utils import update_bn
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from dogbreeds.models.porting import is_keras
 
 
 def reestimate_statistics(model, batches: Iterable):
-    """Replaces every running mean and variance by the plain average over `batches`, and returns the model.
+    """Replaces every running mean and variance by its average over all photos of `batches`, and returns the model.
 
-    `batches` yields (photos, labels) in the layout of the model's framework. What inference then uses is what the
-    trained weights really produce, not what is left of a start that momentum has not yet forgotten. The photos pass
-    once; the weights are not touched, nor is what `stages.hold_still` holds still.
+    `batches` yields (photos, labels) in the layout of the model's framework; each counts by its size, and each should
+    hold all kinds of photos (`Batches.mixed`). What inference then uses is what the trained weights really produce, not
+    what is left of a start that momentum has not yet forgotten. The photos pass once; the weights are not touched, nor
+    is what `stages.hold_still` holds still.
     """
-    if not is_keras(model):
-        was_training = model.training
-        update_bn(batches, model)
-        return model.train(was_training)
-    layers = [layer for layer in model.layers if hasattr(layer, "moving_mean") and layer.trainable]
-    momenta = [layer.momentum for layer in layers]
-    for seen, (photos, _) in enumerate(batches):
+    keras = is_keras(model)
+    was_training = None if keras else model.training
+    if keras:
+        layers = [layer for layer in model.layers if hasattr(layer, "moving_mean") and layer.trainable]
+    else:
+        model.train()
+        layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.training]
+    forward = partial(model, training=True) if keras else model
+    momenta, seen = [layer.momentum for layer in layers], 0
+    for photos, _ in batches:
+        seen += len(photos)
+        new = len(photos) / seen  # its share of all so far
         for layer in layers:
-            layer.momentum = seen / (seen + 1)  # the share of the old: a running average of all batches so far
-        model(photos, training=True)
+            layer.momentum = 1 - new if keras else new  # the share of the old in Keras, of the new in PyTorch
+        with torch.no_grad():
+            forward(photos)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
-    return model
+    return model if keras else model.train(was_training)

@@ -1,7 +1,6 @@
 """Imports Keras with TensorFlow made fast on processors, and quiet; modules that use Keras import it from here.
 
-Where PyTorch has a GPU, which TensorFlow's usual wheels find only beside another CUDA, and where TensorFlow is not
-installed, Keras computes with PyTorch unless KERAS_BACKEND says otherwise. In all of them float32 is what it says.
+Its backend is that of `keras_backend`. In all of them float32 is what it says.
 
 TensorFlow's compiled part writes a dozen lines to standard error whatever TF_CPP_MIN_LOG_LEVEL says (as of 2.21).
 They go to outputs/native_messages.log, where a fatal one can still be read; what Python writes is left alone.
@@ -11,16 +10,13 @@ import ctypes
 import logging
 import os
 import sys
-from importlib.util import find_spec
-
-import torch
 
 from dogbreeds import paths
+from dogbreeds.models import keras_backend
 
 # oneDNN makes TensorFlow's convolutions about 2.5 times as fast on processors where it is off by default.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-if torch.cuda.is_available() or not find_spec("tensorflow"):
-    os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ["KERAS_BACKEND"] = keras_backend.chosen()
 # No process takes a GPU whole that others compute on, and none rounds float32 to 10 bits there (TF32).
 os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")

@@ -1,7 +1,9 @@
 """Files of weights, read into PyTorch's layout without executing anything in them, and written as safetensors."""
 
+import json
 import pickle
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import safetensors.torch
@@ -124,11 +126,24 @@ def _is_head(head: State) -> bool:
     return weight.ndim == 2 and weight.shape[1] == 2048 and tuple(bias.shape) == (weight.shape[0],)
 
 
-def save(model, path: Path) -> Path:
-    """Writes the weights of a model of either framework as safetensors under PyTorch's names."""
-    return paths.write_whole(path, to_bytes(porting.read(model)))
+def save(model, path: Path, breeds: Sequence[str] = ()) -> Path:
+    """Writes the weights of a model of either framework as safetensors under PyTorch's names.
+
+    The header names the `breeds` of the head, in the order of its outputs.
+    """
+    return paths.write_whole(path, to_bytes(porting.read(model), breeds))
 
 
-def to_bytes(state: State, facts: dict[str, str] | None = None) -> bytes:
-    """The content of a safetensors file, with some facts in its header."""
+def to_bytes(state: State, breeds: Sequence[str] = ()) -> bytes:
+    """The content of a safetensors file, whose header names the breeds of the head."""
+    facts = {"breeds": json.dumps(list(breeds))} if breeds else None
     return safetensors.torch.save({key: value.contiguous() for key, value in state.items()}, facts)
+
+
+def breeds(path: Path) -> tuple[str, ...] | None:
+    """The breeds of the head in a file, in the order of its outputs; None where the file does not say."""
+    if path.suffix != ".safetensors":
+        return None
+    with safetensors.safe_open(path, "pt") as file:
+        told = (file.metadata() or {}).get("breeds")
+    return tuple(json.loads(told)) if told else None
