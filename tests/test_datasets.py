@@ -1,5 +1,11 @@
-import shutil
+"""Folders of photos become tables with labels and splits; what cannot be used is refused in one line."""
 
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -112,3 +118,26 @@ def test_more_than_eight_bits_a_channel_are_refused(photo_folder):
     Image.new("I;16", (40, 40)).save(photo_folder / "pug" / "deep.png")
     with pytest.raises(StudyError, match="more than 8 bits a channel"):
         datasets.open_photo(photo_folder / "pug" / "deep.png")
+
+
+def test_sixteen_bits_of_three_channels_are_read_by_their_upper_eight(tmp_path):
+    levels = np.array([[[0, 255, 256], [32767, 32768, 65535]]], ">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in levels)
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
+    file = tmp_path / "deep.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    assert np.asarray(datasets.open_photo(file)).tolist() == [[[0, 0, 1], [127, 128, 255]]]
+
+
+def test_another_drawing_does_not_give_the_dogs_that_were_drawn_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.drawn_dogs, "write", lambda folder, *_: folder)
+    before = datasets._drawn_folder(["pug", "poodle"], 12, 0)
+    assert datasets._drawn_folder(["pug", "poodle"], 12, 0) == before
+    changed = tmp_path / "drawing.py"
+    changed.write_bytes(Path(datasets.drawing.__file__).read_bytes() + b"# other")
+    monkeypatch.setattr(datasets.drawing, "__file__", str(changed))
+    assert datasets._drawn_folder(["pug", "poodle"], 12, 0) != before

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from dogbreeds import cli, models, parallel, plain_path, training
+from dogbreeds.errors import StudyError
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
+from dogbreeds.study import Study
 
 
 @pytest.fixture
@@ -26,6 +28,16 @@ def test_without_augmentation_both_paths_are_one_training(config, dataset, tmp_p
     other = plain_path.train(replace(config, recipe=replace(config.recipe, label_smoothing=0.0)), dataset, workers=0)
     # Not nearer: torch and this study (as Keras) add Adam's epsilon in two places.
     assert np.abs(plain - ours).max() < np.abs(plain - other).max() / 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"recipe": {"optimizer": "sgd", "freeze": "layer1", "patience": 0}}, "optimizer, freeze"), ({}, "patience")],
+)
+def test_what_the_plain_way_does_not_do_is_refused(photo_folder, changes, named):
+    study = Study("plain", str(photo_folder), image_size=32, **changes)
+    with pytest.raises(StudyError, match=f"the plain way does not know {named}: leave that out"):
+        next(plain_path.measure(study, 0))
 
 
 def test_the_photos_of_both_paths_are_the_same(config, dataset):

@@ -15,19 +15,42 @@ def test_the_intervals_of_the_2020_figures(right, low, high):
     assert statistics.accuracy_interval(right, 164) == (pytest.approx(low, abs=5e-4), pytest.approx(high, abs=5e-4))
 
 
-def test_mcnemar_is_a_sign_test_on_the_photos_one_alone_got_right():
-    """Nine against one of ten: the binomial test gives 2 * 11 / 1024."""
+def test_mcnemar_looks_at_the_photos_one_alone_got_right():
+    """Nine against one of ten: (9 - 1)**2 / 10 is 6.4."""
     first = np.array([True] * 9 + [False] + [True] * 20)
     second = np.array([False] * 9 + [True] + [True] * 20)
-    assert statistics.paired_test(first, second) == pytest.approx(22 / 1024)
+    assert statistics.paired_test(first, second) == pytest.approx(stats.chi2.sf(6.4, 1))
     assert statistics.paired_test(first, first) == 1
 
 
 def test_mcnemar_on_the_approval_ratings():
-    """Agresti, Categorical Data Analysis, 3rd edition, table 11.1: 150 and 86 changed their minds, p < 0.0001."""
+    """Agresti, Categorical Data Analysis, 3rd edition, table 11.1: 150 and 86 changed their minds, z = 4.17."""
     counts = {(True, True): 794, (True, False): 150, (False, True): 86, (False, False): 570}
     pairs = np.array([pair for pair, count in counts.items() for _ in range(count)])
-    assert statistics.paired_test(pairs[:, 0], pairs[:, 1]) == pytest.approx(3.716e-05, rel=1e-3)
+    assert statistics.paired_test(pairs[:, 0], pairs[:, 1]) == pytest.approx(2 * stats.norm.sf(64 / 236**0.5))
+
+
+@pytest.mark.parametrize(("first_alone", "second_alone"), [(9, 2), (3, 0), (20, 31)])
+def test_the_ends_of_the_score_interval_are_just_not_rejected(first_alone, second_alone):
+    """With the most likely share of photos that the second alone gets right, found here by trying."""
+    photos, place = 100, np.arange(100)
+    first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
+    neither = photos - first_alone - second_alone
+    for gap in statistics.paired_difference(first, second)[1:]:
+        shares = np.linspace(max(0, -gap), (1 - gap) / 2, 200_001)[1:-1]
+        likelihood = first_alone * np.log(shares + gap) + second_alone * np.log(shares)
+        share = shares[np.argmax(likelihood + neither * np.log(1 - 2 * shares - gap))]
+        score = (first_alone - second_alone - photos * gap) / np.sqrt(photos * (2 * share + gap - gap**2))
+        assert abs(score) == pytest.approx(stats.norm.ppf(0.975), abs=1e-3)
+
+
+def test_interval_and_test_of_one_seed_never_disagree():
+    for first_alone in range(13):
+        for second_alone in range(13):
+            place = np.arange(60)
+            first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
+            _, low, high = statistics.paired_difference(first, second)
+            assert (low <= 0 <= high) == (statistics.paired_test(first, second) > 0.05)
 
 
 def test_holm_on_four_tests():
@@ -50,10 +73,10 @@ def test_the_wilson_interval_covers_the_truth_as_often_as_it_says():
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
-def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says():
+def test_the_score_interval_covers_the_truth_as_often_as_it_says():
     generator, covered = np.random.default_rng(0), []
-    for number in range(600):
-        _, low, high = statistics.paired_difference(*two_networks(generator, 200, 0.6, 0.15, 0.1), seed=number)
+    for _ in range(2000):
+        _, low, high = statistics.paired_difference(*two_networks(generator, 200, 0.6, 0.15, 0.1))
         covered.append(low <= 0.05 <= high)
     assert 0.93 <= np.mean(covered) <= 0.97
 
@@ -191,11 +214,12 @@ def test_separation_is_how_often_one_is_above_the_other():
 
 
 def test_no_photo_that_tells_two_networks_apart_leaves_room_for_a_small_gap():
-    """Seen in none of 100 photos, a share can still be 3.6 %: (1 - 0.0362) ** 100 is 0.025."""
+    """Of two networks 1.96**2 / (100 + 1.96**2); of shares, seen in none of 100, (1 - 0.0362)**100 is 0.025."""
     alike = np.arange(100) < 60
-    gain, low, high = statistics.paired_difference(alike, alike)
-    assert (gain, low) == (0, -high)
-    assert high == pytest.approx(0.0362, abs=1e-4)
+    for answers, most in ((alike, 0.0370), (alike / 2, 0.0362)):
+        gain, low, high = statistics.paired_difference(answers, answers)
+        assert (gain, low) == (0, pytest.approx(-high))
+        assert high == pytest.approx(most, abs=1e-4)
 
 
 def test_shares_of_several_trainings_have_a_t_test():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from finished_runs import finished_run, right_on_the_first
+from scipy import stats
 
 from dogbreeds import statistics, tables
 
@@ -38,7 +39,7 @@ def test_pairs_carry_the_gap_its_interval_and_corrected_p_values(make):
     row = pairs.loc[("Xception", "ResNet50")]
     assert row["difference"] == pytest.approx(0.1)
     assert 0 < row["low"] < 0.1 < row["high"] < 0.2
-    assert row["p"] == pytest.approx(2 / 2**10)
+    assert row["p"] == pytest.approx(stats.chi2.sf(10, 1))  # (10 - 0)**2 / 10
     assert row["p (Holm)"] == pytest.approx(3 * row["p"])
     assert row["detectable"] == statistics.detectable_difference(100, 0.1)
     assert pairs.loc[("ResNet50", "SE-ResNet50"), "p"] == 1
@@ -50,11 +51,20 @@ def test_pairs_carry_the_gap_its_interval_and_corrected_p_values(make):
 
 
 def test_seeds_are_paired_whatever_their_order(make):
-    runs = [make(60, seed=1), make(50, seed=0), make(70, "xception", seed=0), make(80, "xception", seed=1)]
+    runs = [make(right, seed=seed) for right, seed in ((60, 1), (50, 0), (65, 2))]
+    runs += [make(right, "xception", seed=seed) for right, seed in ((70, 0), (85, 2), (80, 1))]
     row = tables.comparisons(runs, "network").iloc[0]
     assert row["difference"] == pytest.approx(-0.2)
     # The same gap with either seed, so only the photos leave a doubt.
     assert row["high"] < 0
+
+
+def test_runs_of_other_seeds_are_not_compared(make):
+    two, one = [make(80, seed=0), make(70, seed=1)], [make(60, "xception", seed=0)]
+    with pytest.raises(ValueError, match=r"seeds \[0, 1\] cannot be compared with runs of seeds \[0\]"):
+        tables.gap(two, one)
+    with pytest.raises(ValueError, match="cannot be compared"):
+        tables.comparisons([*two, *one], "network")
 
 
 def test_speed_is_counted_to_what_all_reach(make):

@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 from sklearn.model_selection import train_test_split
 
-from dogbreeds import drawn_dogs, paths, stanford_dogs
+from dogbreeds import drawing, drawn_dogs, paths, stanford_dogs
 from dogbreeds.errors import StudyError
 
 SPLITS = ("train", "validation", "test")
@@ -60,7 +60,8 @@ class Dataset:
 def open_photo(path: Path) -> Image.Image:
     """The photo decoded to its end, turned as its EXIF says, in RGB; transparency is dropped.
 
-    Raises StudyError for a file that is no picture, a broken one, and one of more than 8 bits a channel.
+    Raises StudyError for a file that is no picture, a broken one, and one of a single channel of more than 8 bits. Of
+    16-bit RGB Pillow reads the upper 8 bits.
     """
     try:
         with Image.open(path) as photo:
@@ -154,7 +155,8 @@ def _drawn_folder(wanted: list[str], photos_per_breed: int, seed: int) -> Path:
     unknown = set(wanted) - set(drawn_dogs.BREEDS)
     if unknown:
         raise StudyError(f"no drawing of {', '.join(sorted(unknown))}; there are {', '.join(drawn_dogs.BREEDS)}")
-    key = hashlib.sha256(repr((wanted, photos_per_breed, seed)).encode()).hexdigest()[:8]
+    code = [Path(module.__file__).read_bytes() for module in (drawing, drawn_dogs)]  # another drawing is another dog
+    key = hashlib.sha256(repr((wanted, photos_per_breed, seed, code)).encode()).hexdigest()[:8]
     return drawn_dogs.write(paths.data() / "drawn_dogs" / key, wanted, photos_per_breed, seed)
 
 

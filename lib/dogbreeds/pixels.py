@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import PIL
 from filelock import FileLock
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
@@ -41,7 +42,8 @@ def load(dataset: Dataset, size: int, crop: str = "centre") -> UInt8[np.ndarray,
     appears only when it is complete. Raises StudyError for an unknown `crop` and for boxes that are not the photos'.
     """
     boxes = _boxes(dataset, crop)
-    file = paths.data() / "pixels" / f"{dataset.fingerprint}-{size}-{crop}.npy"
+    decoder = f"pillow{PIL.__version__}"  # others may round otherwise
+    file = paths.data() / "pixels" / f"{dataset.fingerprint}-{size}-{crop}-{decoder}.npy"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):  # a second process waits for the first
         if not file.exists():

@@ -27,12 +27,16 @@ from dogbreeds import models, parallel, pixels, statistics, training
 from dogbreeds.batches import AREA, RATIO, TURN
 from dogbreeds.datasets import Dataset, open_photo
 from dogbreeds.devices import ONE
+from dogbreeds.errors import StudyError
 from dogbreeds.jobs import Job
 from dogbreeds.models import porting
+from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study
 
 PRECISIONS = ("float32", "bfloat16")
+# What the plain way does not do: a recipe must leave it as it is by default, and never stop early.
+NOT_DONE = ("head_epochs", "optimizer", "backbone_rate", "freeze", "batch_norm", "patience")
 
 
 class Photos(torch.utils.data.Dataset):
@@ -111,8 +115,20 @@ def _predict(model: nn.Module, config: RunConfig, dataset: Dataset, split: str, 
     return torch.cat(logits), torch.cat(labels)
 
 
+def _refuse_what_is_not_done(study: Study) -> None:
+    asked, done = Recipe.of(study.recipe), Recipe(patience=0)
+    others = [name for name in NOT_DONE if getattr(asked, name) != getattr(done, name)]
+    others += ["crop"] if study.crop != "centre" else []
+    if others:
+        raise StudyError(f"the plain way does not know {', '.join(others)}: leave that out (patience: 0)")
+
+
 def measure(study: Study, workers: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Test accuracy by network, path and seed, and what ours is ahead of the plain path: so far, after each network."""
+    """Test accuracy by network, path and seed, and what ours is ahead of the plain path: so far, after each network.
+
+    Raises StudyError for a recipe and a crop that the plain way does not obey.
+    """
+    _refuse_what_is_not_done(study)
     dataset, accuracies, differences = study.dataset, [], []
     labels = dataset.photos["label"].to_numpy()[dataset.rows("test")]
     for architecture in models.ARCHITECTURES:

@@ -160,6 +160,7 @@ def _study(folder: Path) -> str:
     lines = [
         f"{about['pictures']}, {about['test pictures']} of them for the test, {about['pixels a side']} pixels a side, "
         f"seeds: {about['seeds']}. `{about['command']}` on {about['machine']}, {about['date']}.",
+        *(["", f"**{about['caveat']}**"] if "caveat" in about else []),
         "",
         "| network | framework | start | test accuracy | 95 % interval | seconds | photos/s |",
         "|---|---|---|---|---|---|---|",

@@ -32,31 +32,56 @@ def format_accuracy(correct: Bool[np.ndarray, " photos"] | tuple[int, int]) -> s
 
 
 def paired_test(first: Bool[np.ndarray, " photos"], second: Bool[np.ndarray, " photos"]) -> float:
-    """The p-value of McNemar's exact test that two networks err alike on the same photos (McNemar, 1947)."""
+    """The p-value of McNemar's test that two networks err alike on the same photos (McNemar, 1947).
+
+    It is the score test, without correction, which keeps its size better than the exact one (Fagerland, Lydersen and
+    Laake, https://doi.org/10.1186/1471-2288-13-91).
+    """
     table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), np.sum(~first & ~second)]]
-    return float(mcnemar(table, exact=True).pvalue)
+    if table[0][1] == table[1][0]:
+        return 1.0
+    return float(mcnemar(table, exact=False, correction=False).pvalue)
 
 
 def paired_difference(
     first: Bool[np.ndarray, " photos"] | Float[np.ndarray, " photos"],
     second: Bool[np.ndarray, " photos"] | Float[np.ndarray, " photos"],
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> tuple[float, float, float]:
     """Accuracy of `first` less that of `second` on the same photos, and its interval, all in -1 to 1.
 
-    Of each photo it is known whether it was named right, or how often by several runs, in 0 to 1. Percentile bootstrap
-    over photos, 2,000 resamples (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): a photo is
-    drawn with what both networks made of it. Where no photo tells the two apart there is nothing to draw: then the
-    interval is what a share can be that was seen in none of so many photos.
+    Of each photo it is known whether it was named right, or how often by several runs, in 0 to 1. The interval holds
+    every gap that the test beside it does not reject: for two networks Tango's score interval (Statistics in Medicine
+    17, 1998, 891 to 908), which holds zero just where the p-value of `paired_test` is above 5 %; for shares Student's.
+    Where no photo tells shares apart it is what a share can be that was seen in none of so many photos.
     """
+    if first.dtype == bool == second.dtype:
+        return _score_interval(int(np.sum(first & ~second)), int(np.sum(~first & second)), len(first), confidence)
     gain = first.astype(float) - second.astype(float)
     if not gain.any():
         most = 1 - ((1 - confidence) / 2) ** (1 / len(gain))
         return 0.0, -most, most
-    options = {"n_resamples": 2000, "batch": 100, "method": "percentile", "confidence_level": confidence}
-    interval = stats.bootstrap((gain,), np.mean, rng=np.random.default_rng(seed), **options).confidence_interval
-    return float(gain.mean()), float(interval.low), float(interval.high)
+    low, high = stats.ttest_1samp(gain, 0).confidence_interval(confidence)
+    return float(gain.mean()), float(low), float(high)
+
+
+def _score_interval(first_alone: int, second_alone: int, photos: int, confidence: float) -> tuple[float, float, float]:
+    quantile = stats.norm.ppf((1 + confidence) / 2)
+
+    def excess(gap: float) -> float:
+        """Of the squared score at this gap over the quantile's; Tango's equations 5 and 6."""
+        b = (2 * photos - first_alone + second_alone) * gap - first_alone - second_alone
+        root = np.sqrt(b**2 + 8 * photos * second_alone * gap * (1 - gap))
+        variance = photos * ((root - b) / (2 * photos) + gap * (1 - gap))
+        return (first_alone - second_alone - photos * gap) ** 2 - quantile**2 * variance
+
+    if first_alone == second_alone == 0:
+        most = quantile**2 / (photos + quantile**2)
+        return 0.0, -most, most
+    gap = (first_alone - second_alone) / photos
+    low = -1.0 if gap == -1 else optimize.brentq(excess, -1, gap)
+    high = 1.0 if gap == 1 else optimize.brentq(excess, gap, 1)
+    return gap, float(low), float(high)
 
 
 def over_seeds(accuracies: list[float], confidence: float = 0.95) -> dict[str, float]:
@@ -118,8 +143,8 @@ def difference(
     """Accuracy of `first` less that of `second` on the same photos and seeds: `difference`, 95 % `low`, `high`, `p`.
 
     Of each photo and seed it is known whether it was named right, or by which share of several trainings. With one seed
-    a paired bootstrap and McNemar's exact test, or for shares a t-test, which hold the trainings still; else one
-    interval and test over seeds and photos.
+    McNemar's test, or for shares a t-test, and the interval that belongs to it, which hold the trainings still; else
+    one interval and test over seeds and photos.
     """
     if len(first) == 1:
         gain, low, high = paired_difference(first[0], second[0])

@@ -44,8 +44,18 @@ def by_seed(runs: list[Run]) -> Float[np.ndarray, "seeds photos"]:
 
 
 def gap(first: list[Run], second: list[Run]) -> dict[str, float]:
-    """What some runs are ahead of others on the same photos and seeds, as `statistics.difference` of `by_seed`."""
+    """What some runs are ahead of others on the same photos and seeds, as `statistics.difference` of `by_seed`.
+
+    Raises ValueError where they are not of the same seeds.
+    """
+    _check_seeds(first, second)
     return statistics.difference(by_seed(first), by_seed(second))
+
+
+def _check_seeds(first: list[Run], second: list[Run]) -> None:
+    seeds = [sorted({run.record["seed"] for run in runs}) for runs in (first, second)]
+    if seeds[0] != seeds[1]:
+        raise ValueError(f"runs of seeds {seeds[0]} cannot be compared with runs of seeds {seeds[1]}")
 
 
 def result_table(runs: list[Run]) -> pd.DataFrame:
@@ -92,12 +102,14 @@ def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
     Gap in accuracy with interval and p-value as in `statistics.difference`, and Holm's correction over the rows of the
     table (Holm, Scandinavian Journal of Statistics 6, 1979). `detectable` is the smallest gap that McNemar's test finds
     four times in five with one seed, on as many photos that tell the two apart. Without a pair the table has no row.
+    Raises ValueError for a pair of other seeds.
     """
     groups, kept = by_choice(runs), [name for name in CHOICES if name != between]
     rows = []
     for one, other in combinations(groups, 2):
         first, second = dict(zip(CHOICES, one, strict=True)), dict(zip(CHOICES, other, strict=True))
         if all(first[name] == second[name] for name in kept):
+            _check_seeds(groups[one], groups[other])
             pair = correct(groups[one]), correct(groups[other])
             row = {name: first[name] for name in kept} | {"first": first[between], "second": second[between]}
             row |= statistics.difference(*pair)
