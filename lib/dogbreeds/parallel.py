@@ -120,7 +120,7 @@ def _give_work(worker: _Worker | None, queue: _Queue, store: Path, start: Callab
         return worker
     if worker is None or worker.network != job.network or worker.process._broken:
         if worker:
-            worker.process.shutdown()
+            worker.process.shutdown(wait=False)
         worker = start(job.network)
     worker.job = job
     queue.running[worker.process.submit(_train, job.config, job.dataset, store)] = worker
