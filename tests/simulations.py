@@ -15,29 +15,41 @@ from dogbreeds import claims, statistics
 POINTS = 15.0  # of accuracy, for a change of one in the scores below, at about 70 % of the photos right
 
 
-def correct_answers(generator, seeds, photos, of_seeds=0.0, of_source=0.0, shared_source=True):
-    """Which photos two equally good networks name right, an array of seeds and photos each.
+def correct_answers(generator, seeds, photos, ahead=0.0, of_seeds=0.0, of_source=0.0, shared_source=True):
+    """Which photos two networks name right, an array of seeds and photos each; the first is better by `ahead` / POINTS.
 
     Photos are easy or hard for both and for each. Seeds and sources are lucky or not; a source is one for all seeds, or
     each seed has its own.
     """
     shared, scores = generator.normal(1, 1.2, photos), []
-    for _ in range(2):
+    for better in (ahead / POINTS, 0):
         of_photo = generator.normal(0, 0.8, photos)
         luck = generator.normal(0, of_seeds / POINTS, (seeds, 1))
         luck = luck + generator.normal(0, of_source / POINTS, (1 if shared_source else seeds, 1))
-        scores.append(shared + of_photo + luck + generator.logistic(size=(seeds, photos)))
+        scores.append(better + shared + of_photo + luck + generator.logistic(size=(seeds, photos)))
     return [score > 0 for score in scores]
 
 
-def size_and_coverage(studies, seeds, photos=234, **luck):
-    """How often two equally good networks are told apart at 5 %, and how often the interval holds the truth."""
+def true_gap(ahead, of_seeds=0.0):
+    """The difference in accuracy of two such networks over all photos and seeds."""
+    generator, deviation = np.random.default_rng(0), np.sqrt(1.2**2 + 0.8**2 + (of_seeds / POINTS) ** 2)
+    scores = generator.normal(1, deviation, 10**6) + generator.logistic(size=10**6)
+    return np.mean(scores + ahead / POINTS > 0) - np.mean(scores > 0)
+
+
+def size(studies, seeds, photos=234, **luck):
+    """How often two equally good networks are told apart at 5 %."""
     generator = np.random.default_rng(0)
     found = [statistics.difference(*correct_answers(generator, seeds, photos, **luck)) for _ in range(studies)]
-    return {
-        "size": np.mean([each["p"] < 0.05 for each in found]),
-        "coverage": np.mean([each["low"] <= 0 <= each["high"] for each in found]),
-    }
+    return np.mean([each["p"] < 0.05 for each in found])
+
+
+def coverage(studies, seeds, photos=234, ahead=6.0, of_seeds=0.0):
+    """How often the interval holds the difference between two networks of which one is better."""
+    generator, truth = np.random.default_rng(0), true_gap(ahead, of_seeds)
+    options = {"ahead": ahead, "of_seeds": of_seeds}
+    found = [statistics.difference(*correct_answers(generator, seeds, photos, **options)) for _ in range(studies)]
+    return np.mean([each["low"] <= truth <= each["high"] for each in found])
 
 
 def learning_curve(generator, constant, plateau, epochs=30, noise=0.02):
@@ -48,7 +60,7 @@ def learning_curve(generator, constant, plateau, epochs=30, noise=0.02):
 
 
 def verdicts_on_speed(studies, seeds, constants=(5.0, 5.0), plateaus=(0.7, 0.7)):
-    """How often the first network is found faster, slower and neither, at 5 %; seeds differ by a tenth."""
+    """How often the first network is found faster, slower or neither at 5 %, or not tested. Seeds differ by a tenth."""
     generator, signs = np.random.default_rng(0), []
     for _ in range(studies):
         saved = []
@@ -60,25 +72,31 @@ def verdicts_on_speed(studies, seeds, constants=(5.0, 5.0), plateaus=(0.7, 0.7))
             saved.append(found[1] - found[0])
         signs.append(np.sign(np.mean(saved)) * (stats.ttest_1samp(saved, 0).pvalue < 0.05))
     signs = np.array(signs)
-    return {"faster": np.mean(signs > 0), "slower": np.mean(signs < 0), "neither": np.mean(signs == 0)}
+    verdicts = {"faster": signs > 0, "slower": signs < 0, "neither": signs == 0, "not tested": np.isnan(signs)}
+    return {name: np.mean(found) for name, found in verdicts.items()}
 
 
-def verdicts_on_chance(studies, accuracy, photos):
-    """How often a ResNet50 that names so many of its photos right, of five breeds, comes out as what."""
+def verdicts_on_chance(studies, accuracy, photos, networks=6):
+    """How often so many ResNet50s that name this share of their photos right, of five breeds, come out as what."""
     generator = np.random.default_rng(0)
-    found = [claims.near_chance([generator.binomial(photos, accuracy)], photos, 0.2) for _ in range(studies)]
+    right = generator.binomial(photos, accuracy, (studies, networks)).tolist()
+    found = [claims.near_chance(each, photos, 0.2) for each in right]
     return {name: found.count(name) / studies for name in (claims.CONFIRMED, claims.REFUTED, claims.OPEN, claims.FAULT)}
 
 
 def tables(studies):
-    seeds = {(n, luck): size_and_coverage(studies, n, of_seeds=luck) for n in (2, 3, 5, 10) for luck in (0, 4, 7, 10)}
-    yield "two equal networks: seeds, luck of a seed", seeds
+    seeds = {
+        (n, luck): {"size": size(studies, n, of_seeds=luck), "coverage": coverage(studies, n, of_seeds=luck)}
+        for n in (2, 3, 5, 10)
+        for luck in (0, 4, 7, 10)
+    }
+    yield "size, and coverage of a difference of six points: seeds, luck of a seed", seeds
     sources = {
-        (kind, luck): size_and_coverage(studies, 3, of_seeds=2, of_source=luck, shared_source=kind == "shared")
+        (kind, luck): {"size": size(studies, 3, of_seeds=2, of_source=luck, shared_source=kind == "shared")}
         for kind in ("shared", "own")
         for luck in (0, 1.6, 3.2, 6.4)
     }
-    yield "two equal networks, three seeds: source, luck of a source", sources
+    yield "size with three seeds: source, luck of a source", sources
     speed = {
         (n, constants, plateaus): verdicts_on_speed(studies // 4, n, constants, plateaus)
         for n in (3, 5)
@@ -86,7 +104,7 @@ def tables(studies):
     }
     yield "learning speed: seeds, time constants, plateaus", speed
     chance = {(a, n): verdicts_on_chance(studies, a, n) for a in (0.05, 0.2, 0.27, 0.45, 0.6) for n in (20, 164, 8580)}
-    yield "ResNet50 near chance: accuracy, photos", chance
+    yield "six ResNet50s near chance: accuracy, photos", chance
 
 
 if __name__ == "__main__":

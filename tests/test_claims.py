@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from finished_runs import finished_run, right_on_the_first
 
-from dogbreeds import claims, tables
+from dogbreeds import claims, statistics, tables
 
 
 def learning_curve(constant, plateau=0.5, epochs=30):
@@ -117,6 +117,13 @@ def test_one_training_of_each_gives_no_verdict_on_networks(runs):
 )
 def test_near_chance_is_below_twice_chance_and_not_below_chance(right, photos, verdict):
     assert claims.near_chance([right], photos, 0.2) == verdict
+
+
+def test_of_many_networks_at_chance_one_is_below_it_by_luck():
+    """22 of 164 is below 20 % at 95 %, and not at the confidence that six networks ask for."""
+    assert statistics.accuracy_interval(22, 164)[1] < 0.2
+    assert claims.near_chance([22], 164, 0.2) == claims.FAULT
+    assert claims.near_chance([22, 33, 33, 33, 33, 33], 164, 0.2) == claims.CONFIRMED
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def test_the_gain_of_fine_tuning_is_paired_with_the_untouched_head(dataset, weig
     ]
     table = imagenet_control.table(runs, dataset, 32)
     assert table[["framework", "untouched head", "fine-tuned", "gain"]].values.tolist() == [["Keras", 0.5, 1.0, 0.5]]
-    assert 0 < table.loc[0, "low"] < 0.5 < table.loc[0, "high"]
+    assert table.loc[0, "low"] < 0 < 0.5 < table.loc[0, "high"]  # three of six photos decide nothing: p is 0.083
 
 
 def test_a_breed_that_imagenet_lacks_cannot_be_controlled(weights_on_disk):

@@ -31,12 +31,16 @@ def test_without_augmentation_both_paths_are_one_training(config, dataset, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
-    [({"recipe": {"optimizer": "sgd", "freeze": "layer1", "patience": 0}}, "optimizer, freeze"), ({}, "patience")],
+    ("changes", "message"),
+    [
+        ({"recipe": {"optimizer": "sgd", "freeze": "layer1"}}, "does not know optimizer, freeze: leave that out"),
+        ({"recipe": {"patience": 0}, "crop": "squash"}, "does not know crop: leave that out"),
+        ({}, "does not stop early: set patience to 0"),
+    ],
 )
-def test_what_the_plain_way_does_not_do_is_refused(photo_folder, changes, named):
+def test_what_the_plain_way_does_not_do_is_refused(photo_folder, changes, message):
     study = Study("plain", str(photo_folder), image_size=32, **changes)
-    with pytest.raises(StudyError, match=f"the plain way does not know {named}: leave that out"):
+    with pytest.raises(StudyError, match=f"the plain way {message}"):
         next(plain_path.measure(study, 0))
 
 

@@ -71,7 +71,13 @@ def test_one_s_own_photos_are_compared_with_photos_that_have_no_box_either(datas
         answer = np.array([[least, -100.0]])
         monkeypatch.setattr(predict.explain, "logits", lambda run, pictures, answer=answer: answer)
         assert predict.predict(run, photos)[0].unlike == unlike
-    assert "was trained on dogs cut out by their boxes: cut yours out, too" in capsys.readouterr().err
+    assert "was trained on dogs cut out by their boxes and answers worse to whole photos" in capsys.readouterr().err
+
+    with np.load(run.folder / "predictions.npz") as arrays:
+        before = {name: value for name, value in arrays.items() if "whole" not in name}
+    np.savez(run.folder / "predictions.npz", **before)
+    with pytest.raises(StudyError, match="kept no logits of whole photos, as runs do since: train it again"):
+        predict.predict(run, photos)
 
 
 @pytest.mark.parametrize(

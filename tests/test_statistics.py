@@ -47,10 +47,31 @@ def test_the_ends_of_the_score_interval_are_just_not_rejected(first_alone, secon
 def test_interval_and_test_of_one_seed_never_disagree():
     for first_alone in range(13):
         for second_alone in range(13):
-            place = np.arange(60)
+            place = np.arange(max(24, first_alone + second_alone))
             first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
             _, low, high = statistics.paired_difference(first, second)
             assert (low <= 0 <= high) == (statistics.paired_test(first, second) > 0.05)
+
+
+@pytest.mark.parametrize("photos", [3, 10])
+def test_photos_that_all_tell_two_networks_apart_in_the_same_way(photos):
+    """Three are too few for a verdict, ten are not."""
+    right, wrong = np.ones(photos, bool), np.zeros(photos, bool)
+    gap, low, high = statistics.paired_difference(right, wrong)
+    assert (gap, high) == (1, 1)
+    assert low == pytest.approx((photos - 3.8415) / (photos + 3.8415), abs=1e-4)
+    assert (low <= 0) == (statistics.paired_test(right, wrong) > 0.05) == (photos == 3)
+    assert statistics.paired_difference(wrong, right) == (-1, -1, -low)
+
+
+@pytest.mark.parametrize("level", [0.2, 0.7])
+def test_a_curve_without_a_rise_has_no_time_constant(level):
+    """At chance all the time, or level from the first epoch on."""
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        accuracies = level + generator.normal(0, 0.02, 12)
+        history = pd.DataFrame({"epoch": range(1, 13), "validation_accuracy": accuracies})
+        assert np.isnan(statistics.time_constant(history, 0.2))
 
 
 def test_holm_on_four_tests():

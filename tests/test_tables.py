@@ -59,6 +59,13 @@ def test_seeds_are_paired_whatever_their_order(make):
     assert row["high"] < 0
 
 
+def test_one_run_a_seed_is_compared_as_two_networks_are(make):
+    """In the claims as in the tables of pairs."""
+    first, second = make(80), make(70, "xception")
+    row = tables.comparisons([first, second], "network").iloc[0]
+    assert tables.gap([first], [second]) == {name: row[name] for name in ("difference", "low", "high", "p")}
+
+
 def test_runs_of_other_seeds_are_not_compared(make):
     two, one = [make(80, seed=0), make(70, seed=1)], [make(60, "xception", seed=0)]
     with pytest.raises(ValueError, match=r"seeds \[0, 1\] cannot be compared with runs of seeds \[0\]"):

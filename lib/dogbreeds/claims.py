@@ -24,9 +24,10 @@ def confront(runs: list[Run]) -> pd.DataFrame:
     """A row a claim and start: what was claimed, what was measured, its p-value after Holm, and the verdict.
 
     Runs of one seed and both frameworks count as one (`tables.by_seed`). A claim about a difference is confirmed or
-    refuted where its p-value, corrected over the rows of the table, is below 0.05. Trainings of one seed give no such
-    verdict on networks: then it says what is true of these trained networks, and likewise where all seeds start from
-    the same learned weights, whose luck no interval over seeds holds. "Learns faster" compares the time
+    refuted where its p-value, corrected over the rows that are tested, is below 0.05. Trainings of one seed give no
+    such verdict on networks: then it says what is true of these trained networks. Where all seeds share the learned
+    weights that they start from, whose luck no interval over seeds holds, it says what is true from those weights.
+    "Learns faster" compares the time
     constants of learning curves; it is not tested where a training ended before its curve was level.
     """
     by_start: dict[str, list[Run]] = {}
@@ -123,12 +124,14 @@ def _near_chance(runs: list[Run]) -> tuple[str, str]:
 def near_chance(right: list[int], photos: int, chance: float) -> str:
     """The verdict on networks that named `right` of so many photos right: are all near chance, below twice its level?
 
-    Confirmed where every 95 % interval ends below that, refuted where every one begins above it. An interval wholly
-    below chance confirms nothing: it is the mark of a fault, such as labels in another order.
+    Confirmed where every 95 % interval ends below that, refuted where every one begins above it. An accuracy below
+    chance confirms nothing: it is the mark of a fault, such as labels in another order. It is called so where an
+    interval lies wholly below chance, at a confidence that makes 5 % of such alarms false over all networks.
     """
-    intervals = [statistics.accuracy_interval(each, photos) for each in right]
-    if any(high < chance for _, high in intervals):
+    careful = 1 - 0.05 / len(right)
+    if any(statistics.accuracy_interval(each, photos, careful)[1] < chance for each in right):
         return FAULT
+    intervals = [statistics.accuracy_interval(each, photos) for each in right]
     if all(high < NEAR_CHANCE * chance for _, high in intervals):
         return CONFIRMED
     return REFUTED if all(low > NEAR_CHANCE * chance for low, _ in intervals) else OPEN

@@ -64,12 +64,13 @@ class _Queue:
     def take(self, network: tuple[str, str] | None) -> Job | None:
         """The next job whose initial weights are there.
 
-        One of `network` comes first, so that its worker lives on; then one of a network that no other worker has.
+        Those of the first seed come first. Among them one of `network`, so that its worker lives on; then one of a
+        network that no other worker has.
         """
         others = {worker.network for worker in self.running.values()}
         unfinished = {job.id for job in [*self.waiting, *(worker.job for worker in self.running.values())]}
         ready = [job for job in self.waiting if job.config.start not in unfinished]
-        ready.sort(key=lambda job: (job.network != network, job.network in others))
+        ready.sort(key=lambda job: (job.config.seed, job.network != network, job.network in others))
         if ready:
             self.waiting.remove(ready[0])
         return ready[0] if ready else None

@@ -35,8 +35,8 @@ from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study
 
 PRECISIONS = ("float32", "bfloat16")
-# What the plain way does not do: a recipe must leave it as it is by default, and never stop early.
-NOT_DONE = ("head_epochs", "optimizer", "backbone_rate", "freeze", "batch_norm", "patience")
+# What the plain way does not do: a recipe must leave it as it is by default.
+NOT_DONE = ("head_epochs", "optimizer", "backbone_rate", "freeze", "restore_best")
 
 
 class Photos(torch.utils.data.Dataset):
@@ -116,11 +116,13 @@ def _predict(model: nn.Module, config: RunConfig, dataset: Dataset, split: str, 
 
 
 def _refuse_what_is_not_done(study: Study) -> None:
-    asked, done = Recipe.of(study.recipe), Recipe(patience=0)
+    asked, done = Recipe.of(study.recipe), Recipe()
     others = [name for name in NOT_DONE if getattr(asked, name) != getattr(done, name)]
     others += ["crop"] if study.crop != "centre" else []
     if others:
-        raise StudyError(f"the plain way does not know {', '.join(others)}: leave that out (patience: 0)")
+        raise StudyError(f"the plain way does not know {', '.join(others)}: leave that out")
+    if asked.patience:
+        raise StudyError("the plain way does not stop early: set patience to 0")
 
 
 def measure(study: Study, workers: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:

@@ -61,21 +61,26 @@ def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Pred
     A picture is called unlike the training photos where the network finds less evidence in it than in 95 % of the
     validation photos, which it was not trained on either. Photos of one's own have no box: a network that was trained
     with crop "box" gets them whole, which standard error tells, and they are compared with validation photos that are
-    whole, too. Raises StudyError for a file that is no picture.
+    whole, too. Raises StudyError for a file that is no picture, and for such a run that did not keep the logits of
+    whole photos.
     """
     record = run.record
     crop, known = record["crop"], "validation"
     if crop == "box":
         crop, known = "centre", "validation_whole"
-        print(f"dogbreeds: {run.id} was trained on dogs cut out by their boxes: cut yours out, too", file=sys.stderr)
+        told = "was trained on dogs cut out by their boxes and answers worse to whole photos"
+        print(f"dogbreeds: {run.id} {told}", file=sys.stderr)
     missing = [photo for photo in photos if not photo.is_file()]
     if missing:
         raise StudyError(f"{shown(missing[0])} is not there: name a photo")
     pictures = np.stack([_picture(photo, record["image_size"], crop) for photo in photos])
+    try:
+        least = np.quantile(evidence(run.logits(known)), UNLIKE)
+    except KeyError as error:
+        raise StudyError(f"{run.id} kept no logits of whole photos, as runs do since: train it again") from error
     breeds, logits = list(record["breeds"]), explain.logits(run, pictures)
     spoken_for = np.full(len(photos), breeds.index(breed)) if breed else logits.argmax(axis=1)
     maps = explain.class_activation_maps(run, pictures / 255, spoken_for)
-    least = np.quantile(evidence(run.logits(known)), UNLIKE)
     return [
         Prediction(picture, row, breeds, breeds[label], activation, bool(seen < least))
         for picture, row, label, activation, seen in zip(

@@ -27,7 +27,8 @@ class Recipe:
 
     batch_size: int = _at_least(1, 16)
     epochs: int = _at_least(1, 4)  # after those of the head alone
-    # Gradual unfreezing: epochs of the head alone, on features computed once. All goes on from the last of them.
+    # Gradual unfreezing: epochs of the head alone, on features computed once. Phase "all" goes on from the last, not
+    # the best, of them.
     head_epochs: int = _at_least(0, 0)
     optimizer: str = _one_of("adamw", "sgd")  # SGD with momentum 0.9
     learning_rate: float = _at_least(0, 1e-3)  # of the head, the highest, after warm-up

@@ -79,9 +79,10 @@ def _score_interval(first_alone: int, second_alone: int, photos: int, confidence
         most = quantile**2 / (photos + quantile**2)
         return 0.0, -most, most
     gap = (first_alone - second_alone) / photos
-    low = -1.0 if gap == -1 else optimize.brentq(excess, -1, gap)
-    high = 1.0 if gap == 1 else optimize.brentq(excess, gap, 1)
-    return gap, float(low), float(high)
+    if abs(gap) == 1:  # every photo tells the two apart, all in the same way
+        inner = gap * (photos - quantile**2) / (photos + quantile**2)
+        return gap, min(gap, inner), max(gap, inner)
+    return gap, float(optimize.brentq(excess, -1, gap)), float(optimize.brentq(excess, gap, 1))
 
 
 def over_seeds(accuracies: list[float], confidence: float = 0.95) -> dict[str, float]:
@@ -226,8 +227,10 @@ def time_constant(history: pd.DataFrame, chance: float) -> float:
     """Epochs in which what a network still has to learn shrinks to 1/e (37 %), by its validation accuracies.
 
     Least squares of `chance + (plateau - chance) * (1 - exp(-epoch / constant))`: the height of the plateau plays no
-    part in it. NaN where the curve has no plateau: the training ended before three time constants, 95 % of the way, or
-    it has fewer than five epochs. A schedule that lowers the learning rate to zero levels any curve towards its end.
+    part in it. NaN where the curve has no plateau: it has fewer than five epochs, or ends before three time constants,
+    95 % of the way. NaN, too, where no rise can be followed: most of it lies within the first epoch, or the plateau is
+    no further from chance than three standard deviations of what the fit leaves. A schedule that lowers the learning
+    rate to zero levels any curve towards its end.
     """
     epochs, accuracies = history["epoch"].to_numpy(float), history["validation_accuracy"].to_numpy()
     if len(epochs) < 5:
@@ -238,8 +241,10 @@ def time_constant(history: pd.DataFrame, chance: float) -> float:
         return chance + (plateau - chance) * (1 - np.exp(-epochs / constant)) - accuracies
 
     start = (max(accuracies.max(), chance + 0.01), len(epochs) / 4)
-    plateau, constant = optimize.least_squares(residuals, start, bounds=([chance, 0.05], [1.01, 100 * len(epochs)])).x
-    return float(constant) if 3 * constant <= epochs[-1] and plateau > chance else float("nan")
+    fit = optimize.least_squares(residuals, start, bounds=([chance, 0.05], [1.01, 100 * len(epochs)]))
+    plateau, constant = fit.x
+    rises = plateau - chance > 3 * fit.fun.std() and constant > epochs[0]
+    return float(constant) if rises and 3 * constant <= epochs[-1] else float("nan")
 
 
 def ensemble(runs: list[Run], split: str = "test") -> Float[np.ndarray, "photos breeds"]:

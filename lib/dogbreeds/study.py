@@ -64,7 +64,7 @@ class Study:
         """At most so many pictures of dogs that are of none of the study's breeds, and what they are.
 
         Photos of the other breeds that their own training kept for its test, where there are such breeds; else drawn
-        dogs. Drawn dogs that no run of the study trains on are drawn for this, a few of each breed.
+        dogs. If no run of the study trains on other drawn dogs, a few of each breed are drawn for this.
         """
         try:
             if self.photos == "drawn_dogs" and "other-breeds" not in self.weights:

@@ -19,6 +19,7 @@ from dogbreeds import paths, pixels, training
 from dogbreeds.datasets import Dataset
 from dogbreeds.errors import StudyError
 from dogbreeds.jobs import Job, report_failures
+from dogbreeds.models import keras_backend
 from dogbreeds.parallel import limit_threads
 from dogbreeds.runs import Run, RunConfig, finished
 from dogbreeds.study import Study
@@ -46,7 +47,7 @@ def sweep(study: Study, address: str | None = None) -> list[Run]:
 def _cluster(address: str | None) -> Iterator[None]:
     folders = {"DOGBREEDS_DATA": paths.data(), "DOGBREEDS_OUTPUTS": paths.outputs()}
     environment = {name: str(folder.resolve()) for name, folder in folders.items()}
-    environment |= {name: os.environ[name] for name in ("KERAS_BACKEND",) if name in os.environ}
+    environment["KERAS_BACKEND"] = keras_backend.chosen()  # on all machines, whatever each would choose
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     processors = max(torch.get_num_threads() // 2 * 2, 1)
     here = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": 100 * 2**20}

@@ -34,12 +34,15 @@ def correct(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"]:
     return np.stack([run.correct() for run in runs])
 
 
-def by_seed(runs: list[Run]) -> Float[np.ndarray, "seeds photos"]:
+def by_seed(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"]:
     """Which share of the runs of each seed named each test photo right, in 0 to 1, in the order of the seeds.
 
-    Runs of one seed share start, batches and augmentation: together they are one draw, not several.
+    Runs of one seed share start, batches and augmentation: together they are one draw, not several. With one run a
+    seed it is whether that run named the photo right.
     """
     seeds = sorted({run.record["seed"] for run in runs})
+    if len(seeds) == len(runs):
+        return correct(sorted(runs, key=lambda run: run.record["seed"]))
     return np.stack([correct([run for run in runs if run.record["seed"] == seed]).mean(axis=0) for seed in seeds])
 
 

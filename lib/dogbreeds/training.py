@@ -85,7 +85,8 @@ def starting_weights(config: RunConfig, store: Path) -> porting.State:
     of_a_run = (run.folder / "run.json").is_file()
     file = run.weights if of_a_run else weights.locate(config.start, config.architecture)
     learned = weights.read(file, config.architecture)
-    if weights.breeds(file) != config.breeds:
+    known = tuple(run.record["breeds"]) if of_a_run else weights.breeds(file)
+    if known != config.breeds:
         own_head = {key: value for key, value in state.items() if key.startswith(weights.HEAD)}
         learned = {key: value for key, value in learned.items() if not key.startswith(weights.HEAD)} | own_head
     try:

@@ -215,7 +215,7 @@ def _feed(stream: Batches):
     return batches.apply(tensorflow.data.experimental.assert_cardinality(len(stream))).with_options(options)
 
 
-@lru_cache(maxsize=2)  # one that trains and one that predicts
+@lru_cache(maxsize=3)  # one that trains, one that predicts, and in bfloat16 one for features in float32
 def network(architecture: str, classes: int, precision: str = "float32", **options) -> keras.Model:
     """A network to be filled with weights, whose layers compute in this precision. `options` are those of `build`.
 

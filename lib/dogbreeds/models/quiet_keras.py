@@ -1,6 +1,6 @@
 """Imports Keras with TensorFlow made fast on processors, and quiet; modules that use Keras import it from here.
 
-Its backend is that of `keras_backend`. In all of them float32 is what it says.
+Its backend is that of `keras_backend`. On every backend float32 is not rounded.
 
 TensorFlow's compiled part writes a dozen lines to standard error whatever TF_CPP_MIN_LOG_LEVEL says (as of 2.21).
 They go to outputs/native_messages.log, where a fatal one can still be read; what Python writes is left alone.
