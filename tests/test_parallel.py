@@ -134,14 +134,15 @@ def test_a_study_ends_with_status_1_when_a_training_dies_twice(photo_folder, tmp
 
 
 def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_network(dataset):
-    source, other = job(dataset, "pytorch"), job(dataset, "keras", seed=1)
+    source, other, later = job(dataset, "pytorch"), job(dataset, "keras", size=48), job(dataset, "keras", seed=1)
     dependent, another = job(dataset, "keras", start=source.id), job(dataset, "keras", "xception")
-    queue = parallel._Queue([source, dependent, another, other])
+    queue = parallel._Queue([source, dependent, another, later, other])
     assert queue.take(None) is source
     worker = parallel._Worker(source.network, None, source)
     queue.running["future"] = worker
     assert queue.take(other.network) is other
-    assert queue.take(other.network) is another
+    assert queue.take(other.network) is another  # before another seed of the same network
+    assert queue.take(other.network) is later
     assert queue.take(other.network) is None  # the last one waits
     del queue.running["future"]
     assert queue.take(source.network) is dependent
