@@ -1,12 +1,15 @@
 """What the README says is what was kept, to the letter."""
 
 import json
+import shutil
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
 
 from dogbreeds import reference
 from dogbreeds.errors import StudyError
+from dogbreeds.study import Study
 
 
 def test_the_readme_says_what_is_kept():
@@ -92,3 +95,48 @@ def test_rows_of_a_gpu_stay_empty_until_they_are_measured(tmp_path):
 def test_a_study_that_was_not_run_cannot_be_kept(tmp_path):
     with pytest.raises(StudyError, match="has no finished study: run make study"):
         reference.keep({"profile": "sample"}, "sample", "make study")
+
+
+def finished_study(photo_folder):
+    """Parameters of a study of which every training is finished, as far as a reference result needs it."""
+    parameters = {"profile": "toy", "photos": str(photo_folder), "image_size": 32}
+    study = Study(**parameters)
+    for job in study.plan():
+        folder = study.store / job.id
+        folder.mkdir(parents=True)
+        record = asdict(job.config) | {"threads": 1, "commit": "0123abc"}
+        (folder / "run.json").write_text(json.dumps(record))
+        for name in ("history.csv", "predictions.npz", "weights.safetensors"):
+            (folder / name).write_text(name)
+    (study.folder / "arrays").mkdir()
+    (study.folder / "arrays" / "noise-0.npz").touch()
+    (study.folder / "tables").mkdir()
+    row = {"network": "Xception", "framework": "Keras", "start": "scratch", "test accuracy": 0.5}
+    pd.DataFrame([row | {"low": 0.25, "high": 0.75}]).to_csv(study.folder / "tables" / "results.csv", index=False)
+    (study.folder / "tables" / "claims.csv").write_text("claim")
+    return parameters, study
+
+
+def test_the_runs_of_a_finished_study_are_kept_without_their_weights(photo_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    parameters, study = finished_study(photo_folder)
+    folder = reference.keep(parameters, "toy", "make study")
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    kept = {f"runs/{job.id}/{name}" for job in study.plan() for name in reference.KEPT_OF_A_RUN}
+    tables = {"results.csv", "claims.csv", "runs.csv", "about.json", "accuracies.png"}
+    assert files == kept | tables | {"arrays/noise-0.npz"}
+    about = json.loads((folder / "about.json").read_text())
+    assert about["commits"] == "0123abc"
+    assert len(about["runs"]["comparison"]) == 6
+    assert list(about["runs"]["failure"]) == ["rescaled", "expected"]
+
+
+def test_an_unfinished_study_leaves_what_was_kept_before(photo_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    parameters, study = finished_study(photo_folder)
+    folder = reference.keep(parameters, "toy", "make study")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    shutil.rmtree(study.store / study.plan()[-1].id)
+    with pytest.raises(StudyError, match=r"has no finished run resnet50-keras.*: run dogbreeds study first"):
+        reference.keep(parameters, "toy", "make study")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

@@ -55,9 +55,9 @@ def keep(parameters: dict, name: str, command: str) -> Path:
         raise StudyError(f"{made} has no finished study: run {command}")
     folder = REFERENCE / name
     folder.mkdir(parents=True, exist_ok=True)
+    roles = keep_runs(study, folder)
     for table in sorted(made.glob("*.csv")):
         shutil.copy(table, folder / table.name)
-    roles = keep_runs(study, folder)
     trainings = runs.results(study.store).drop(columns=["start", "start_fingerprint"])
     trainings.to_csv(folder / "runs.csv", index=False)
     results, chance = pd.read_csv(folder / "results.csv"), 1 / len(study.dataset.breeds)
