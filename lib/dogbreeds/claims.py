@@ -27,8 +27,7 @@ def confront(runs: list[Run]) -> pd.DataFrame:
     refuted where its p-value, corrected over the rows that are tested, is below 0.05. Trainings of one seed give no
     such verdict on networks: then it says what is true of these trained networks. Where all seeds share the learned
     weights that they start from, whose luck no interval over seeds holds, it says what is true from those weights.
-    "Learns faster" compares the time
-    constants of learning curves; it is not tested where a training ended before its curve was level.
+    "Learns faster" compares the time constants of learning curves. It is not tested where a curve has no plateau.
     """
     by_start: dict[str, list[Run]] = {}
     for run in runs:
