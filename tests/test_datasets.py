@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dogbreeds import datasets
+from dogbreeds import datasets, photo_files, splits
 from dogbreeds.errors import StudyError
 
 
@@ -19,9 +19,9 @@ def test_splits_are_stratified_disjoint_and_seeded(photo_folder):
     counts = dataset.photos.groupby(["breed", "split"]).size()
     assert (counts["Chihuahua"] == counts["pug"]).all()
     assert counts["pug"].to_dict() == {"test": 3, "train": 7, "validation": 2}
-    assert sorted(row for split in datasets.SPLITS for row in dataset.rows(split)) == list(range(24))
+    assert sorted(row for split in splits.SPLITS for row in dataset.rows(split)) == list(range(24))
     assert dataset.photos["split"].equals(datasets.load(photo_folder).photos["split"])
-    assert not dataset.photos["split"].equals(datasets.load(photo_folder, seed=1).photos["split"])
+    assert not dataset.photos["split"].equals(datasets.load(photo_folder, split_seed=1).photos["split"])
     assert dataset.photos[["width", "height"]].to_numpy().tolist() == [[50, 40]] * 24
     assert dataset.kind == "photographs"
 
@@ -108,7 +108,7 @@ def test_broken_photos_are_left_out_on_request_and_named(photo_folder, capsys):
     cut.write_bytes(cut.read_bytes()[:-300])
     (photo_folder / "pug" / "notes.txt").write_text("no picture")
     dataset = datasets.load(photo_folder, leave_out_broken=True)
-    assert dataset.left_out == ("pug/05.jpg", "pug/notes.txt")
+    assert dataset.left_out == dict.fromkeys(("pug/05.jpg", "pug/notes.txt"), "cannot be read")
     assert len(dataset.photos) == 23
     lines = capsys.readouterr().err.splitlines()
     assert [line.startswith("dogbreeds: left out: ") for line in lines] == [True, True]
@@ -117,7 +117,7 @@ def test_broken_photos_are_left_out_on_request_and_named(photo_folder, capsys):
 def test_more_than_eight_bits_a_channel_are_refused(photo_folder):
     Image.new("I;16", (40, 40)).save(photo_folder / "pug" / "deep.png")
     with pytest.raises(StudyError, match="more than 8 bits a channel"):
-        datasets.open_photo(photo_folder / "pug" / "deep.png")
+        photo_files.open_photo(photo_folder / "pug" / "deep.png")
 
 
 def test_sixteen_bits_of_three_channels_are_read_by_their_upper_eight(tmp_path):
@@ -130,14 +130,14 @@ def test_sixteen_bits_of_three_channels_are_read_by_their_upper_eight(tmp_path):
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
     file = tmp_path / "deep.png"
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-    assert np.asarray(datasets.open_photo(file)).tolist() == [[[0, 0, 1], [127, 128, 255]]]
+    assert np.asarray(photo_files.open_photo(file)).tolist() == [[[0, 0, 1], [127, 128, 255]]]
 
 
 def test_another_drawing_does_not_give_the_dogs_that_were_drawn_before(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.drawn_dogs, "write", lambda folder, *_: folder)
-    before = datasets._drawn_folder(["pug", "poodle"], 12, 0)
-    assert datasets._drawn_folder(["pug", "poodle"], 12, 0) == before
+    before = datasets._drawn_folder(["pug", "poodle"], 12)
+    assert datasets._drawn_folder(["pug", "poodle"], 12) == before
     changed = tmp_path / "drawing.py"
     changed.write_bytes(Path(datasets.drawing.__file__).read_bytes() + b"# other")
     monkeypatch.setattr(datasets.drawing, "__file__", str(changed))
-    assert datasets._drawn_folder(["pug", "poodle"], 12, 0) != before
+    assert datasets._drawn_folder(["pug", "poodle"], 12) != before

@@ -46,8 +46,8 @@ def huge_png(side):
     )
 
 
-def noise(size):
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8))
+def noise(size, seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, size[::-1], np.uint8))
 
 
 @st.composite
@@ -85,10 +85,10 @@ def files(draw):
 def ordinary(tmp_path_factory):
     """Two breeds of eight ordinary photos each, the fewest there may be."""
     folder = tmp_path_factory.mktemp("ordinary")
-    for breed in ("corgi", "pug"):
+    for label, breed in enumerate(("corgi", "pug")):
         (folder / breed).mkdir()
         for number in range(8):
-            noise((20, 16)).convert("RGB").save(folder / breed / f"{number}.jpg")
+            noise((20, 16), seed=1 + 8 * label + number).convert("RGB").save(folder / breed / f"{number}.jpg")
     return folder
 
 
@@ -110,7 +110,7 @@ def test_a_hostile_photo_is_read_whole_or_named_and_left_out(ordinary, capsys, c
         dataset = datasets.load(ordinary, leave_out_broken=True)
         said = capsys.readouterr().err
         entered = path in set(dataset.photos["path"])
-        assert entered != (dataset.left_out == (f"pug/{path.name}",))
+        assert entered != (list(dataset.left_out) == [f"pug/{path.name}"])
         assert len(said.splitlines()) == (0 if entered else 1)
         array = pixels.load(dataset, 8)
         assert array.shape == (16 + entered, 8, 8, 3)

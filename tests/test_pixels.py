@@ -25,9 +25,11 @@ def test_the_array_is_read_again_and_never_written(dataset, monkeypatch):
 
 
 def test_a_truncated_photo_is_refused_and_leaves_nothing(photo_folder):
+    dataset = datasets.load(photo_folder)
     photo = photo_folder / "pug" / "05.jpg"
     photo.write_bytes(photo.read_bytes()[:-300])
-    dataset = datasets.load(photo_folder)
+    with pytest.raises(StudyError, match=r"05\.jpg cannot be decoded"):
+        datasets.load(photo_folder)
     with pytest.raises(StudyError, match=r"05\.jpg cannot be decoded"):
         pixels.load(dataset, 24)
     assert not [path for path in (paths.data() / "pixels").iterdir() if path.suffix != ".lock"]

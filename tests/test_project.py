@@ -14,7 +14,20 @@ from dogbreeds import notebooks, paths
 
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
-ORDER = ["errors", "paths", "downloads", "drawing", "drawn_dogs", "stanford_dogs", "datasets", "survey", "pixels"]
+ORDER = [
+    "errors",
+    "paths",
+    "downloads",
+    "drawing",
+    "drawn_dogs",
+    "stanford_dogs",
+    "photo_files",
+    "near_duplicates",
+    "splits",
+    "datasets",
+    "survey",
+    "pixels",
+]
 ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "processes", "devices", "training_keras"]
 ORDER += ["training_pytorch", "training", "bare", "jobs", "parallel", "noise", "diagnosis", "statistics", "tables"]
 ORDER += ["imagenet_control", "claims", "explain", "plots", "interactive", "predict", "pictures", "variants"]

@@ -49,7 +49,7 @@ def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(stud
 
 def test_a_source_of_the_breeds_left_out_needs_some(photo_folder):
     with pytest.raises(StudyError, match="has no two breeds besides the 2 of the study"):
-        datasets.load(photo_folder, ["Chihuahua", "pug"], other_breeds=True)
+        datasets.load(photo_folder, other_than=datasets.load(photo_folder))
 
 
 def test_a_file_of_weights_is_known_by_its_bytes(study, tmp_path):

@@ -46,10 +46,10 @@ def check(arguments: argparse.Namespace) -> None:
 
 def describe(arguments: argparse.Namespace) -> None:
     """Counts the photos of each breed and split, with their sizes and boxes."""
-    from dogbreeds import datasets, survey
+    from dogbreeds import datasets, splits, survey
 
     dataset = datasets.load(arguments.photos, arguments.breeds)
     table = survey.describe(dataset)
     print(table.round(2).to_string())
-    counts = ", ".join(f"{table[split].sum()} {split}" for split in datasets.SPLITS)
+    counts = ", ".join(f"{table[split].sum()} {split}" for split in splits.SPLITS)
     print(f"{len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds: {counts}")

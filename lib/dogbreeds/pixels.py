@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from dogbreeds import paths
-from dogbreeds.datasets import Dataset, open_photo, shown
+from dogbreeds.datasets import Dataset
 from dogbreeds.errors import StudyError
+from dogbreeds.photo_files import open_photo, shown
 
 # The whole short side, centre; the annotated dog, then likewise; or everything, its proportions given up.
 CROPS = ("centre", "box", "squash")

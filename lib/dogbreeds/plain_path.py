@@ -25,11 +25,12 @@ from tqdm.auto import tqdm
 
 from dogbreeds import models, parallel, pixels, statistics, training
 from dogbreeds.batches import AREA, RATIO, TURN
-from dogbreeds.datasets import Dataset, open_photo
+from dogbreeds.datasets import Dataset
 from dogbreeds.devices import ONE
 from dogbreeds.errors import StudyError
 from dogbreeds.jobs import Job
 from dogbreeds.models import porting
+from dogbreeds.photo_files import open_photo
 from dogbreeds.recipe import Recipe
 from dogbreeds.runs import RunConfig
 from dogbreeds.study import Study

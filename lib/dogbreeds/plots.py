@@ -16,8 +16,9 @@ from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix
 
-from dogbreeds.datasets import SPLITS, Dataset
+from dogbreeds.datasets import Dataset
 from dogbreeds.runs import Run
+from dogbreeds.splits import SPLITS
 
 sns.set_theme("notebook", style="whitegrid", palette="colorblind")
 MARKERS = {"Keras": "o", "PyTorch": "s"}

@@ -10,8 +10,8 @@ from jaxtyping import Float, UInt8
 from scipy.special import logsumexp, softmax
 
 from dogbreeds import explain, paths, pixels
-from dogbreeds.datasets import REMEDY, shown
 from dogbreeds.errors import StudyError
+from dogbreeds.photo_files import REMEDY, shown
 from dogbreeds.runs import Run
 
 UNLIKE = 0.05  # a picture with less evidence than this share of the validation photos is called unlike them

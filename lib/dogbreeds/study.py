@@ -42,6 +42,7 @@ class Study:
     weights: list[str] = field(default_factory=lambda: ["scratch"])  # start weights to compare, see weights_of
     source_recipe: dict = field(default_factory=dict)  # what the weights of other breeds are trained with
     test_drawings_per_breed: int = 0  # of drawn dogs so many more, all for the test; 0 splits as photographs are split
+    split_seed: int = 0  # draws the split, which is the same for all seeds: its luck is in no interval
     out: Path | None = None  # the folder of runs, where it is not outputs/<profile>/runs; no parameter of a notebook
 
     @property
@@ -50,15 +51,16 @@ class Study:
 
     @cached_property
     def dataset(self) -> Dataset:
-        options = {"leave_out_broken": self.leave_out_broken, "test_drawings_per_breed": self.test_drawings_per_breed}
-        return datasets.load(self.photos, self.breeds, self.photos_per_breed or None, **options)
+        return self._load(breeds=self.breeds, test_drawings_per_breed=self.test_drawings_per_breed)
 
     @cached_property
     def other_breeds(self) -> Dataset:
-        """All breeds that are not the study's."""
-        options = {"leave_out_broken": self.leave_out_broken, "other_breeds": True}
-        breeds = self.breeds or ([] if self.photos == "drawn_dogs" else self.dataset.breeds)
-        return datasets.load(self.photos, breeds, self.photos_per_breed or None, **options)
+        """All breeds that are not the study's, without near-duplicates of the study's photos."""
+        return self._load(other_than=self.dataset)
+
+    def _load(self, **which) -> Dataset:
+        options = {"split_seed": self.split_seed, "leave_out_broken": self.leave_out_broken}
+        return datasets.load(self.photos, photos_per_breed=self.photos_per_breed or None, **options, **which)
 
     def elsewhere(self, count: int = 200) -> tuple[str, np.ndarray]:
         """At most so many pictures of dogs that are of none of the study's breeds, and what they are.
@@ -68,7 +70,7 @@ class Study:
         """
         try:
             if self.photos == "drawn_dogs" and "other-breeds" not in self.weights:
-                others = datasets.load("drawn_dogs", self.breeds, 20, other_breeds=True)
+                others = datasets.load("drawn_dogs", [], 20, other_than=self.dataset)
                 rows = np.arange(len(others.photos))
             else:
                 others = self.other_breeds

@@ -3,20 +3,20 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import imagehash
 import numpy as np
 import pandas as pd
-from jaxtyping import UInt8, UInt64
+from jaxtyping import UInt8
 from PIL import Image
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import cross_val_predict
 from tqdm.auto import tqdm
 
-from dogbreeds.datasets import Dataset, open_photo, photo_name
+from dogbreeds import near_duplicates
+from dogbreeds.datasets import Dataset
+from dogbreeds.photo_files import photo_name
 
 TINY = 32  # pixels: the last feature maps of all three networks are a thirty-second of their input
-LOOK_ALIKE_BITS = 3  # of the 64 of a perceptual hash, between two pictures of the same scene
 COLOUR_MODELS = {"L": "grey", "1": "black and white", "P": "palette", "CMYK": "CMYK", "RGBA": "transparent"}
 
 
@@ -24,23 +24,25 @@ def check(dataset: Dataset) -> pd.DataFrame:
     """One row a finding: photo, finding, detail, and whether it harms a training or its test.
 
     Load the dataset with `leave_out_broken`, so that what cannot be read is a finding and not an error. Harmful are
-    files that cannot be read, tiny photos, and duplicates in two splits or under two breeds.
+    files that were left out, tiny photos, and duplicates under two breeds.
     """
-    rows = [(photo, "cannot be read", "left out", True) for photo in dataset.left_out]
+    rows = [(photo, "left out", reason, True) for photo, reason in dataset.left_out.items()]
     files = list(dataset.photos["path"])
     with ThreadPoolExecutor() as pool:
         looked_at = list(tqdm(pool.map(_look_at, files), total=len(files), desc="checking photos", unit="photo"))
-    for path, (findings, _) in zip(files, looked_at, strict=True):
+    for path, findings in zip(files, looked_at, strict=True):
         rows += [(photo_name(path), finding, detail, finding == "tiny") for finding, detail in findings]
-    hashes = np.array([number for _, number in looked_at], np.uint64)
     same_bytes = _same_bytes(dataset)
+    similar = {
+        (int(first), int(second)) for first, second in near_duplicates.pairs(near_duplicates.hashes(dataset.photos))
+    }
     rows += _duplicate_rows(dataset, same_bytes, "same bytes")
-    rows += _duplicate_rows(dataset, look_alikes(hashes) - same_bytes, "looks the same")
+    rows += _duplicate_rows(dataset, similar - same_bytes, "near-duplicate")
     return pd.DataFrame(rows, columns=["photo", "finding", "detail", "harmful"])
 
 
-def _look_at(path: Path) -> tuple[list[tuple[str, str]], int]:
-    """Findings of one readable photo, and its perceptual hash."""
+def _look_at(path: Path) -> list[tuple[str, str]]:
+    """Findings of one readable photo."""
     findings = []
     with Image.open(path) as photo:
         if min(photo.size) < TINY:
@@ -53,16 +55,7 @@ def _look_at(path: Path) -> tuple[list[tuple[str, str]], int]:
             findings.append(("animated", f"first of {photo.n_frames} frames"))
         if Image.registered_extensions().get(path.suffix.lower()) != photo.format:
             findings.append(("name of another format", f"is {photo.format}"))
-    return findings, int(str(imagehash.phash(open_photo(path))), 16)
-
-
-def look_alikes(hashes: UInt64[np.ndarray, " photos"]) -> set[tuple[int, int]]:
-    """Pairs of row numbers whose 64-bit perceptual hashes differ in at most LOOK_ALIKE_BITS bits."""
-    pairs = set()
-    for row, number in enumerate(hashes):
-        near = np.flatnonzero(np.bitwise_count(hashes[row + 1 :] ^ number) <= LOOK_ALIKE_BITS)
-        pairs |= {(row, int(row + 1 + other)) for other in near}
-    return pairs
+    return findings
 
 
 def _same_bytes(dataset: Dataset) -> set[tuple[int, int]]:

@@ -21,12 +21,13 @@ from safetensors import SafetensorError
 from dogbreeds import models, paths, pixels
 from dogbreeds.batches import Batches, FeatureBatches
 from dogbreeds.checkpoints import Course
-from dogbreeds.datasets import SPLITS, Dataset
+from dogbreeds.datasets import Dataset
 from dogbreeds.devices import ONE, Devices, peak_memory, reset_peak_memory
 from dogbreeds.errors import StudyError
 from dogbreeds.models import cost, keras_backend, porting, stages, weights
 from dogbreeds.progress import Display, Progress
 from dogbreeds.runs import Run, RunConfig, finished
+from dogbreeds.splits import SPLITS
 
 EVALUATION_BATCH_SIZE = 64
 
@@ -220,7 +221,7 @@ def _predictions(dataset: Dataset, logits: dict[str, np.ndarray]) -> dict[str, n
     return arrays
 
 
-def _record(config: RunConfig, course: Course, arrays: dict, left_out: tuple[str, ...]) -> dict:
+def _record(config: RunConfig, course: Course, arrays: dict, left_out: dict[str, str]) -> dict:
     accuracies = {
         f"{split}_accuracy": float((arrays[f"{split}_logits"].argmax(axis=1) == arrays[f"{split}_labels"]).mean())
         for split in ("validation", "test")
