@@ -89,6 +89,19 @@ def test_augmentation_mirrors_half_and_takes_parts_of_the_size_it_says():
     assert across[:, 1].abs().max() <= 1.1 * np.sin(np.pi / 22)
 
 
+def test_augmentation_turns_by_up_to_eight_degrees():
+    """A photo whose colours are its coordinates, mirrored or not, whole, turned as far as the draws go."""
+    size = 65
+    ramp = torch.linspace(-1, 1, size)
+    photo = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), torch.zeros(size, size)])
+    draws = torch.tensor([[0.9, turn, 1.0, 0.5, 0.5, 0.5] for turn in (0.0, 0.5, 1.0)])
+    moved = augment(photo.expand(3, 3, size, size).contiguous(), draws)
+    middle = size // 2
+    right, left = moved[:, :2, middle, middle + 5], moved[:, :2, middle, middle - 5]
+    angles = torch.atan2((right - left)[:, 1], (right - left)[:, 0]).rad2deg()
+    torch.testing.assert_close(angles, torch.tensor([-8.0, 0.0, 8.0]), atol=0.01, rtol=0)
+
+
 def test_any_number_of_workers_reads_the_same_stream():
     streams = [stream(seed=0, augmentation=True).loader(workers) for workers in (0, 2)]
     for (alone, labels), (together, same_labels) in zip(*streams, strict=True):

@@ -11,7 +11,7 @@ from loopback import Handler, serving
 from PIL import Image
 from scipy.io import savemat
 
-from dogbreeds import cli, datasets, paths, pixels, stanford_dogs
+from dogbreeds import cli, datasets, paths, photo_files, pixels, stanford_dogs
 from dogbreeds.errors import StudyError
 
 MINIATURE = paths.REPOSITORY.parent / "shared" / "photos" / "stanford_dogs_mini"
@@ -177,6 +177,18 @@ def test_the_fingerprint_changes_with_a_box(extracted):
     annotation = next((extracted / "Annotation" / BREEDS[0]).iterdir())
     annotation.write_text(ANNOTATION.replace("<xmax>40<", "<xmax>41<"))
     assert datasets.load(extracted).fingerprint != before
+
+
+def test_a_training_photo_that_is_a_test_photo_is_left_out(extracted):
+    """Whatever the official lists say: the test stays as it is."""
+    before = datasets.load(extracted).photos
+    train, test = (before.loc[before["split"] == split, "path"].iloc[0] for split in ("train", "test"))
+    train.write_bytes(test.read_bytes())
+    dataset = datasets.load(extracted)
+    assert list(dataset.left_out) == [photo_files.photo_name(train)]
+    kept = dataset.photos
+    assert set(kept["path"]) == set(before["path"]) - {train}
+    assert kept.loc[kept["split"] == "test", "path"].tolist() == before.loc[before["split"] == "test", "path"].tolist()
 
 
 def test_few_photos_still_leave_one_of_each_breed_for_validation(extracted):

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from dogbreeds import models
 from dogbreeds.models import porting
+from dogbreeds.models.batch_norm import with_biased_variances
 
 RATE, DECAY = 0.01, 0.05
 BETAS = (1 - 2**-3, 1 - 2**-10)  # exact in float32, which Keras passes them through
@@ -41,21 +42,13 @@ def keras_optimizer(name):
 def after_pytorch_step(architecture, state, batch, optimizer_name, dtype):
     model = models.build(architecture, "pytorch", 7).to(dtype)
     porting.fill(model, state)
-    counts = {}  # of the numbers that each normalisation took a variance of
-
-    def count(name):
-        return lambda module, inputs, output: counts.update({name: output.numel() // output.shape[1]})
-
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.register_forward_hook(count(name))
     optimizer = pytorch_optimizer(model.train(), optimizer_name)
     F.cross_entropy(model(batch.to(dtype)), labels(batch)).backward()
     optimizer.step()
-    after = porting.read(model)
-    for name, n in counts.items():  # PyTorch divides by n - 1 in what it keeps, Keras by n
-        kept = 0.9 * state[f"{name}.running_var"]
-        after[f"{name}.running_var"] = kept + (after[f"{name}.running_var"] - kept) * (n - 1) / n
+    unbiased = {name: value.clone() for name, value in porting.read(model).items()}
+    after = porting.read(with_biased_variances(model, len(batch), batch.shape[-1]))
+    for name in [name for name in after if name.endswith("running_var")]:  # of this step alone, not of what was kept
+        after[name] += 0.9 * state[name] * (1 - after[name] / unbiased[name])
     return after
 
 

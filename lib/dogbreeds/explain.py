@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dogbreeds import models
 from dogbreeds.batches import Batches
 from dogbreeds.devices import ONE
+from dogbreeds.models.batch_norm import with_biased_variances
 from dogbreeds.runs import Run
 from dogbreeds.training import EVALUATION_BATCH_SIZE, framework_module, load
 
@@ -41,11 +42,24 @@ def logits(
     run: Run, pixels: UInt8[np.ndarray, "photos size size 3"], framework: str | None = None
 ) -> Float[np.ndarray, "photos breeds"]:
     """What the trained network of a run says to any pictures of its size, in its framework or in another."""
-    framework, rows = framework or run.record["framework"], np.arange(len(pixels))
+    framework = framework or run.record["framework"]
+    return _predict(load(run, framework), framework, run, pixels)
+
+
+def logits_with_biased_variances(
+    run: Run, pixels: UInt8[np.ndarray, "photos size size 3"]
+) -> Float[np.ndarray, "photos breeds"]:
+    """As `logits` in PyTorch, with the running variances as Keras keeps them (`batch_norm.with_biased_variances`)."""
+    model = with_biased_variances(load(run, "pytorch"), run.config.recipe.batch_size, run.config.image_size)
+    return _predict(model, "pytorch", run, pixels)
+
+
+def _predict(model, framework: str, run: Run, pixels: np.ndarray) -> np.ndarray:
+    rows = np.arange(len(pixels))
     colours = models.preprocessing(run.record["architecture"], run.record["recipe"]["preprocessing"])
     options = {"channels_last": True} if framework == "keras" else {"device": ONE.of_this_process()}
     stream = Batches(pixels, 0 * rows, rows, EVALUATION_BATCH_SIZE, colours, **options)
-    return framework_module(framework).predict(load(run, framework), stream)
+    return framework_module(framework).predict(model, stream)
 
 
 def prepared(
