@@ -12,6 +12,7 @@ READY   := .venv/.ready
 PIP_SAYS = --disable-pip-version-check $(shell test -t 2 || echo --quiet)
 # In the order of tests/conftest.py, what takes longest first.
 TWO_AT_ONCE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
+LINT     = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 UV_SAYS  = $(shell test -t 2 || echo --quiet)
 
 .DEFAULT_GOAL := help
@@ -26,11 +27,11 @@ study: $(READY) ## run the six notebooks and the slides, print the result table
 	@$(BIN)/dogbreeds study --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 check: $(READY) ## between two edits: lint, and the tests that train no full network and need no browser
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(LINT)
 	$(BIN)/python -m pytest $(TWO_AT_ONCE) -m "not slow and not browser"
 
 test: $(READY) ## lint, all tests, one papermill run of the study, nbval on the notebooks
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(LINT)
 	$(BIN)/python -m pytest $(TWO_AT_ONCE)
 
 lab: $(READY) ## open JupyterLab on notebooks/, with room for photos of 200 MB to be uploaded
@@ -45,13 +46,13 @@ notebooks: $(READY) ## execute the stored notebooks in place, with their default
 	  --ExecutePreprocessor.record_timing=False notebooks/0*.ipynb slides/presentation.ipynb
 
 reference: $(READY) ## keep the results of PROFILE in outputs/reference, write the README's tables from there
-	@$(BIN)/python -m dogbreeds.reference '$(PROFILE)' $(PHOTOS)
+	@$(BIN)/python tools/reference.py '$(PROFILE)' $(PHOTOS)
 
 bench: $(READY) ## time the training of each network, ours and as others do it, on PHOTOS or drawn dogs
 	@$(BIN)/dogbreeds bench $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
-	rm -rf .venv slides/node_modules data/drawn_dogs .pytest_cache .ruff_cache lib/*.egg-info
+	rm -rf .venv slides/node_modules data/drawn_dogs .pytest_cache .ruff_cache .import_linter_cache lib/*.egg-info
 	find outputs -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -15,7 +15,7 @@ import torchvision
 from fork_server import ForkServer
 from PIL import Image
 
-from dogbreeds import datasets
+from dogbreeds.data import datasets
 
 if not any("test_gpu" in word for word in sys.argv):
     # Elsewhere it is the processor's numbers that are asserted, on a machine with a GPU too.
@@ -25,17 +25,25 @@ if not any("test_gpu" in word for word in sys.argv):
 # Begun first, so that two processes end together.
 LONGEST = (
     "notebooks",
-    "test_training",
-    "test_sweep",
+    "test_trainer",
+    "test_ray_executor",
     "test_parallel",
     "test_faults",
-    "test_bench",
     "test_training_step",
+    "test_throughput",
+    "test_parity",
+    "test_weight_files",
+    "test_freezing",
+    "test_reproducibility",
 )
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not any(name in item.path.parts or name == item.path.stem for name in LONGEST))
+    def place(item):
+        found = [LONGEST.index(name) for name in (*item.path.parts, item.path.stem) if name in LONGEST]
+        return found[0] if found else len(LONGEST)
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish():
@@ -105,6 +113,6 @@ def shallow(monkeypatch):
 
 def forget_keras_networks():
     """Those that `training_keras` would use again."""
-    if module := sys.modules.get("dogbreeds.training_keras"):
+    if module := sys.modules.get("dogbreeds.training.keras_trainer"):
         module.network.cache_clear()
         module._compiled.cache_clear()

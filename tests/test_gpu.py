@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from dogbreeds import bench, diagnosis, explain, models, pixels, training
-from dogbreeds.batches import Batches
-from dogbreeds.recipe import Recipe
-from dogbreeds.runs import RunConfig
+from dogbreeds import models
+from dogbreeds.analysis import batch_norm_diagnosis
+from dogbreeds.benchmarks import throughput
+from dogbreeds.data import pixel_cache
+from dogbreeds.data.batches import Batches
+from dogbreeds.training import inference, trainer
+from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.runs import RunConfig
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 
@@ -48,12 +52,12 @@ def config(dataset, framework="pytorch", **recipe):
 def test_a_training_runs_on_the_gpu(dataset, tmp_path, framework, precision):
     """Its head first, then all of it; and what it is asked afterwards. Keras computes with PyTorch there."""
     this = config(dataset, framework, head_epochs=1, epochs=2, precision=precision)
-    run = training.train(this, dataset, tmp_path / "runs")
+    run = trainer.train(this, dataset, tmp_path / "runs")
     assert "cuda" in run.record["device"]
     assert np.isfinite(run.history["training_loss"]).all()
-    own = pixels.load(dataset, 32)[dataset.rows("test")]
-    np.testing.assert_allclose(explain.logits(run, own), run.logits(), rtol=1e-3, atol=1e-3)
-    answers = diagnosis.logits_by_statistics(run, dataset)
+    own = pixel_cache.load(dataset, 32)[dataset.rows("test")]
+    np.testing.assert_allclose(inference.logits(run, own), run.logits(), rtol=1e-3, atol=1e-3)
+    answers = batch_norm_diagnosis.logits_by_statistics(run, dataset)
     assert all(np.isfinite(logits).all() for logits in answers.values())
 
 
@@ -64,10 +68,10 @@ def test_what_broke_off_goes_on_there(dataset, tmp_path):
 
     this = config(dataset, epochs=3)
     with pytest.raises(RuntimeError, match="stopped"):
-        training.train(this, dataset, tmp_path, send=stop)
+        trainer.train(this, dataset, tmp_path, send=stop)
     assert list(tmp_path.glob("*.unfinished/checkpoint-0001-*"))
-    run = training.train(this, dataset, tmp_path)
-    undisturbed = training.train(this, dataset, tmp_path / "undisturbed")
+    run = trainer.train(this, dataset, tmp_path)
+    undisturbed = trainer.train(this, dataset, tmp_path / "undisturbed")
     for history in (run.history, undisturbed.history):
         assert history["epoch"].to_list() == [1, 2, 3]
     np.testing.assert_allclose(run.history["training_loss"], undisturbed.history["training_loss"], rtol=0.2)
@@ -76,7 +80,7 @@ def test_what_broke_off_goes_on_there(dataset, tmp_path):
 @pytest.mark.filterwarnings("ignore")  # timm's and Keras' own
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_every_way_of_the_benchmark_runs_there(dataset, tmp_path, framework):
-    folder = bench.linked(dataset, tmp_path / "linked")
-    rows = bench._measure(config(dataset, framework, patience=0, precision="bfloat16"), dataset, folder, 1, 2)
+    folder = throughput.linked(dataset, tmp_path / "linked")
+    rows = throughput._measure(config(dataset, framework, patience=0, precision="bfloat16"), dataset, folder, 1, 2)
     assert {row["device"].split(",")[0] for row in rows} == {torch.cuda.get_device_name()}
     assert all(row["photos_per_second"] > 0 for row in rows)

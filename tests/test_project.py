@@ -1,39 +1,24 @@
 """What holds the project together: dependencies, layout, notebooks as they are stored, the README's commands."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
 import yaml
 
-from dogbreeds import notebooks, paths
+from dogbreeds import paths
+from dogbreeds.study import notebooks
 
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
-ORDER = [
-    "errors",
-    "paths",
-    "downloads",
-    "drawing",
-    "drawn_dogs",
-    "stanford_dogs",
-    "photo_files",
-    "near_duplicates",
-    "splits",
-    "datasets",
-    "survey",
-    "pixels",
-]
-ORDER += ["batches", "models", "recipe", "runs", "checkpoints", "progress", "processes", "devices", "training_keras"]
-ORDER += ["training_pytorch", "training", "bare", "jobs", "parallel", "noise", "diagnosis", "statistics", "tables"]
-ORDER += ["imagenet_control", "claims", "explain", "plots", "interactive", "predict", "pictures", "variants"]
-ORDER += ["study", "execution", "notebooks"]
-ORDER += ["words", "deck", "drawings", "slides", "report", "pipelines", "pipelines_pytorch", "pipelines_keras"]
-ORDER += ["plain_path", "bench", "growth", "reference", "sweep", "cli_data", "cli"]
+LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 
 def requirement_lines(name):
@@ -69,16 +54,20 @@ def test_importable_from_any_working_directory(tmp_path):
     assert found.strip() == str(ROOT / "notebooks")
 
 
-@pytest.mark.parametrize("module", sorted((ROOT / "lib").rglob("*.py")), ids=lambda path: path.stem)
-def test_modules_import_what_comes_before_them(module):
-    text = module.read_text()
-    parts = module.relative_to(ROOT / "lib" / "dogbreeds").parts
-    own = ORDER.index(parts[0].removesuffix(".py")) if parts != ("__init__.py",) else 0
-    imports = re.findall(r"^from dogbreeds\.(\w+)", text, re.M)
-    imports += [
-        name.strip() for names in re.findall(r"^from dogbreeds import (.+)", text, re.M) for name in names.split(",")
-    ]
-    assert [name for name in imports if ORDER.index(name) > own] == []
+def lint_imports(root):
+    command = [LINT_IMPORTS, "--config", ROOT / "pyproject.toml", "--no-cache"]
+    return subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, text=True, stdout=-1)
+
+
+@pytest.mark.parametrize("statement", ["", "import dogbreeds.cli.main", "def late():\n    import dogbreeds.cli.main"])
+def test_packages_import_only_from_packages_below_them(tmp_path, statement):
+    """Also inside a function, which a search for lines that begin with `from` does not see."""
+    shutil.copytree(ROOT / "lib" / "dogbreeds", tmp_path / "dogbreeds", ignore=shutil.ignore_patterns("__pycache__"))
+    splits = tmp_path / "dogbreeds" / "data" / "splits.py"
+    splits.write_text(f"{splits.read_text()}\n\n{statement}\n")
+    outcome = lint_imports(tmp_path)
+    assert outcome.returncode == bool(statement), outcome.stdout
+    assert ("dogbreeds.data.splits -> dogbreeds.cli.main" in outcome.stdout) == bool(statement)
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)

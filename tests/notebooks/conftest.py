@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from dogbreeds import runs
+from dogbreeds.training import runs
 
 DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
 

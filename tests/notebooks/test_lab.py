@@ -16,7 +16,9 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from PIL import Image
 
-from dogbreeds import notebooks, paths, slides
+from dogbreeds import paths
+from dogbreeds.presentation import slides
+from dogbreeds.study import notebooks
 
 chromium = slides.chromium()
 pytestmark = [

@@ -8,8 +8,9 @@ from itertools import chain, product
 import nbformat
 import pytest
 
-from dogbreeds import models, notebooks, paths, runs
-from dogbreeds.study import Study
+from dogbreeds import models, paths
+from dogbreeds.study import Study, notebooks
+from dogbreeds.training import runs
 
 STORED = notebooks.numbered_notebooks()
 NBVAL = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "-q"]
@@ -21,7 +22,7 @@ def fresh(home, tmp_path_factory):
     """Outputs without a run, and dogs that are drawn already: notebooks would tell of drawing them."""
     place = tmp_path_factory.mktemp("stored")
     environment = home["environment"] | {"DOGBREEDS_OUTPUTS": str(place), "KERAS_BACKEND": "tensorflow"}
-    script = "from dogbreeds.notebooks import read_profile; from dogbreeds.study import Study\n"
+    script = "from dogbreeds.study.notebooks import read_profile; from dogbreeds.study import Study\n"
     script += "Study(**read_profile('sample')).pixels"
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, stderr=-1)
     return {"environment": environment, "outputs": place}

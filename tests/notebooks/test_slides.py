@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
-from dogbreeds import slides
-from dogbreeds.deck import LANGUAGES
+from dogbreeds.presentation import slides
+from dogbreeds.presentation.deck import LANGUAGES
 
 DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
 chromium = slides.chromium()

@@ -9,8 +9,8 @@ import nbformat
 import pandas as pd
 import pytest
 
-from dogbreeds import notebooks
 from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
+from dogbreeds.study import notebooks
 
 DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
 pytestmark = pytest.mark.slow

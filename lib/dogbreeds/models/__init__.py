@@ -61,8 +61,10 @@ def build(
     a head with another number of classes starts at random. `freeze` and `batch_norm`: see `stages.hold_still`.
     Only the framework asked for is imported. Raises StudyError for an unknown name and for weights that do not fit.
     """
-    from dogbreeds.models import stages  # here: who only needs the names above need not wait for torch
-    from dogbreeds.models import weights as weight_files
+    from dogbreeds.models import (
+        freezing,  # here: who only needs the names above need not wait for torch
+        weight_files,
+    )
 
     check_names(architecture, framework)
     options = {"num_classes": num_classes}
@@ -75,7 +77,7 @@ def build(
     model = getattr(import_module(module), function)(**options)
     if weights is not None:
         weight_files.load(model, architecture, weights)
-    return stages.hold_still(model, architecture, freeze, batch_norm)
+    return freezing.hold_still(model, architecture, freeze, batch_norm)
 
 
 def count_parameters(model) -> int:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dogbreeds.models.porting import is_keras
+from dogbreeds.models.weight_conversion import is_keras
 
 
 def reestimate_statistics(model, batches: Iterable):

@@ -1,0 +1,7 @@
+"""`python -m dogbreeds`: the command `dogbreeds`."""
+
+import sys
+
+from dogbreeds.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""What finished runs say: intervals, comparisons, errors, and why a network fails."""

@@ -1,0 +1,167 @@
+"""Intervals, paired tests, power and baselines; SciPy, statsmodels, torchmetrics and scikit-learn do the arithmetic."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import optimize, stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.proportion import proportion_confint
+
+
+def accuracy_interval(correct: int, photos: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The Wilson score interval of an accuracy (Wilson, JASA 22, 1927), both ends in 0 to 1."""
+    low, high = proportion_confint(correct, photos, alpha=1 - confidence, method="wilson")
+    return float(low), float(high)
+
+
+def format_accuracy(correct: Bool[np.ndarray, " photos"] | tuple[int, int]) -> str:
+    """`87.0 % of 138 (95 % interval 80.3 % to 91.6 %)`, from which are right or (how many, of how many)."""
+    right, photos = correct if isinstance(correct, tuple) else (int(correct.sum()), len(correct))
+    low, high = accuracy_interval(right, photos)
+    return f"{right / photos:.1%} of {photos} (95 % interval {low:.1%} to {high:.1%})"
+
+
+def paired_test(first: Bool[np.ndarray, " photos"], second: Bool[np.ndarray, " photos"]) -> float:
+    """The p-value of McNemar's test that two networks err alike on the same photos (McNemar, 1947).
+
+    It is the score test, without correction, which keeps its size better than the exact one (Fagerland, Lydersen and
+    Laake, https://doi.org/10.1186/1471-2288-13-91).
+    """
+    table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), np.sum(~first & ~second)]]
+    if table[0][1] == table[1][0]:
+        return 1.0
+    return float(mcnemar(table, exact=False, correction=False).pvalue)
+
+
+def paired_difference(
+    first: Bool[np.ndarray, " photos"] | Float[np.ndarray, " photos"],
+    second: Bool[np.ndarray, " photos"] | Float[np.ndarray, " photos"],
+    confidence: float = 0.95,
+) -> tuple[float, float, float]:
+    """Accuracy of `first` less that of `second` on the same photos, and its interval, all in -1 to 1.
+
+    Of each photo it is known whether it was named right, or how often by several runs, in 0 to 1. The interval holds
+    every gap that the test beside it does not reject: for two networks Tango's score interval (Statistics in Medicine
+    17, 1998, 891 to 908), which holds zero just where the p-value of `paired_test` is above 5 %; for shares Student's.
+    Where no photo tells shares apart it is what a share can be that was seen in none of so many photos.
+    """
+    if first.dtype == bool == second.dtype:
+        return _score_interval(int(np.sum(first & ~second)), int(np.sum(~first & second)), len(first), confidence)
+    gain = first.astype(float) - second.astype(float)
+    if not gain.any():
+        most = 1 - ((1 - confidence) / 2) ** (1 / len(gain))
+        return 0.0, -most, most
+    low, high = stats.ttest_1samp(gain, 0).confidence_interval(confidence)
+    return float(gain.mean()), float(low), float(high)
+
+
+def _score_interval(first_alone: int, second_alone: int, photos: int, confidence: float) -> tuple[float, float, float]:
+    quantile = stats.norm.ppf((1 + confidence) / 2)
+
+    def excess(gap: float) -> float:
+        """Of the squared score at this gap over the quantile's; Tango's equations 5 and 6."""
+        b = (2 * photos - first_alone + second_alone) * gap - first_alone - second_alone
+        root = np.sqrt(b**2 + 8 * photos * second_alone * gap * (1 - gap))
+        variance = photos * ((root - b) / (2 * photos) + gap * (1 - gap))
+        return (first_alone - second_alone - photos * gap) ** 2 - quantile**2 * variance
+
+    if first_alone == second_alone == 0:
+        most = quantile**2 / (photos + quantile**2)
+        return 0.0, -most, most
+    gap = (first_alone - second_alone) / photos
+    if abs(gap) == 1:  # every photo tells the two apart, all in the same way
+        inner = gap * (photos - quantile**2) / (photos + quantile**2)
+        return gap, min(gap, inner), max(gap, inner)
+    return gap, float(optimize.brentq(excess, -1, gap)), float(optimize.brentq(excess, gap, 1))
+
+
+def over_seeds(accuracies: list[float], confidence: float = 0.95) -> dict[str, float]:
+    """Mean, standard deviation and the interval of the mean by Student's t; with one seed only the mean is known."""
+    mean, deviation = float(np.mean(accuracies)), float("nan")
+    low = high = float("nan")
+    if len(accuracies) > 1:
+        deviation = float(np.std(accuracies, ddof=1))
+        half = float(stats.t.ppf((1 + confidence) / 2, len(accuracies) - 1) * stats.sem(accuracies))
+        low, high = mean - half, mean + half
+    return {"mean": mean, "sd": deviation, "low": low, "high": high}
+
+
+def over_seeds_and_photos(values: Float[np.ndarray, "seeds photos"], confidence: float = 0.95) -> dict[str, float]:
+    """The mean of what two or more trainings made of the same photos, its interval, and the p-value that it is zero.
+
+    Both the photos and the seeds are taken as samples, crossed: a mixed model without replication, by its mean squares.
+    The degrees of freedom are Hillis' (Statistics in Medicine 26, 2007, https://doi.org/10.1002/sim.2532), of two seeds
+    one: with Hillis' their intervals would be too narrow. A few seeds can lie close together by luck, so that their
+    mean square counts for no less than a third of the residual one: with this the interval covers as it should from
+    three seeds on, and that of two seeds is wide (see the simulations in the tests). `sd` is of the seeds' means, `low`
+    and `high` are the ends of the interval.
+    """
+    seeds, photos = values.shape
+    mean, by_seed, by_photo = values.mean(), values.mean(axis=1), values.mean(axis=0)
+    residual = np.sum((values - by_seed[:, None] - by_photo + mean) ** 2) / ((seeds - 1) * (photos - 1))
+    of_seeds = max(photos * by_seed.var(ddof=1), residual / 3)
+    of_photos = max(seeds * by_photo.var(ddof=1) - residual, 0)
+    error = np.sqrt((of_seeds + of_photos) / (seeds * photos))
+    summary = {"mean": float(mean), "sd": float(by_seed.std(ddof=1)), "low": float(mean), "high": float(mean)}
+    if error == 0:
+        return summary | {"p": float(mean == 0)}
+    freedom = np.inf if of_seeds == 0 else (of_seeds + of_photos) ** 2 / (of_seeds**2 / (seeds - 1))
+    if seeds == 2:
+        freedom = 1
+    low, high = stats.t.interval(confidence, freedom, loc=mean, scale=error)
+    return summary | {"low": float(low), "high": float(high), "p": float(2 * stats.t.sf(abs(mean) / error, freedom))}
+
+
+def accuracy(correct: Bool[np.ndarray, "seeds photos"]) -> dict[str, float]:
+    """Accuracy over all seeds, `sd` over seeds and the 95 % interval (`low`, `high`), all in 0 to 1.
+
+    With one seed Wilson's interval, which holds the training still; else one over seeds and photos.
+    """
+    low, high = accuracy_interval(int(correct[0].sum()), correct.shape[1])
+    summary = {"mean": float(correct.mean()), "sd": float("nan"), "low": low, "high": high}
+    if len(correct) > 1:
+        both = over_seeds_and_photos(correct.astype(float))
+        summary["sd"] = both["sd"]
+        if both["low"] < both["high"]:  # all right or all wrong tells of the photos alone
+            summary |= {"low": max(both["low"], 0.0), "high": min(both["high"], 1.0)}
+    return summary
+
+
+def difference(
+    first: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
+    second: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
+) -> dict[str, float]:
+    """Accuracy of `first` less that of `second` on the same photos and seeds: `difference`, 95 % `low`, `high`, `p`.
+
+    Of each photo and seed it is known whether it was named right, or by which share of several trainings. With one seed
+    McNemar's test, or for shares a t-test, and the interval that belongs to it, which hold the trainings still; else
+    one interval and test over seeds and photos.
+    """
+    if len(first) == 1:
+        gain, low, high = paired_difference(first[0], second[0])
+        apart = first[0].astype(float) - second[0].astype(float)
+        if first.dtype == bool == second.dtype:
+            p = paired_test(first[0], second[0])
+        else:
+            p = float(stats.ttest_1samp(apart, 0).pvalue) if apart.any() else 1.0
+        return {"difference": gain, "low": low, "high": high, "p": p}
+    both = over_seeds_and_photos(first.astype(float) - second.astype(float))
+    return {"difference": both["mean"], "low": both["low"], "high": both["high"], "p": both["p"]}
+
+
+def format_difference(difference: float, low: float, high: float) -> str:
+    """`+6.5 points (95 % interval +1.4 to +12.3)`, from shares."""
+    return f"{100 * difference:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def detectable_difference(photos: int, discordant: float, power: float = 0.8, size: float = 0.05) -> float:
+    """The smallest gap in accuracy, in 0 to 1, that McNemar's test finds with probability `power`.
+
+    `discordant` is the share of photos that one network alone gets right, in 0 to 1. Connor, Biometrics 43, 1987,
+    equation 2, solved for the gap. NaN where not even a gap as large as `discordant` would be found.
+    """
+    for_size, for_power = stats.norm.ppf(1 - size / 2), stats.norm.ppf(power)
+
+    def excess(gap: float) -> float:
+        return gap * np.sqrt(photos) - for_size * np.sqrt(discordant) - for_power * np.sqrt(discordant - gap**2)
+
+    return float(optimize.brentq(excess, 0, discordant)) if excess(discordant) >= 0 else float("nan")

@@ -1,0 +1,169 @@
+"""Tables over the runs of a study: what each network, framework and start reached, and what each choice changes."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from statsmodels.stats.multitest import multipletests
+
+from dogbreeds.analysis import intervals, metrics
+from dogbreeds.models import TITLES
+from dogbreeds.training.runs import Run
+
+CHOICES = {"network": "architecture", "framework": "framework", "start": "weights"}  # and their names in run.json
+
+
+def by_choice(runs: list[Run]) -> dict[tuple[str, str, str], list[Run]]:
+    """Runs that differ in their seed alone, in the order of the seeds, by their three choices as a person writes them.
+
+    Raises ValueError where two runs of one choice have the same seed: then they differ in something else.
+    """
+    groups: dict = {}
+    for run in sorted(runs, key=lambda run: run.record["seed"]):
+        choice = tuple(TITLES.get(run.record[name], run.record[name]) for name in CHOICES.values())
+        groups.setdefault(choice, []).append(run)
+    for choice, mine in groups.items():
+        if len({run.record["seed"] for run in mine}) < len(mine):
+            raise ValueError(f"{', '.join(choice)}: several runs of one seed")
+    return groups
+
+
+def correct(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"]:
+    """Which test photos each of some runs named right."""
+    return np.stack([run.correct() for run in runs])
+
+
+def by_seed(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"]:
+    """Which share of the runs of each seed named each test photo right, in 0 to 1, in the order of the seeds.
+
+    Runs of one seed share start, batches and augmentation: together they are one draw, not several. With one run a
+    seed it is whether that run named the photo right.
+    """
+    seeds = sorted({run.record["seed"] for run in runs})
+    if len(seeds) == len(runs):
+        return correct(sorted(runs, key=lambda run: run.record["seed"]))
+    return np.stack([correct([run for run in runs if run.record["seed"] == seed]).mean(axis=0) for seed in seeds])
+
+
+def gap(first: list[Run], second: list[Run]) -> dict[str, float]:
+    """What some runs are ahead of others on the same photos and seeds, as `statistics.difference` of `by_seed`.
+
+    Raises ValueError where they are not of the same seeds.
+    """
+    _check_seeds(first, second)
+    return intervals.difference(by_seed(first), by_seed(second))
+
+
+def _check_seeds(first: list[Run], second: list[Run]) -> None:
+    seeds = [sorted({run.record["seed"] for run in runs}) for runs in (first, second)]
+    if seeds[0] != seeds[1]:
+        raise ValueError(f"runs of seeds {seeds[0]} cannot be compared with runs of seeds {seeds[1]}")
+
+
+def result_table(runs: list[Run]) -> pd.DataFrame:
+    """A row a network, framework and start: accuracy on the test photos, its interval, other measures, and the cost.
+
+    Intervals are those of `statistics.accuracy`; other measures are means over seeds, as `statistics.quality` defines
+    them. Memory is the peak of the training's process.
+    """
+    rows = []
+    for choice, mine in by_choice(runs).items():
+        reached = intervals.accuracy(correct(mine))
+        measures = pd.DataFrame([metrics.quality(run.logits(), run.labels()) for run in mine]).mean()
+        records = pd.DataFrame([run.record for run in mine])
+        rows.append(
+            dict(zip(CHOICES, choice, strict=True))
+            | {"test accuracy": reached["mean"], "low": reached["low"], "high": reached["high"], "sd": reached["sd"]}
+            | measures.drop("top-1").to_dict()
+            | {
+                "epochs": records["epochs"].mean(),
+                "seconds": records["seconds"].mean(),
+                "photos/s": records["photos_per_second"].mean(),
+                "memory MB": records["peak_memory_mb"].mean(),
+                "parameters": mine[0].record["parameters"],
+                "multiply-adds": mine[0].record["multiply_adds"],
+                "seeds": len(mine),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """The result table as text for a terminal."""
+    shown = table[list(CHOICES)].copy()
+    shown["test accuracy"] = table["test accuracy"].map("{:.1%}".format)
+    shown["95 % interval"] = [f"{low:.1%} to {high:.1%}" for low, high in zip(table["low"], table["high"], strict=True)]
+    shown["seconds"] = table["seconds"].map("{:.0f}".format)
+    shown["photos/s"] = table["photos/s"].map("{:.1f}".format)
+    return shown.to_string(index=False)
+
+
+def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
+    """Every two choices that differ in `between` alone ("network", "framework" or "start"), on the same test photos.
+
+    Gap in accuracy with interval and p-value as in `statistics.difference`, and Holm's correction over the rows of the
+    table (Holm, Scandinavian Journal of Statistics 6, 1979). `detectable` is the smallest gap that McNemar's test finds
+    four times in five with one seed, on as many photos that tell the two apart. Without a pair the table has no row.
+    Raises ValueError for a pair of other seeds.
+    """
+    groups, kept = by_choice(runs), [name for name in CHOICES if name != between]
+    rows = []
+    for one, other in combinations(groups, 2):
+        first, second = dict(zip(CHOICES, one, strict=True)), dict(zip(CHOICES, other, strict=True))
+        if all(first[name] == second[name] for name in kept):
+            _check_seeds(groups[one], groups[other])
+            pair = correct(groups[one]), correct(groups[other])
+            row = {name: first[name] for name in kept} | {"first": first[between], "second": second[between]}
+            row |= intervals.difference(*pair)
+            apart = float(np.mean(pair[0] != pair[1]))
+            rows.append(row | {"detectable": intervals.detectable_difference(pair[0].shape[1], apart)})
+    table = pd.DataFrame(rows, columns=[*kept, "first", "second", "difference", "low", "high", "p", "detectable"])
+    table.insert(
+        table.columns.get_loc("p") + 1, "p (Holm)", multipletests(table["p"], method="holm")[1] if rows else []
+    )
+    return table
+
+
+def learning_speed(runs: list[Run]) -> pd.DataFrame:
+    """Epochs and seconds to the highest validation accuracy that all `runs` reach, a row a choice, means over seeds.
+
+    The accuracy is in the column `to`, in 0 to 1.
+    """
+    target = min(run.history["validation_accuracy"].max() for run in runs)
+    rows = []
+    for choice, mine in by_choice(runs).items():
+        epochs, seconds = np.mean([metrics.time_to_accuracy(run.history, target) for run in mine], axis=0)
+        row = dict(zip(CHOICES, choice, strict=True))
+        rows.append(row | {"to": target, "epochs": epochs, "seconds": seconds})
+    return pd.DataFrame(rows)
+
+
+def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
+    """A row a variant of one training, by its name: test accuracy and its interval, and what it is ahead of the first.
+
+    `ahead` with its interval (`from`, `to`) and `p` are those of `statistics.difference` on the same photos; `steps`
+    are those of the optimiser.
+    """
+    first = next(iter(runs.values()))
+    rows = {}
+    for name, run in runs.items():
+        reached, gap = (
+            intervals.accuracy(correct([run])),
+            dict.fromkeys(("difference", "low", "high"), 0.0) | {"p": 1.0},
+        )
+        if run is not first:
+            gap = intervals.difference(correct([run]), correct([first]))
+        history, batch = run.history, run.record["recipe"]["batch_size"]
+        rows[name] = {
+            "test accuracy": reached["mean"],
+            "low": reached["low"],
+            "high": reached["high"],
+            "ahead": gap["difference"],
+            "from": gap["low"],
+            "to": gap["high"],
+            "p": gap["p"],
+            "steps": round((history["photos_per_second"] * history["seconds"]).sum() / batch),
+            "seconds": run.record["seconds"],
+        }
+    return pd.DataFrame(rows).T.rename_axis("variant")

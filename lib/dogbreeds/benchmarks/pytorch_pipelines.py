@@ -1,0 +1,153 @@
+"""Training in PyTorch as others do it, beside this study's own; see `pipelines`."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import timm.data
+import timm.optim
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, default_collate
+from torchvision import datasets as folders
+from torchvision import transforms
+from torchvision.transforms import v2
+
+from dogbreeds import models
+from dogbreeds.benchmarks.pipelines import Work, ours, ours_loader, turns
+
+
+def _network(work: Work) -> nn.Module:
+    return models.build(work.config.architecture, "pytorch", work.classes).to(work.device)
+
+
+def _autocast(work: Work):
+    on = work.config.recipe.precision == "bfloat16"
+    return torch.autocast(work.device.type, torch.bfloat16, enabled=on)
+
+
+def compute_only(work: Work) -> Iterator[float]:
+    """The limit: a bare loop over one batch that lies on the device, in the layout and with the optimiser of ours."""
+    model = _network(work).train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    size = work.config.image_size
+    photos = torch.rand(work.batch_size, 3, size, size, device=work.device).to(memory_format=torch.channels_last)
+    labels = torch.arange(work.batch_size, device=work.device) % work.classes
+
+    def epoch():
+        for _ in range(work.steps):
+            with _autocast(work):
+                loss = F.cross_entropy(model(photos).float(), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return work.steps * work.batch_size
+
+    return turns(epoch)
+
+
+def _image_folder(work: Work, steps: list, collate=None) -> DataLoader:
+    dataset = folders.ImageFolder(work.folder, transforms.Compose(steps))
+    options = {"shuffle": True, "num_workers": work.workers, "persistent_workers": work.workers > 0}
+    options |= {"pin_memory": work.device.type != "cpu", "drop_last": True, "collate_fn": collate}
+    return DataLoader(dataset, work.batch_size, **options)
+
+
+def tutorial_loader(work: Work) -> DataLoader:
+    size = work.config.image_size
+    steps = [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
+    return _image_folder(work, [*steps, transforms.Normalize(*work.normalisation)])
+
+
+def tutorial(work: Work) -> Iterator[float]:
+    """PyTorch's tutorial on transfer learning: ImageFolder, PIL, SGD, loss and accuracy added up step by step."""
+    model, loader = _network(work).train(), tutorial_loader(work)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+
+    def epoch():
+        running_loss, running_corrects = 0.0, 0
+        for inputs, labels in loader:
+            inputs, labels = inputs.to(work.device), labels.to(work.device)
+            optimizer.zero_grad()
+            outputs = model(inputs)
+            loss = F.cross_entropy(outputs, labels)
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item() * len(inputs)
+            running_corrects += torch.sum(outputs.argmax(1) == labels)
+        return len(loader) * work.batch_size
+
+    return turns(epoch)
+
+
+def timm_loader(work: Work):
+    mean, deviation = work.normalisation
+    size, gpu = work.config.image_size, work.device.type == "cuda"
+    dataset = timm.data.create_dataset("", root=str(work.folder))
+    options = {"is_training": True, "auto_augment": "rand-m7-mstd0.5-inc1", "re_prob": 0.25, "mean": mean}
+    options |= {"std": deviation, "num_workers": work.workers, "use_prefetcher": gpu, "pin_memory": gpu}
+    return timm.data.create_loader(dataset, (3, size, size), work.batch_size, device=work.device, **options)
+
+
+def timm_training(work: Work) -> Iterator[float]:
+    """timm's loader, optimiser and the step of its train.py (https://github.com/huggingface/pytorch-image-models)."""
+    model, loader = _network(work).train().to(memory_format=torch.channels_last), timm_loader(work)
+    optimizer = timm.optim.create_optimizer_v2(model, "adamw", lr=0.001, weight_decay=0.05)
+
+    def epoch():
+        photos = 0
+        for inputs, labels in loader:
+            inputs = inputs.to(work.device).contiguous(memory_format=torch.channels_last)
+            with _autocast(work):
+                loss = F.cross_entropy(model(inputs).float(), labels.to(work.device), label_smoothing=0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            photos += len(inputs)
+        return photos
+
+    return turns(epoch)
+
+
+def _mixed(mix, batch: list):
+    return mix(*default_collate(batch))
+
+
+def torchvision_loader(work: Work) -> DataLoader:
+    mix = v2.RandomChoice([v2.MixUp(num_classes=work.classes), v2.CutMix(num_classes=work.classes)])
+    steps = [v2.RandomResizedCrop(work.config.image_size), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]
+    steps += [v2.PILToTensor(), v2.ToDtype(torch.float, scale=True), v2.Normalize(*work.normalisation)]
+    steps += [v2.RandomErasing(0.1), v2.ToPureTensor()]
+    return _image_folder(work, steps, partial(_mixed, mix))
+
+
+def torchvision(work: Work) -> Iterator[float]:
+    """torchvision's reference recipe (references/classification, "the new weights"): its augmentation, SGD and loss."""
+    model, loader = _network(work).train(), torchvision_loader(work)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5 * work.batch_size / 1024, momentum=0.9, weight_decay=2e-5)
+    average = torch.optim.swa_utils.AveragedModel(
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9999)
+    )
+
+    def epoch():
+        for step, (inputs, labels) in enumerate(loader):
+            inputs, labels = inputs.to(work.device, non_blocking=True), labels.to(work.device, non_blocking=True)
+            with _autocast(work):
+                loss = F.cross_entropy(model(inputs), labels, label_smoothing=0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % 32 == 0:
+                average.update_parameters(model)
+        return len(loader) * work.batch_size
+
+    return turns(epoch)
+
+
+PIPELINES = {
+    "compute_only": (compute_only, None),
+    "ours": (ours, ours_loader),
+    "tutorial": (tutorial, tutorial_loader),
+    "timm": (timm_training, timm_loader),
+    "torchvision": (torchvision, torchvision_loader),
+}

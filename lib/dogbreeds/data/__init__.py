@@ -1,0 +1,1 @@
+"""Photos: found, checked, split, decoded, and handed out in batches."""

@@ -1,0 +1,86 @@
+"""Photos decoded and resized once, to a memory-mapped array of bytes that every run reads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL
+from filelock import FileLock
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+from tqdm.auto import tqdm
+
+from dogbreeds import paths
+from dogbreeds.data.datasets import Dataset
+from dogbreeds.data.photo_files import open_photo, shown
+from dogbreeds.errors import StudyError
+
+# The whole short side, centre; the annotated dog, then likewise; or everything, its proportions given up.
+CROPS = ("centre", "box", "squash")
+AT_ONCE = 256  # photos in memory while decoding
+
+
+def decode(
+    path: Path, size: int, crop: str = "centre", box: tuple[int, int, int, int] | None = None
+) -> UInt8[np.ndarray, "size size 3"]:
+    """One photo as RGB bytes: its short side resized to `size` with antialiasing, then the centre cut out.
+
+    `crop` "box" first cuts out `box` (left, top, right, bottom in pixels), "squash" resizes both sides to `size`.
+    Raises StudyError for a photo that cannot be decoded to its end.
+    """
+    photo = open_photo(path)
+    if crop == "box":
+        photo = photo.crop(box)
+    if crop == "squash":
+        return np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(ImageOps.fit(photo, (size, size), Image.Resampling.BILINEAR))
+
+
+def load(dataset: Dataset, size: int, crop: str = "centre") -> UInt8[np.ndarray, "photos size size 3"]:
+    """The photos of `dataset` in the order of its table, read-only and memory-mapped.
+
+    Decoded in parallel the first time, a few at a time, so that memory does not grow with their number; the file
+    appears only when it is complete. Raises StudyError for an unknown `crop` and for boxes that are not the photos'.
+    """
+    boxes = _boxes(dataset, crop)
+    decoder = f"pillow{PIL.__version__}"  # others may round otherwise
+    file = paths.data() / "pixels" / f"{dataset.fingerprint}-{size}-{crop}-{decoder}.npy"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):  # a second process waits for the first
+        if not file.exists():
+            unfinished = file.with_suffix(".unfinished")
+            try:
+                _decode_all(dataset, size, crop, boxes, unfinished)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
+            unfinished.rename(file)
+    return np.load(file, mmap_mode="r")
+
+
+def _boxes(dataset: Dataset, crop: str) -> list:
+    if crop not in CROPS:
+        raise StudyError(f"unknown crop '{crop}': choose one of {', '.join(CROPS)}")
+    table = dataset.photos
+    if crop != "box":
+        return [None] * len(table)
+    if "left" not in table:
+        raise StudyError(f"crop 'box' needs the boxes of Stanford Dogs, and {dataset.name} has none: use 'centre'")
+    other = table[(table["width"] != table["frame_width"]) | (table["height"] != table["frame_height"])]
+    if len(other):
+        first = shown(other["path"].iloc[0])
+        raise StudyError(f"the box of {first} belongs to a frame of another size: use crop 'centre'")
+    return list(table[["left", "top", "right", "bottom"]].itertuples(index=False, name=None))
+
+
+def _decode_all(dataset: Dataset, size: int, crop: str, boxes: list, file: Path) -> None:
+    files = list(dataset.photos["path"])
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, 3)}
+    bar = tqdm(total=len(files), desc="decoding photos", unit="photo")
+    with file.open("wb") as out, ThreadPoolExecutor() as pool, bar:
+        np.lib.format.write_array_header_1_0(out, header)
+        for start in range(0, len(files), AT_ONCE):
+            chunk = slice(start, start + AT_ONCE)
+            for photo in pool.map(lambda path, box: decode(path, size, crop, box), files[chunk], boxes[chunk]):
+                out.write(photo.tobytes())
+                bar.update()

@@ -1,0 +1,129 @@
+"""Figures that show dogs. They stay in outputs/, which git ignores; of photographs nothing is ever committed."""
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, UInt8
+from matplotlib.figure import Figure
+from torch import nn
+
+from dogbreeds.analysis import se_gates
+from dogbreeds.analysis.prediction import Prediction
+from dogbreeds.data.datasets import Dataset
+from dogbreeds.data.splits import SPLITS
+from dogbreeds.figures.style import make_figure
+from dogbreeds.training import inference
+
+
+def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
+    """The first training photos of up to eight breeds, a row a breed, as the networks get them."""
+    breeds = dataset.breeds[:8]
+    figure, axes = make_figure(1.3 * columns, 1.4 * len(breeds), nrows=len(breeds), ncols=columns, squeeze=False)
+    train = dataset.photos["split"] == "train"
+    for label, row in enumerate(axes):
+        chosen = np.flatnonzero(train & (dataset.photos["label"] == label))[:columns]
+        for axis, index in zip(row, chosen, strict=False):
+            axis.imshow(pixels[index])
+        row[0].set_title(breeds[label], loc="left", fontsize=9)
+        for axis in row:
+            axis.axis("off")
+    figure.suptitle(f"Training pictures: {dataset.kind}")
+    return figure
+
+
+def of_breed(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], breed: str, count: int = 12) -> Figure:
+    """The first training photos of a breed, each under the name of its file."""
+    photos = dataset.photos
+    chosen = np.flatnonzero((photos["breed"] == breed) & (photos["split"] == "train"))[:count]
+    return captioned(pixels[chosen], [path.name for path in photos["path"].iloc[chosen]], columns=6)
+
+
+def excitation(network: nn.Module, picture: UInt8[np.ndarray, "size size 3"], unit: str) -> Figure:
+    """A picture, the channels that a residual unit of an SE-ResNet50 lets through most and least, and all its gates.
+
+    Gates are factors in 0 to 1 (Hu et al., https://arxiv.org/abs/1709.01507, section 3).
+    """
+    ready = torch.from_numpy(inference.prepared(picture[None] / 255, "se_resnet50"))
+    maps, gates = se_gates.excitation(network, ready[0], unit)
+    figure, axes = make_figure(12, 3, ncols=4, width_ratios=[1, 1, 1, 1.6])
+    order = gates.argsort(descending=True)
+    shown = {"the picture": picture}
+    for what, channel in (("let through most", order[0]), ("held back most", order[-1])):
+        shown[f"{what}: {gates[channel]:.2f}"] = maps[channel]
+    for axis, (title, image) in zip(axes, shown.items(), strict=False):
+        axis.imshow(image)
+        axis.set_title(title, fontsize=10)
+        axis.axis("off")
+    axes[3].plot(gates[order])
+    axes[3].set(xlabel="channels, in order", ylabel="gate", ylim=(0, 1))
+    return figure
+
+
+def captioned(photos: UInt8[np.ndarray, "photos size size 3"], captions: list[str], columns: int = 4) -> Figure:
+    """Photos in rows, each under its caption."""
+    rows = max(-(-len(photos) // columns), 1)
+    figure, axes = make_figure(2.3 * columns, 2.7 * rows, nrows=rows, ncols=columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, photo, caption in zip(axes.flat, photos, captions, strict=False):
+        axis.imshow(photo)
+        axis.set_title(caption, fontsize=8)
+    return figure
+
+
+def activation_maps(
+    photos: Float[np.ndarray, "photos size size 3"],
+    maps: list[Float[np.ndarray, "photos height width"]],
+    titles: list[str],
+) -> Figure:
+    """A row a network: the photos, each under its class activation map."""
+    rows, columns = len(maps), len(photos)
+    figure, axes = make_figure(1.6 * columns, 1.8 * rows, nrows=rows, ncols=columns, squeeze=False)
+    extent = (0, photos.shape[2], photos.shape[1], 0)
+    for row, row_maps, title in zip(axes, maps, titles, strict=True):
+        row[0].set_title(title, loc="left", fontsize=9)
+        for axis, photo, strength in zip(row, photos, row_maps, strict=True):
+            axis.imshow(photo)
+            axis.imshow(strength, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=extent)
+            axis.axis("off")
+    return figure
+
+
+def prediction(answer: Prediction, title: str) -> Figure:
+    """A picture, the places where a network saw a breed, and its most likely breeds."""
+    figure, (plain, looked, bars) = make_figure(11, 3.4, ncols=3, width_ratios=[1, 1, 1.3])
+    size = answer.picture.shape[0]
+    for axis in (plain, looked):
+        axis.imshow(answer.picture)
+        axis.axis("off")
+    looked.imshow(answer.activation, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=(0, size, size, 0))
+    looked.set_title(f"what spoke for {answer.spoken_for}", fontsize=10)
+    best = answer.best()
+    bars.barh(list(best), list(best.values()), edgecolor="black")
+    bars.bar_label(bars.containers[0], fmt="{:.1%}", padding=3)
+    bars.invert_yaxis()
+    bars.set(xlim=(0, 1.15), xlabel="probability")
+    figure.suptitle(title + (": unlike the photos it was trained on" if answer.unlike else ""))
+    return figure
+
+
+def photos_per_split(dataset: Dataset) -> Figure:
+    """How many photos each breed has in each split."""
+    figure, axis = make_figure(7, 0.8 + 0.3 * len(dataset.breeds))
+    counts = pd.crosstab(dataset.photos["breed"], dataset.photos["split"])[list(SPLITS)]
+    counts.plot.barh(stacked=True, ax=axis, width=0.8)
+    axis.set(xlabel=dataset.kind, ylabel="")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def sizes(dataset: Dataset) -> Figure:
+    """Width against height of every photo, and how many have which ratio of the two."""
+    figure, (points, ratios) = make_figure(9, 3.6, ncols=2)
+    photos = dataset.photos
+    points.scatter(photos["width"], photos["height"], s=8, alpha=0.3)
+    points.set(xlabel="width in pixels", ylabel="height in pixels")
+    ratios.hist(photos["width"] / photos["height"], bins=30)
+    ratios.axvline(1, color="grey", linestyle=":")
+    ratios.set(xlabel="width / height", ylabel=dataset.kind)
+    return figure

@@ -1,0 +1,1 @@
+"""The slides in two languages and the report of a study."""

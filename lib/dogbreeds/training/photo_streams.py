@@ -1,0 +1,42 @@
+"""The batches of a training: its photos shuffled and augmented, those of validation and test in order."""
+
+from dogbreeds import models
+from dogbreeds.data import pixel_cache
+from dogbreeds.data.batches import Batches
+from dogbreeds.data.datasets import Dataset
+from dogbreeds.data.splits import SPLITS
+from dogbreeds.errors import StudyError
+from dogbreeds.training.backends import on_pytorch
+from dogbreeds.training.devices import ONE, Devices
+from dogbreeds.training.runs import RunConfig
+
+EVALUATION_BATCH_SIZE = 64
+
+
+def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict[str, Batches]:
+    """The training stream of `config`, and validation and test photos in order."""
+    array, labels = pixel_cache.load(dataset, config.image_size, config.crop), dataset.photos["label"].to_numpy()
+    shared = {
+        "preprocessing": models.preprocessing(config.architecture, config.recipe.preprocessing),
+        "channels_last": config.framework == "keras",
+        # Where batches are augmented: where PyTorch trains; TensorFlow and JAX take them from the processor.
+        "device": devices.of_this_process() if on_pytorch(config.framework) else "cpu",
+    }
+    part = (devices.rank, devices.processes)
+    training = {"seed": config.seed, "augmentation": config.recipe.augmentation, "part": part}
+    rows = dataset.rows("train")
+    if config.recipe.batch_size > len(rows):
+        raise StudyError(
+            f"batch_size {config.recipe.batch_size} is more than the {len(rows)} training photos: lower it"
+        )
+    return {
+        split: Batches(
+            array,
+            labels,
+            dataset.rows(split),
+            config.recipe.batch_size if split == "train" else EVALUATION_BATCH_SIZE,
+            **shared,
+            **(training if split == "train" else {}),
+        )
+        for split in SPLITS
+    }

@@ -1,0 +1,57 @@
+"""What a run says of itself: configuration, accuracies, cost, versions, commit."""
+
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+
+import numpy as np
+import torch
+
+from dogbreeds import paths
+from dogbreeds.models import complexity
+from dogbreeds.training.backends import on_pytorch
+from dogbreeds.training.devices import peak_memory
+from dogbreeds.training.runs import RunConfig
+from dogbreeds.training.training_state import Course
+
+
+def record_of(config: RunConfig, course: Course, arrays: dict, left_out: dict[str, str]) -> dict:
+    accuracies = {
+        f"{split}_accuracy": float((arrays[f"{split}_logits"].argmax(axis=1) == arrays[f"{split}_labels"]).mean())
+        for split in ("validation", "test")
+    }
+    speeds = [row["photos_per_second"] for row in course.history]
+    packages = ("torch", "torchvision", "lightning", "keras", "tensorflow", "jax", "numpy")
+    return asdict(config) | {
+        "multiply_adds": complexity.multiply_adds(config.architecture, config.image_size, len(config.breeds)),
+        "epochs": len(course.history),
+        "best_epoch": config.recipe.best_epoch(course.history),
+        "seconds": round(course.seconds, 2),
+        # The first epoch carries a framework's warm-up (tracing, allocation); with a single epoch there is no other.
+        "photos_per_second": round(float(np.median(speeds[1:] or speeds)), 2),
+        "peak_memory_mb": peak_memory(on_pytorch(config.framework)) // 10**6,
+        **accuracies,
+        "test_photos": len(arrays["test_labels"]),
+        "left_out": list(left_out),
+        "threads": torch.get_num_threads(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "versions": {"python": platform.python_version()} | installed(packages),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the code that trained, where it is a git checkout."""
+    command = ["git", "-C", str(paths.REPOSITORY), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those of `packages` that are installed: a GPU image may do without TensorFlow."""
+    return {name: metadata.version(name) for name in packages if any(metadata.distributions(name=name))}

@@ -1,0 +1,60 @@
+"""Weights do not depend on the pace of the statistics; accuracy in inference mode does."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dogbreeds import models
+from dogbreeds.analysis import batch_norm_diagnosis
+from dogbreeds.training import backends, inference, photo_streams, trainer
+from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.runs import RunConfig
+
+
+def train(dataset, store, framework, batch_norm):
+    recipe = Recipe(batch_size=4, epochs=2, batch_norm=batch_norm, preprocessing="rescaled", restore_best=False)
+    which = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
+    return trainer.train(RunConfig(*which), dataset, store)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_the_pace_of_the_statistics_moves_no_weight(dataset, tmp_path, framework):
+    runs = [train(dataset, tmp_path, framework, policy) for policy in ("adapt", "slow")]
+    adapt, slow = (load_file(run.weights) for run in runs)
+    differing = {key for key in adapt if not torch.equal(adapt[key], slow[key])}
+    assert differing == {key for key in adapt if "running" in key}
+
+    # Training photos are measured as they are, with the last weights: as the framework itself would.
+    stream = photo_streams.batches(runs[0].config, dataset)["train"].in_order(64)
+    logits = backends.framework_module(framework).predict(inference.load(runs[0]), stream)
+    right = np.mean(logits.argmax(axis=1) == stream.labels[stream.rows])
+    table = batch_norm_diagnosis.two_by_two({"slow": runs[0]}, batch_norm_diagnosis.logits({"slow": runs[0]}, dataset))
+    assert table.loc[("slow", batch_norm_diagnosis.AS_TRAINED), "training"] == right
+
+
+@pytest.mark.usefixtures("shallow")
+def test_statistics_that_lie_are_found_out_and_taken_anew(dataset, tmp_path):
+    run = train(dataset, tmp_path, "pytorch", "adapt")
+    before = {"rescaled": run}
+    honest = batch_norm_diagnosis.two_by_two(before, batch_norm_diagnosis.logits(before, dataset)).loc[
+        ("rescaled", batch_norm_diagnosis.TAKEN_ANEW)
+    ]
+    state = load_file(run.weights)
+    state["layer4.0.bn3.running_mean"] += 1e6  # now all photos look the same, and half of them are of each breed
+    save_file(state, run.weights)
+    table = batch_norm_diagnosis.two_by_two(before, batch_norm_diagnosis.logits(before, dataset))
+    lied, anew = (
+        table.loc[("rescaled", batch_norm_diagnosis.AS_TRAINED)],
+        table.loc[("rescaled", batch_norm_diagnosis.TAKEN_ANEW)],
+    )
+    assert lied["training"] == lied["validation"] == 0.5
+    assert anew.equals(honest)
+    assert anew["while training"] == run.history["training_accuracy"].iloc[-1]
+
+
+def test_what_slow_statistics_keep_of_their_start():
+    assert batch_norm_diagnosis.renewed(0.99, 69) == pytest.approx(0.5, abs=0.001)
+    assert batch_norm_diagnosis.renewed(0.9, 44) > 0.99

@@ -1,0 +1,251 @@
+"""Statistics against worked examples, and against simulation: what an interval or a test promises, it must keep."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from finished_runs import finished_run
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from dogbreeds.analysis import intervals, metrics
+
+
+@pytest.mark.parametrize(("right", "low", "high"), [(44, 0.206, 0.341), (161, 0.948, 0.994)])
+def test_the_intervals_of_the_2020_figures(right, low, high):
+    assert intervals.accuracy_interval(right, 164) == (pytest.approx(low, abs=5e-4), pytest.approx(high, abs=5e-4))
+
+
+def test_mcnemar_looks_at_the_photos_one_alone_got_right():
+    """Nine against one of ten: (9 - 1)**2 / 10 is 6.4."""
+    first = np.array([True] * 9 + [False] + [True] * 20)
+    second = np.array([False] * 9 + [True] + [True] * 20)
+    assert intervals.paired_test(first, second) == pytest.approx(stats.chi2.sf(6.4, 1))
+    assert intervals.paired_test(first, first) == 1
+
+
+def test_mcnemar_on_the_approval_ratings():
+    """Agresti, Categorical Data Analysis, 3rd edition, table 11.1: 150 and 86 changed their minds, z = 4.17."""
+    counts = {(True, True): 794, (True, False): 150, (False, True): 86, (False, False): 570}
+    pairs = np.array([pair for pair, count in counts.items() for _ in range(count)])
+    assert intervals.paired_test(pairs[:, 0], pairs[:, 1]) == pytest.approx(2 * stats.norm.sf(64 / 236**0.5))
+
+
+@pytest.mark.parametrize(("first_alone", "second_alone"), [(9, 2), (3, 0), (20, 31)])
+def test_the_ends_of_the_score_interval_are_just_not_rejected(first_alone, second_alone):
+    """With the most likely share of photos that the second alone gets right, found here by trying."""
+    photos, place = 100, np.arange(100)
+    first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
+    neither = photos - first_alone - second_alone
+    for gap in intervals.paired_difference(first, second)[1:]:
+        shares = np.linspace(max(0, -gap), (1 - gap) / 2, 200_001)[1:-1]
+        likelihood = first_alone * np.log(shares + gap) + second_alone * np.log(shares)
+        share = shares[np.argmax(likelihood + neither * np.log(1 - 2 * shares - gap))]
+        score = (first_alone - second_alone - photos * gap) / np.sqrt(photos * (2 * share + gap - gap**2))
+        assert abs(score) == pytest.approx(stats.norm.ppf(0.975), abs=1e-3)
+
+
+def test_interval_and_test_of_one_seed_never_disagree():
+    for first_alone in range(13):
+        for second_alone in range(13):
+            place = np.arange(max(24, first_alone + second_alone))
+            first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
+            _, low, high = intervals.paired_difference(first, second)
+            assert (low <= 0 <= high) == (intervals.paired_test(first, second) > 0.05)
+
+
+@pytest.mark.parametrize("photos", [3, 10])
+def test_photos_that_all_tell_two_networks_apart_in_the_same_way(photos):
+    """Three are too few for a verdict, ten are not."""
+    right, wrong = np.ones(photos, bool), np.zeros(photos, bool)
+    gap, low, high = intervals.paired_difference(right, wrong)
+    assert (gap, high) == (1, 1)
+    assert low == pytest.approx((photos - 3.8415) / (photos + 3.8415), abs=1e-4)
+    assert (low <= 0) == (intervals.paired_test(right, wrong) > 0.05) == (photos == 3)
+    assert intervals.paired_difference(wrong, right) == (-1, -1, -low)
+
+
+@pytest.mark.parametrize("level", [0.2, 0.7])
+def test_a_curve_without_a_rise_has_no_time_constant(level):
+    """At chance all the time, or level from the first epoch on."""
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        accuracies = level + generator.normal(0, 0.02, 12)
+        history = pd.DataFrame({"epoch": range(1, 13), "validation_accuracy": accuracies})
+        assert np.isnan(metrics.time_constant(history, 0.2))
+
+
+def test_holm_on_four_tests():
+    """By hand: 4 * 0.005, 3 * 0.01, 2 * 0.03, and never less than the one before."""
+    corrected = multipletests([0.01, 0.04, 0.03, 0.005], method="holm")[1]
+    np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06, 0.02])
+
+
+def two_networks(generator, photos, both, first_alone, second_alone):
+    """Right or wrong on the same photos, with these probabilities that both or one alone are right."""
+    kind = generator.choice(4, photos, p=[both, first_alone, second_alone, 1 - both - first_alone - second_alone])
+    return (kind == 0) | (kind == 1), (kind == 0) | (kind == 2)
+
+
+def test_the_wilson_interval_covers_the_truth_as_often_as_it_says():
+    generator, covered = np.random.default_rng(0), []
+    for truth in generator.uniform(0.3, 0.95, 2000):
+        low, high = intervals.accuracy_interval(generator.binomial(200, truth), 200)
+        covered.append(low <= truth <= high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_score_interval_covers_the_truth_as_often_as_it_says():
+    generator, covered = np.random.default_rng(0), []
+    for _ in range(2000):
+        _, low, high = intervals.paired_difference(*two_networks(generator, 200, 0.6, 0.15, 0.1))
+        covered.append(low <= 0.05 <= high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_interval_over_seeds_covers_the_truth_as_often_as_it_says():
+    generator, covered = np.random.default_rng(0), []
+    for _ in range(2000):
+        summary = intervals.over_seeds(generator.normal(0.8, 0.02, 3).tolist())
+        covered.append(summary["low"] <= 0.8 <= summary["high"])
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def networks_of_several_seeds(generator, seeds, photos, spread):
+    """Two networks equally good: photos are easy or hard for both and for each, and so are seeds, by `spread`."""
+    shared, scores = generator.normal(1, 1.2, photos), []
+    for _ in range(2):
+        of_photo, of_seed = generator.normal(0, 0.8, photos), generator.normal(0, spread, (seeds, 1))
+        scores.append(shared + of_photo + of_seed + generator.logistic(size=(seeds, photos)))
+    return [score > 0 for score in scores]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.2])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_over_seeds_and_photos_interval_and_test_keep_what_they_promise(seeds, spread):
+    generator = np.random.default_rng(0)
+    found = [intervals.difference(*networks_of_several_seeds(generator, seeds, 200, spread)) for _ in range(2000)]
+    assert 0.93 <= np.mean([each["low"] <= 0 <= each["high"] for each in found]) <= 0.97
+    assert 0.03 <= np.mean([each["p"] <= 0.05 for each in found]) <= 0.07
+
+
+def test_the_interval_of_an_accuracy_over_seeds_covers_the_truth_as_often_as_it_says():
+    generator, covered = np.random.default_rng(0), []
+    scores = generator.normal(1, np.sqrt(1.2**2 + 0.8**2 + 0.2**2), 10**6) + generator.logistic(size=10**6)
+    truth = np.mean(scores > 0)
+    for _ in range(2000):
+        summary = intervals.accuracy(networks_of_several_seeds(generator, 3, 200, 0.2)[0])
+        covered.append(summary["low"] <= truth <= summary["high"])
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_interval_over_seeds_and_photos_by_hand():
+    """Three seeds, four photos: mean squares 1/4 of seeds, 11/36 of photos, 5/36 of what is left."""
+    values = np.array([[1.0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 1]])
+    summary = intervals.over_seeds_and_photos(values)
+    assert summary["mean"] == 0.75
+    assert summary["sd"] == pytest.approx(0.25)
+    error, freedom = np.sqrt((1 / 4 + 1 / 6) / 12), 50 / 9
+    assert summary["high"] - 0.75 == pytest.approx(error * stats.t.ppf(0.975, freedom))
+    assert summary["p"] == pytest.approx(2 * stats.t.sf(0.75 / error, freedom))
+
+
+def test_two_seeds_leave_one_degree_of_freedom():
+    """Mean squares 1/8 of seeds and, less what is left, 1/3 of photos."""
+    summary = intervals.over_seeds_and_photos(np.array([[1.0, 1, 1, 0], [1, 0, 1, 0]]))
+    error = np.sqrt((1 / 8 + 1 / 3) / 8)
+    assert summary["high"] - 0.625 == pytest.approx(error * stats.t.ppf(0.975, 1))
+
+
+def test_what_never_varies_has_no_spread_but_photos_still_leave_doubt():
+    alike = np.ones((3, 40), bool)
+    assert intervals.over_seeds_and_photos(alike.astype(float))["p"] == 0
+    assert intervals.difference(alike, alike)["p"] == 1
+    summary = intervals.accuracy(alike)
+    assert (summary["mean"], summary["sd"]) == (1, 0)
+    assert summary["low"] == intervals.accuracy_interval(40, 40)[0] < 0.92
+
+
+def test_mcnemar_cries_wolf_as_seldom_as_it_says():
+    """Two networks equally good: the exact test stays a little under its nominal 5 %."""
+    generator = np.random.default_rng(0)
+    p_values = [intervals.paired_test(*two_networks(generator, 1000, 0.5, 0.2, 0.2)) for _ in range(2000)]
+    assert 0.03 <= np.mean(np.array(p_values) <= 0.05) <= 0.07
+
+
+def test_the_detectable_difference_is_found_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    gap = intervals.detectable_difference(1000, discordant=0.3)
+    pairs = [two_networks(generator, 1000, 0.5, 0.15 + gap / 2, 0.15 - gap / 2) for _ in range(1000)]
+    found = np.mean([intervals.paired_test(*pair) <= 0.05 for pair in pairs])
+    assert 0.75 <= found <= 0.85
+    assert np.isnan(intervals.detectable_difference(5, discordant=0.1))
+
+
+def test_over_seeds_by_hand():
+    """sd 0.1, t at 0.975 with 2 degrees of freedom 4.3027."""
+    summary = intervals.over_seeds([0.5, 0.6, 0.7])
+    assert summary["mean"] == pytest.approx(0.6)
+    assert summary["high"] - 0.6 == pytest.approx(4.3027 * 0.1 / 3**0.5, abs=1e-4)
+    one = intervals.over_seeds([0.5])
+    assert one["mean"] == 0.5
+    assert np.isnan([one["sd"], one["low"], one["high"]]).all()
+
+
+def test_quality_by_hand():
+    """Probabilities 0.8 and 0.2 throughout: three photos right, one wrong, of one breed three and of the other one."""
+    certain = np.log(4.0)
+    logits = np.array([[certain, 0], [certain, 0], [0, certain], [0, certain]], np.float32)
+    measured = metrics.quality(logits, np.array([0, 0, 0, 1]))
+    assert measured["top-1"] == 0.75
+    assert measured["mean per breed"] == pytest.approx((2 / 3 + 1) / 2)
+    assert measured["NLL"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.2)) / 4)
+    assert measured["calibration error"] == pytest.approx(0.05)
+    assert "top-5" not in measured
+    six = metrics.quality(np.eye(7, dtype=np.float32)[[0, 1]] + np.arange(7, dtype=np.float32) / 100, np.array([1, 1]))
+    assert six["top-1"] == 0.5
+    assert six["top-5"] == 0.5
+
+
+def test_time_to_accuracy_counts_the_epoch_that_reached_it():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "seconds": [10.0, 5, 5], "validation_accuracy": [0.3, 0.6, 0.5]})
+    assert metrics.time_to_accuracy(history, 0.6) == (2, 15)
+    assert all(np.isnan(metrics.time_to_accuracy(history, 0.7)))
+
+
+def test_an_ensemble_averages_probabilities_not_logits(tmp_path):
+    sure, unsure = finished_run(tmp_path / "a", [[4.0, 0.0]], [0]), finished_run(tmp_path / "b", [[0.0, 1.0]], [0])
+    mean = (1 / (1 + np.exp(-4)) + 1 / (1 + np.exp(1))) / 2
+    np.testing.assert_allclose(np.exp(metrics.ensemble([sure, unsure]))[0], [mean, 1 - mean], rtol=1e-5)
+
+
+def test_agreement_counts_shared_answers_right_or_wrong(tmp_path):
+    first = finished_run(tmp_path / "a", np.eye(3)[[0, 1, 2, 2]], [0, 0, 0, 0])
+    second = finished_run(tmp_path / "b", np.eye(3)[[0, 1, 1, 0]], [0, 0, 0, 0], architecture="xception")
+    table = metrics.agreement([first, second])
+    assert table.loc["ResNet50, Keras", "Xception, Keras"] == 0.5
+    assert table.loc["ResNet50, Keras", "ResNet50, Keras"] == 1
+
+
+def test_separation_is_how_often_one_is_above_the_other():
+    assert metrics.separation(np.array([0.9, 0.5]), np.array([0.4, 0.6])) == 0.75
+    assert np.isnan(metrics.separation(np.array([0.9]), np.array([])))
+    np.testing.assert_allclose(metrics.confidence(np.log([[0.7, 0.3]])), [0.7])
+
+
+def test_no_photo_that_tells_two_networks_apart_leaves_room_for_a_small_gap():
+    """Of two networks 1.96**2 / (100 + 1.96**2); of shares, seen in none of 100, (1 - 0.0362)**100 is 0.025."""
+    alike = np.arange(100) < 60
+    for answers, most in ((alike, 0.0370), (alike / 2, 0.0362)):
+        gain, low, high = intervals.paired_difference(answers, answers)
+        assert (gain, low) == (0, pytest.approx(-high))
+        assert high == pytest.approx(most, abs=1e-4)
+
+
+def test_shares_of_several_trainings_have_a_t_test():
+    generator = np.random.default_rng(0)
+    first, second = (generator.integers(0, 3, (1, 50)) / 2 for _ in range(2))
+    found = intervals.difference(first, second)
+    apart = (first - second)[0]
+    assert found["difference"] == pytest.approx(apart.mean())
+    assert found["p"] == pytest.approx(stats.ttest_rel(first[0], second[0]).pvalue)
+    assert intervals.difference(first, first)["p"] == 1

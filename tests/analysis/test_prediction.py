@@ -1,0 +1,113 @@
+"""A photo of one's own is answered as the run answered its test photos, and what is no photo in one line."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from png import huge_png
+
+from dogbreeds.analysis import prediction
+from dogbreeds.cli import main
+from dogbreeds.data import pixel_cache
+from dogbreeds.errors import StudyError
+from dogbreeds.training import inference, trainer
+from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.runs import RunConfig
+
+
+@pytest.fixture(params=["pytorch", "keras"])
+def run(request, dataset, tmp_path, shallow):
+    recipe = Recipe(batch_size=4, epochs=1, augmentation=False, preprocessing="rescaled")
+    which = ("resnet50", request.param, dataset.name, dataset.fingerprint, dataset.breeds)
+    return trainer.train(RunConfig(*which, 32, recipe), dataset, tmp_path / "outputs" / "toy" / "runs")
+
+
+@pytest.mark.slow
+def test_the_answer_is_what_the_run_stored(run, dataset, capsys, tmp_path):
+    photos = list(dataset.photos.iloc[dataset.rows("test")]["path"])
+    found = prediction.predict(prediction.find_run(run.id), photos)
+    np.testing.assert_allclose([each.logits for each in found], run.logits(), atol=1e-4)
+    best = found[0].best(2)
+    assert list(best.values()) == sorted(best.values(), reverse=True)
+    assert sum(best.values()) == pytest.approx(1)
+    first, share = next(iter(best.items()))
+    assert first == dataset.breeds[run.logits()[0].argmax()]
+    assert found[0].activation.shape == (1, 1)
+
+    assert main.main(["predict", str(photos[0]), "--run", str(run.folder), "--top", "1", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert row["breeds"] == {first: pytest.approx(share)}
+    with Image.open(row["map"]) as drawn:
+        assert drawn.width > 500
+
+
+@pytest.mark.slow
+def test_pictures_with_less_evidence_than_the_validation_photos_are_called_unlike(run, dataset, monkeypatch):
+    photos = list(dataset.photos.iloc[dataset.rows("validation")]["path"])
+    flagged = [each.unlike for each in prediction.predict(run, photos)]
+    assert sum(flagged) <= 1  # of these themselves one in twenty
+    monkeypatch.setattr(prediction.explain, "logits", lambda run, pictures: run.logits("validation")[:1] - 5)
+    assert prediction.predict(run, photos[:1])[0].unlike
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+def test_one_s_own_photos_are_compared_with_photos_that_have_no_box_either(dataset, tmp_path, monkeypatch, capsys):
+    """Of dogs cut out by their boxes the network sees more than of a photo as it is."""
+    whole = dataset.photos.assign(left=5, top=5, right=25, bottom=25)
+    whole = whole.assign(frame_width=whole["width"], frame_height=whole["height"])
+    boxed = replace(dataset, photos=whole)
+    which = ("resnet50", "pytorch", boxed.name, boxed.fingerprint, boxed.breeds)
+    config = RunConfig(*which, 32, Recipe(batch_size=4, epochs=1, augmentation=False), crop="box")
+    run = trainer.train(config, boxed, tmp_path / "outputs" / "toy" / "runs")
+    kept = run.logits("validation_whole")
+    frames = pixel_cache.load(boxed, 32, "centre")[boxed.rows("validation")]
+    np.testing.assert_allclose(kept, inference.logits(run, frames), atol=1e-5)
+    assert abs(kept - run.logits("validation")).max() > 1e-3
+
+    photos = [boxed.photos["path"].iloc[0]]
+    for shift, unlike in ((0.1, False), (-0.1, True)):
+        least = np.quantile(prediction.evidence(kept), prediction.UNLIKE) + shift
+        answer = np.array([[least, -100.0]])
+        monkeypatch.setattr(prediction.explain, "logits", lambda run, pictures, answer=answer: answer)
+        assert prediction.predict(run, photos)[0].unlike == unlike
+    assert "was trained on dogs cut out by their boxes and answers worse to whole photos" in capsys.readouterr().err
+
+    with np.load(run.folder / "predictions.npz") as arrays:
+        before = {name: value for name, value in arrays.items() if "whole" not in name}
+    np.savez(run.folder / "predictions.npz", **before)
+    with pytest.raises(StudyError, match="kept no logits of whole photos, as runs do since: train it again"):
+        prediction.predict(run, photos)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no picture", "is no picture that can be read"),
+        (huge_png(60_000), "cannot be decoded"),
+        (None, "cannot be decoded"),
+    ],
+    ids=["text", "huge", "truncated"],
+)
+def test_hostile_uploads_get_one_clear_line(content, message, tmp_path, capsys, monkeypatch):
+    if content is None:
+        whole = io.BytesIO()
+        Image.effect_noise((300, 300), 50).save(whole, "JPEG")
+        content = whole.getvalue()[: len(whole.getvalue()) // 2]
+    photo = tmp_path / "upload.jpg"
+    photo.write_bytes(content)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"image_size": 32, "crop": "centre"}))
+    assert main.main(["predict", str(photo), "--run", str(folder)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"dogbreeds: {photo} {message}")
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(StudyError, match="no finished run 'nobody': name its folder, or an id from"):
+        prediction.find_run("nobody")

@@ -1,0 +1,44 @@
+"""The study's tests err about as often as they say; `simulations` shows it at full size."""
+
+import pytest
+import simulations
+
+from dogbreeds.analysis import claims_2020
+
+STUDIES = 600
+
+
+@pytest.mark.parametrize("luck", [0, 4, 10])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_networks_that_are_equally_good_are_seldom_told_apart(seeds, luck):
+    assert simulations.size(STUDIES, seeds, of_seeds=luck) <= 0.07
+
+
+@pytest.mark.parametrize("luck", [0, 4, 10])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_intervals_hold_the_difference_as_often_as_they_say(seeds, luck):
+    assert simulations.coverage(STUDIES, seeds, of_seeds=luck) >= 0.93
+
+
+def test_a_source_for_all_seeds_would_be_too_bold_and_one_a_seed_is_not():
+    luck = {"of_seeds": 2, "of_source": 6.4}
+    assert simulations.size(STUDIES, 3, shared_source=True, **luck) > 0.2
+    assert simulations.size(STUDIES, 3, shared_source=False, **luck) <= 0.07
+
+
+@pytest.mark.parametrize("plateaus", [(0.7, 0.7), (0.6, 0.7)])
+def test_a_lower_plateau_is_not_taken_for_slower_learning(plateaus):
+    found = simulations.verdicts_on_speed(150, 3, plateaus=plateaus)
+    assert found["faster"] + found["slower"] <= 0.08
+    assert found["not tested"] == 0
+
+
+def test_faster_learning_is_found():
+    assert simulations.verdicts_on_speed(60, 5, constants=(4.0, 6.0))["faster"] >= 0.8
+
+
+def test_more_photos_make_a_verdict_on_chance_likelier_and_not_another_one():
+    few, many = (simulations.verdicts_on_chance(STUDIES, 0.27, photos) for photos in (20, 8580))
+    assert few[claims_2020.OPEN] > 0.5
+    assert many[claims_2020.CONFIRMED] == 1
+    assert few[claims_2020.REFUTED] <= 0.025

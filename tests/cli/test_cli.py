@@ -1,0 +1,97 @@
+"""Bad input: one clear line on standard error, status 2, nothing half-written. The main path is in tests/notebooks."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from dogbreeds import paths
+from dogbreeds.cli import main
+from dogbreeds.study import Study
+from dogbreeds.training.recipe import PRESETS, Recipe
+
+
+def refused(capsys, *words) -> str:
+    assert main.main(list(words)) == 2
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.replace("\r", "\n").splitlines() if line and "decoding photos" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("dogbreeds: ")
+    written = [path for root in (paths.outputs(), paths.data()) for path in root.rglob("*") if path.suffix != ".lock"]
+    assert not [path for path in written if path.is_file()]
+    return captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["study", "--profile", "smaple"],
+            "unknown profile 'smaple': choose one of five_breeds, sample, stanford_dogs, tiny",
+        ),
+        (["study", "--parameter", "epochs=3"], "unknown notebook parameter 'epochs'"),
+        (["study", "--parameter", "image_size=large"], "notebook parameter 'image_size' must be int, not 'large'"),
+        (["study", "--parameter", "recipe={epoch: 3}"], "unknown recipe field 'epoch'"),
+        (["study", "--parameter", "image_size"], "write it as name=value"),
+        (["study", "--parameter", "breeds=[pug"], "the value is no YAML"),
+        (["study", "--parameter", "breeds=[pug, wolf]"], "no drawing of wolf"),
+        (["slides", "--profile", "smaple"], "unknown profile 'smaple'"),
+        (["train", "--architecture", "vgg16", "--framework", "keras"], "unknown network 'vgg16': choose one of xcep"),
+        (["train", "--architecture", "xception", "--framework", "caffe"], "unknown framework 'caffe': choose one of"),
+    ],
+)
+def test_a_wrong_word_is_named_with_what_would_do(capsys, words, message):
+    assert message in refused(capsys, *words)
+
+
+def no_picture(folder):
+    (folder / "pug" / "notes.txt").write_text("no picture")
+
+
+def cut_short(folder):
+    photo = folder / "pug" / "05.jpg"
+    photo.write_bytes(photo.read_bytes()[:-300])
+
+
+def bomb(folder):
+    Image.new("1", (20_000, 20_000)).save(folder / "pug" / "05.png")
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (shutil.rmtree, "no folder"),
+        (lambda folder: [shutil.rmtree(entry) for entry in list(folder.iterdir())], "0 breeds"),
+        (lambda folder: shutil.rmtree(folder / "pug"), "1 breeds"),
+        (no_picture, "notes.txt is no picture"),
+        (cut_short, "05.jpg cannot be decoded"),
+        (bomb, "05.png is no picture"),
+    ],
+)
+def test_photos_that_cannot_be_used_are_refused(capsys, photo_folder, harm, message):
+    harm(photo_folder)
+    assert message in refused(capsys, "study", "--photos", str(photo_folder))
+
+
+def test_results_on_own_photos_have_a_folder_of_their_own(photo_folder):
+    from dogbreeds.study import notebooks
+
+    parameters = notebooks.read_profile("sample", str(photo_folder))
+    assert parameters["profile"] == "sample-photos"
+    assert parameters["photos"] == str(photo_folder)
+
+
+def test_a_preset_takes_the_place_of_the_profiles_recipe(monkeypatch, capsys):
+    asked = []
+
+    def train(study, *which):
+        asked.append(Recipe.of(study.recipe))
+        return SimpleNamespace(folder="folder")
+
+    monkeypatch.setattr(Study, "train_here", train)
+    words = ["train", "--architecture", "resnet50", "--framework", "keras", "--set", "epochs=2"]
+    for preset in ([], ["--set", "preset=deck_2020"]):
+        assert main.main([*words, *preset]) == 0
+    assert asked[0].batch_size == 10  # of the profile sample
+    assert asked[1] == Recipe(**PRESETS["deck_2020"] | {"epochs": 2})

@@ -1,0 +1,113 @@
+"""Whatever lies among the photos, it never ends in a traceback and never enters a training unannounced.
+
+`DOGBREEDS_HOSTILE_PHOTOS=10000 pytest tests/data/test_hostile_photos.py` tries more of them.
+"""
+
+import io
+import os
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from png import huge_png
+
+from dogbreeds import paths
+from dogbreeds.data import datasets, pixel_cache
+from dogbreeds.errors import StudyError
+
+TRIES = int(os.environ.get("DOGBREEDS_HOSTILE_PHOTOS", "150"))
+FORMATS = {
+    "JPEG": ("RGB", "L", "CMYK"),
+    "PNG": ("RGB", "L", "1", "P", "RGBA", "LA", "I;16"),
+    "GIF": ("P", "L"),
+    "BMP": ("RGB", "L", "1", "P"),
+    "TIFF": ("RGB", "CMYK", "I;16", "F", "LAB"),
+    "WEBP": ("RGB", "RGBA"),
+    "PPM": ("RGB", "L"),
+    "ICO": ("RGBA",),
+    "TGA": ("RGB", "L"),
+}
+ENDINGS = (".jpg", ".JPEG", ".png", ".gif", ".txt", "", ".jpg\n", ".tar.gz")
+NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="/\0"), min_size=1, max_size=20)
+
+
+def noise(size, seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, size[::-1], np.uint8))
+
+
+@st.composite
+def files(draw):
+    """Bytes of a picture of some format, colour model and size, as they are or harmed; or of no picture at all."""
+    kind = draw(st.sampled_from(("whole", "whole", "cut", "flipped", "noise", "empty", "huge", "text")))
+    if kind == "noise":
+        return draw(st.binary(max_size=400))
+    if kind in ("empty", "huge", "text"):
+        return {"empty": b"", "huge": huge_png(draw(st.sampled_from((12_000, 60_000)))), "text": b"no picture\n"}[kind]
+    file_format = draw(st.sampled_from(sorted(FORMATS)))
+    mode = draw(st.sampled_from(FORMATS[file_format]))
+    size = (draw(st.integers(1, 40)), draw(st.integers(1, 40)))
+    picture = noise(size)
+    picture = picture.convert("RGB").convert(mode) if mode in ("CMYK", "P", "RGBA") else picture.convert("L")
+    if picture.mode != mode:
+        picture = Image.new(mode, size) if mode in ("I;16", "F", "LAB") else picture.convert(mode)
+    buffer, options = io.BytesIO(), {}
+    if file_format == "JPEG" and draw(st.booleans()):
+        options["exif"] = Image.Exif()
+        options["exif"][0x0112] = draw(st.integers(0, 300))
+    picture.save(buffer, file_format, **options)
+    content = buffer.getvalue()
+    if kind == "cut":
+        content = content[: draw(st.integers(0, len(content)))]
+    if kind == "flipped":
+        harmed = bytearray(content)
+        for place in draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=8)):
+            harmed[place] ^= draw(st.integers(1, 255))
+        content = bytes(harmed)
+    return content
+
+
+@pytest.fixture(scope="module")
+def ordinary(tmp_path_factory):
+    """Two breeds of eight ordinary photos each, the fewest there may be."""
+    folder = tmp_path_factory.mktemp("ordinary")
+    for label, breed in enumerate(("corgi", "pug")):
+        (folder / breed).mkdir()
+        for number in range(8):
+            noise((20, 16), seed=1 + 8 * label + number).convert("RGB").save(folder / breed / f"{number}.jpg")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow grumbles about harmed files; what counts is said by us
+@settings(
+    max_examples=TRIES,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(content=files(), name=NAMES, ending=st.sampled_from(ENDINGS))
+def test_a_hostile_photo_is_read_whole_or_named_and_left_out(ordinary, capsys, content, name, ending):
+    stem = name.encode()[:150].decode(errors="ignore").lstrip(".") or "x"
+    path = ordinary / "pug" / f"x{stem}{ending}"
+    path.write_bytes(content)
+    try:
+        capsys.readouterr()
+        dataset = datasets.load(ordinary, leave_out_broken=True)
+        said = capsys.readouterr().err
+        entered = path in set(dataset.photos["path"])
+        assert entered != (list(dataset.left_out) == [f"pug/{path.name}"])
+        assert len(said.splitlines()) == (0 if entered else 1)
+        array = pixel_cache.load(dataset, 8)
+        assert array.shape == (16 + entered, 8, 8, 3)
+        if entered:
+            np.testing.assert_array_equal(array[list(dataset.photos["path"]).index(path)], pixel_cache.decode(path, 8))
+        else:
+            with pytest.raises(StudyError) as refusal:
+                pixel_cache.load(datasets.load(ordinary), 8)
+            assert str(refusal.value).isprintable()
+    finally:
+        path.unlink()
+        shutil.rmtree(paths.data(), ignore_errors=True)

@@ -1,0 +1,229 @@
+"""Stanford Dogs from a server that breaks off: fetched, verified, extracted and read by its lists, or refused."""
+
+import hashlib
+import io
+import subprocess
+import tarfile
+
+import numpy as np
+import pytest
+from loopback import Handler, serving
+from PIL import Image
+from scipy.io import savemat
+
+from dogbreeds import paths
+from dogbreeds.cli import main
+from dogbreeds.data import datasets, photo_files, pixel_cache, stanford_dogs
+from dogbreeds.errors import StudyError
+
+MINIATURE = paths.REPOSITORY.parent / "shared" / "photos" / "stanford_dogs_mini"
+BREEDS = ("n02085620-Chihuahua", "n02110958-pug")
+ANNOTATION = (
+    "<annotation><size><width>50</width><height>40</height></size>"
+    "<object><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></object>"
+    "<object><bndbox><xmin>10</xmin><ymin>5</ymin><xmax>40</xmax><ymax>35</ymax></bndbox></object></annotation>"
+)
+
+
+def add(archive, name, content=b"", **fields):
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    for field, value in fields.items():
+        setattr(member, field, value)
+    archive.addfile(member, io.BytesIO(content))
+
+
+def photo(seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def served(tmp_path):
+    """The three archives in the official layout: two breeds of 20 photos, 14 a breed on the training list."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    names = [f"{breed}/{breed[:9]}_{number}.jpg" for breed in BREEDS for number in range(20)]
+    with tarfile.open(folder / "images.tar", "w") as images, tarfile.open(folder / "annotation.tar", "w") as boxes:
+        for number, name in enumerate(names):
+            add(images, f"Images/{name}", photo(number))
+            add(boxes, f"Annotation/{name.removesuffix('.jpg')}", ANNOTATION.encode())
+    with tarfile.open(folder / "lists.tar", "w") as lists:
+        for split, wanted in (("train", range(14)), ("test", range(14, 20))):
+            chosen = [name for name in names if int(name.split("_")[-1].removesuffix(".jpg")) in wanted]
+            buffer = io.BytesIO()
+            savemat(buffer, {"file_list": np.array([[name] for name in chosen], dtype=object)})
+            add(lists, f"{split}_list.mat", buffer.getvalue())
+    return folder
+
+
+def sums(folder):
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in stanford_dogs.ARCHIVES}
+
+
+def left_behind(root):
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.suffix != ".lock")
+
+
+def test_a_download_goes_on_is_verified_extracted_and_read(served, tmp_path, capsys):
+    """By the command, from a mirror with its own sums, into another root."""
+    root, listed = tmp_path / "root", tmp_path / "sums"
+    listed.write_text("".join(f"{digest}  {name}\n" for name, digest in sums(served).items()))
+    with serving(served) as address:
+        Handler.breaks = 2
+        words = ["data", "download", "--root", str(root), "--mirror", address, "--checksums", str(listed)]
+        assert main.main(words) == 0
+        assert len([asked for asked in Handler.asked if asked]) == 2
+    folder = root / "stanford_dogs"
+    assert capsys.readouterr().out.strip().endswith("stanford_dogs")
+    assert sorted(path.name for path in root.iterdir()) == ["stanford_dogs", "stanford_dogs.lock"]
+    dataset = datasets.load(folder)
+    assert dataset.name == "stanford_dogs"
+    assert dataset.breeds == ("Chihuahua", "pug")
+    assert dataset.photos["split"].value_counts().to_dict() == {"train": 25, "test": 12, "validation": 3}
+    test = dataset.photos[dataset.photos["split"] == "test"]
+    assert {int(path.stem.split("_")[1]) for path in test["path"]} == set(range(14, 20))
+    assert dataset.photos[["left", "top", "right", "bottom"]].iloc[0].tolist() == [10, 5, 40, 35]
+    cut = pixel_cache.load(dataset, 16, "box")[0]
+    whole = Image.open(dataset.photos["path"][0]).convert("RGB")
+    expected = whole.crop((10, 5, 40, 35)).resize((16, 16), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(cut, np.asarray(expected))
+
+
+def flipped(folder):
+    content = bytearray((folder / "images.tar").read_bytes())
+    content[5000] ^= 1
+    (folder / "images.tar").write_bytes(content)
+
+
+def shortened(folder):
+    content = (folder / "images.tar").read_bytes()
+    (folder / "images.tar").write_bytes(content[:-2000])
+
+
+@pytest.mark.parametrize("harm", [flipped, shortened])
+def test_another_file_than_the_one_expected_is_refused(served, tmp_path, harm):
+    expected = sums(served)
+    harm(served)
+    with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is not the file expected"):
+        stanford_dogs.download(tmp_path / "root", address, expected)
+    assert left_behind(tmp_path / "root") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("../outside.jpg", {}),
+        ("/tmp/dogbreeds_outside.jpg", {}),
+        ("Images/../../outside.jpg", {}),
+        ("Images/link.jpg", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
+        ("Images/link.jpg", {"type": tarfile.LNKTYPE, "linkname": "Images/n02110958-pug/n02110958_1.jpg"}),
+        ("Images/device", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}),
+        ("Images/pipe", {"type": tarfile.FIFOTYPE}),
+    ],
+)
+def test_a_member_that_is_no_plain_file_inside_is_refused(served, tmp_path, name, fields):
+    with tarfile.open(served / "images.tar", "a") as archive:
+        add(archive, name, **fields)
+    with serving(served) as address, pytest.raises(StudyError, match="is no plain file inside it"):
+        stanford_dogs.download(tmp_path / "root", address, sums(served))
+    assert left_behind(tmp_path / "root") == []
+    assert not (tmp_path / "outside.jpg").exists()
+
+
+def test_a_cut_off_archive_is_refused(served, tmp_path):
+    """Its sum is right: the mirror itself is broken."""
+    shortened(served)
+    with tarfile.open(served / "images.tar", "r:") as archive:
+        end = max(member.offset_data for member in archive)
+    (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[: end + 10])
+    with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is broken"):
+        stanford_dogs.download(tmp_path / "root", address, sums(served))
+    assert left_behind(tmp_path / "root") == []
+
+
+def test_an_archive_that_lacks_photos_of_the_lists_is_refused(served, tmp_path):
+    """Cut off between two members: tar itself takes that for the end."""
+    with tarfile.open(served / "images.tar", "r:") as archive:
+        last = max(member.offset for member in archive)
+    (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[:last])
+    with serving(served) as address, pytest.raises(StudyError, match=r"lacks 1 photos of its lists, 'n02110958-pug"):
+        stanford_dogs.download(tmp_path / "root", address, sums(served))
+    assert left_behind(tmp_path / "root") == []
+
+
+def test_a_list_of_sums_that_is_none_is_refused(tmp_path):
+    (tmp_path / "sums").write_text("not a sum  images.tar\n")
+    with pytest.raises(StudyError, match="no list of sha256 sums"):
+        stanford_dogs.read_checksums(tmp_path / "sums")
+
+
+def test_a_photo_on_neither_list_is_named(extracted):
+    (extracted / "Images" / BREEDS[0] / "new.jpg").write_bytes(photo(99))
+    with pytest.raises(StudyError, match=r"new\.jpg' is on neither official list"):
+        datasets.load(extracted)
+
+
+@pytest.fixture
+def extracted(served, tmp_path):
+    for name in stanford_dogs.ARCHIVES:
+        stanford_dogs.extract(served / name, tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_the_fingerprint_changes_with_a_box(extracted):
+    before = datasets.load(extracted).fingerprint
+    assert datasets.load(extracted).fingerprint == before
+    annotation = next((extracted / "Annotation" / BREEDS[0]).iterdir())
+    annotation.write_text(ANNOTATION.replace("<xmax>40<", "<xmax>41<"))
+    assert datasets.load(extracted).fingerprint != before
+
+
+def test_a_training_photo_that_is_a_test_photo_is_left_out(extracted):
+    """Whatever the official lists say: the test stays as it is."""
+    before = datasets.load(extracted).photos
+    train, test = (before.loc[before["split"] == split, "path"].iloc[0] for split in ("train", "test"))
+    train.write_bytes(test.read_bytes())
+    dataset = datasets.load(extracted)
+    assert list(dataset.left_out) == [photo_files.photo_name(train)]
+    kept = dataset.photos
+    assert set(kept["path"]) == set(before["path"]) - {train}
+    assert kept.loc[kept["split"] == "test", "path"].tolist() == before.loc[before["split"] == "test", "path"].tolist()
+
+
+def test_few_photos_still_leave_one_of_each_breed_for_validation(extracted):
+    photos = datasets.load(extracted, photos_per_breed=10).photos
+    assert set(photos.loc[photos["split"] == "validation", "breed"]) == {"Chihuahua", "pug"}
+
+
+def test_a_breed_with_one_training_photo_is_refused(extracted):
+    """Its other photos are on the test list, so that there are enough of it in all."""
+    for breed in BREEDS:
+        for number in range(1, 14):
+            (extracted / "Images" / breed / f"{breed[:9]}_{number}.jpg").unlink()
+    with pytest.raises(StudyError, match=r"at least 8 of a breed are needed"):
+        datasets.load(extracted)
+    lists = [[f"{breed}/{breed[:9]}_{number}.jpg"] for breed in BREEDS for number in range(14, 21)]
+    savemat(extracted / "test_list.mat", {"file_list": np.array(lists, dtype=object)})
+    for breed in BREEDS:
+        (extracted / "Images" / breed / f"{breed[:9]}_20.jpg").write_bytes(photo(20))
+        (extracted / "Annotation" / breed / f"{breed[:9]}_20").write_text(ANNOTATION)
+    with pytest.raises(StudyError, match="too few photos on the training list"):
+        datasets.load(extracted)
+
+
+@pytest.mark.skipif(not MINIATURE.is_dir(), reason=f"{MINIATURE} is not here")
+def test_the_miniature_of_the_official_archives(tmp_path):
+    """Photographs in their original sizes, with their boxes, as the official archives hold them."""
+    with serving(MINIATURE) as address:
+        Handler.breaks = 1
+        folder = stanford_dogs.download(tmp_path / "root", address, sums(MINIATURE))
+    dataset = datasets.load(folder)
+    assert len(dataset.breeds) == 4
+    assert dataset.photos["split"].value_counts().to_dict() == {"train": 90, "test": 60, "validation": 10}
+    assert (dataset.photos["width"] == dataset.photos["frame_width"]).mean() > 0.9
+    assert pixel_cache.load(dataset, 32, "box").shape == (160, 32, 32, 3)
+    counted = subprocess.run(["tar", "-tf", MINIATURE / "images.tar"], capture_output=True, text=True).stdout
+    assert counted.count(".jpg") == len(dataset.photos)

@@ -1,0 +1,40 @@
+"""Statistics estimated anew are those of the batches shown, in both frameworks, and nothing else moves."""
+
+import pytest
+import torch
+from networks import channels_last, moved, photos, twin
+
+from dogbreeds import models
+from dogbreeds.models import weight_conversion
+from dogbreeds.models.batch_norm import reestimate_statistics
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_statistics_are_averaged_over_the_batches_and_weights_stay(framework):
+    source = moved("resnet50")
+    batches = [photos(size, 48, size) for size in (4, 4, 2)]  # each counts by its size
+    model = twin(source, "resnet50") if framework == "keras" else source
+    before = {key: value.clone() for key, value in weight_conversion.read(model).items()}
+    shown = [(channels_last(batch) if framework == "keras" else batch, None) for batch in batches]
+    after = weight_conversion.read(reestimate_statistics(model, shown))
+    with torch.no_grad():
+        first = [source.conv1(batch) for batch in batches]
+    shares = [0.4, 0.4, 0.2]
+    mean = sum(share * maps.mean(dim=(0, 2, 3)) for share, maps in zip(shares, first, strict=True))
+    torch.testing.assert_close(after["bn1.running_mean"], mean)
+    variance = 0
+    for share, maps in zip(shares, first, strict=True):
+        variance += share * maps.var(dim=(0, 2, 3), correction=int(framework == "pytorch"))
+    torch.testing.assert_close(after["bn1.running_var"], variance, rtol=1e-4, atol=1e-6)
+    still = {key for key in before if torch.equal(before[key], after[key])}
+    assert still == {key for key in before if "running" not in key}
+    again = weight_conversion.read(reestimate_statistics(model, shown))
+    assert all(torch.equal(again[key], after[key]) for key in after)
+
+
+def test_frozen_statistics_stay_frozen():
+    model = models.build("resnet50", "pytorch", 3, freeze="layer1")
+    before = {key: value.clone() for key, value in weight_conversion.read(model).items()}
+    after = weight_conversion.read(reestimate_statistics(model, [(photos(4, 48), None)]))
+    assert torch.equal(after["layer1.0.bn1.running_mean"], before["layer1.0.bn1.running_mean"])
+    assert not torch.equal(after["layer2.0.bn1.running_mean"], before["layer2.0.bn1.running_mean"])

@@ -1,0 +1,116 @@
+"""What is frozen stays, bit for bit, through real training steps in both frameworks; everything else moves."""
+
+import functools
+
+import keras
+import pytest
+import torch
+from networks import channels_last, photos
+from torch.nn import functional as F
+
+from dogbreeds import models
+from dogbreeds.errors import StudyError
+from dogbreeds.models import freezing, weight_conversion
+
+LABELS = torch.tensor([0, 1, 2, 1, 0, 2])
+
+
+def steps(model, count=3):
+    """Steps of SGD with momentum in training mode."""
+    batch = photos(6, 48)
+    if isinstance(model, torch.nn.Module):
+        optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.05, momentum=0.9)
+        for _ in range(count):
+            model.train()
+            optimizer.zero_grad()
+            F.cross_entropy(model(batch), LABELS).backward()
+            optimizer.step()
+        return
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss, run_eagerly=True)
+    for _ in range(count):
+        model.train_on_batch(channels_last(batch), LABELS.numpy())
+
+
+def is_statistic(key):
+    return "running" in key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+@pytest.mark.parametrize(
+    ("architecture", "freeze", "batch_norm"),
+    [
+        ("xception", "block1", "adapt"),
+        ("xception", "block13", "frozen"),
+        ("resnet50", "layer2", "adapt"),
+        ("resnet50", None, "frozen"),
+        ("se_resnet50", "stem", "frozen"),
+        ("se_resnet50", "backbone", "adapt"),
+    ],
+)
+def test_exactly_what_should_stay_has_stayed(framework, architecture, freeze, batch_norm):
+    model = models.build(architecture, framework, 3, freeze=freeze, batch_norm=batch_norm)
+    # `zero_init_residual` holds back the gradients of a whole branch for a step: start elsewhere
+    state = weight_conversion.read(model)
+    generator = torch.Generator().manual_seed(0)
+    moved = {k: v + 0.1 * torch.rand(v.shape, generator=generator) if v.ndim == 1 else v for k, v in state.items()}
+    before = {key: value.clone() for key, value in moved.items()}
+    steps(weight_conversion.fill(model, moved))
+    after = weight_conversion.read(model)
+    still = set(freezing.frozen_stages(architecture, freeze))
+    normalisations = {key.rpartition(".")[0] for key in before if is_statistic(key)}
+    expected = {
+        key
+        for key in before
+        if freezing.stage_of(key) in still or (batch_norm == "frozen" and key.rpartition(".")[0] in normalisations)
+    }
+    assert {key for key, value in after.items() if torch.equal(value, before[key])} == expected
+    assert (len(expected) > 0) == (freeze is not None or batch_norm == "frozen")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_slow_statistics_go_a_tenth_as_far(framework):
+    """After one step from the same start the mean of the first normalisation has moved by 0.1, or by 0.01."""
+    moved_by = {}
+    for policy in ("adapt", "slow"):
+        model = models.build("resnet50", framework, 3, batch_norm=policy)
+        start = {key: torch.zeros_like(v) if key == "bn1.running_mean" else v for key, v in state_of(framework).items()}
+        steps(weight_conversion.fill(model, start), count=1)
+        moved_by[policy] = weight_conversion.read(model)["bn1.running_mean"]
+    torch.testing.assert_close(moved_by["slow"], moved_by["adapt"] / 10)
+    assert moved_by["slow"].abs().max() > 0
+
+
+@functools.cache
+def state_of(framework):
+    return weight_conversion.read(models.build("resnet50", framework, 3))
+
+
+@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+def test_stages_are_the_same_in_both_frameworks_and_leave_only_the_head(architecture):
+    keys = [weight_conversion.read(models.build(architecture, framework, 3)) for framework in models.FRAMEWORKS]
+    for names in keys:
+        assert {freezing.stage_of(key) for key in names} == {*freezing.STAGES[architecture], "fc"}
+
+
+def test_block1_of_xception_is_the_first_seven_layers():
+    """As the deck of 2020 froze them: the input, and twice a convolution, its normalisation and its ReLU."""
+    model = models.build("xception", "keras", 3)
+    names = [layer.name for layer in model.layers[:7]]
+    assert names[1:] == [f"block1_conv{n}{step}" for n in (1, 2) for step in ("", "_bn", "_act")]
+    first = {names for names in weight_conversion.module_names(model).values() if freezing.stage_of(names) == "block1"}
+    assert first == {"block1.0", "block1.1", "block1.3", "block1.4"}
+
+
+def test_freezing_goes_up_to_and_including_the_stage_named():
+    assert freezing.frozen_stages("resnet50", None) == ()
+    assert freezing.frozen_stages("resnet50", "layer2") == ("stem", "layer1", "layer2")
+    assert freezing.frozen_stages("resnet50", "backbone") == ("stem", "layer1", "layer2", "layer3", "layer4")
+
+
+@pytest.mark.parametrize("options", [{"freeze": "block1"}, {"freeze": "fc"}, {"batch_norm": "still"}])
+def test_an_unknown_stage_or_policy_is_refused(options):
+    with pytest.raises(StudyError, match=r"unknown (stage|batch_norm) '.*: choose one of"):
+        models.build("resnet50", "pytorch", 3, **options)

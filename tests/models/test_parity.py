@@ -1,0 +1,94 @@
+"""The same weights are the same function in both frameworks, photo by photo, stage by stage, step by step."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import networks
+import numpy as np
+import pytest
+import torch
+from networks import channels_last, moved, photos, twin
+
+from dogbreeds import models
+from dogbreeds.analysis import activation_maps
+from dogbreeds.models import freezing, weight_conversion
+
+TOLERANCE = 1e-4  # of the standard deviation of what is compared
+
+
+@pytest.fixture(scope="module", params=models.ARCHITECTURES)
+def pair(request):
+    """One architecture in both frameworks with the same moved weights."""
+    model = moved(request.param)
+    return request.param, model, twin(model, request.param)
+
+
+@pytest.mark.parametrize("size", [224, 299, 97, 96])
+def test_logits_are_the_same(pair, size):
+    """97: odd feature maps all the way down; 96: even ones, where TensorFlow's SAME padding is lopsided."""
+    _, model, other = pair
+    batch = photos(2, size)
+    with torch.inference_mode():
+        logits = model(batch).numpy()
+    others = keras.ops.convert_to_numpy(other(channels_last(batch), training=False))
+    assert np.abs(logits - others).max() < TOLERANCE * logits.std()
+
+
+def test_feature_maps_are_the_same_at_every_stage(pair):
+    architecture, model, other = pair
+    batch = photos(2, 96)
+    modules = {stage: "maxpool" if stage == "stem" else stage for stage in freezing.STAGES[architecture]}
+    seen = activation_maps.activations(model, batch, list(modules.values()))
+    kept = {stage: seen[name] for stage, name in modules.items()}
+    outputs = keras_stage_outputs(other, architecture)
+    maps = keras.Model(other.inputs[0], list(outputs.values()))(channels_last(batch), training=False)
+    assert list(outputs) == list(kept)
+    for (stage, expected), found in zip(kept.items(), maps, strict=True):
+        found = keras.ops.convert_to_numpy(found).transpose(0, 3, 1, 2)
+        assert found.shape == expected.shape, stage
+        assert np.abs(found - expected.numpy()).max() < TOLERANCE * expected.std().item(), stage
+
+
+def keras_stage_outputs(model, architecture):
+    """The output of each stage: of the layer after which nothing of the stage is left."""
+    if architecture != "xception":
+        ends = {"stem": "maxpool", "layer1": "layer1_2_relu", "layer2": "layer2_3_relu"}
+        ends |= {"layer3": "layer3_5_relu", "layer4": "layer4_2_relu"}
+        return {stage: model.get_layer(layer).output for stage, layer in ends.items()}
+    sums = [layer.output for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    first, last = model.get_layer("block1_conv2_act").output, model.get_layer("block14_sepconv2_act").output
+    return dict(zip(freezing.STAGES["xception"], [first, *sums, last], strict=True))
+
+
+def test_there_and_back_are_the_same_bits(pair):
+    architecture, model, other = pair
+    state = weight_conversion.read(model)
+    back = weight_conversion.read(other)
+    assert back.keys() == state.keys()
+    assert all(torch.equal(back[key], value) for key, value in state.items())
+    empty = models.build(architecture, "pytorch", 7)
+    weight_conversion.fill(empty, back)
+    returned = weight_conversion.read(empty)
+    assert all(torch.equal(returned[key], value) for key, value in state.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_the_networks_run_on_the_other_backends(backend, tmp_path):
+    """In a process of its own without TensorFlow: the same weights give the same logits there."""
+    script = tmp_path / "backend.py"
+    script.write_text(
+        "import sys, keras, torch\n"
+        "from dogbreeds import models\n"
+        "from networks import channels_last, moved, photos, twin\n"
+        "for architecture in models.ARCHITECTURES:\n"
+        "    model, batch = moved(architecture), photos(2, 64)\n"
+        "    others = keras.ops.convert_to_numpy(twin(model, architecture)(channels_last(batch), training=False))\n"
+        "    logits = model(batch).detach().numpy()\n"
+        "    assert abs(logits - others).max() < 1e-4 * logits.std(), architecture\n"
+        f"assert keras.backend.backend() == {backend!r} and 'tensorflow' not in sys.modules\n"
+    )
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.path.dirname(networks.__file__)}
+    subprocess.run([sys.executable, script], env=environment, check=True)

@@ -1,0 +1,225 @@
+"""Files of the published layouts, made of random numbers and served from the loopback: read, or refused in one line."""
+
+import hashlib
+import pickle
+from dataclasses import replace
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import torch
+from loopback import Handler, serving
+from networks import channels_last, moved, photos
+from safetensors.torch import save_file
+
+from dogbreeds import downloads, models, paths
+from dogbreeds.errors import StudyError
+from dogbreeds.models import pretrained, weight_conversion, weight_files
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder that is served, and that the published weights are looked for in."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with serving(folder) as address:
+        monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", address)
+        yield folder
+
+
+def publish(monkeypatch, name, content: bytes, folder):
+    """Serves `content` as the published file `name`, with its own hash in the registry."""
+    entry = pretrained.PUBLISHED[name]
+    (folder / entry.file).write_bytes(content)
+    entry = replace(entry, digest=hashlib.new(entry.algorithm, content).hexdigest())
+    monkeypatch.setitem(pretrained.PUBLISHED, name, entry)
+    return entry
+
+
+def cache(tmp_path):
+    return sorted(path.name for path in (paths.data() / "weights").glob("*"))
+
+
+def bytes_of(state, tmp_path, **options):
+    torch.save(state, tmp_path / "state", **options)
+    return (tmp_path / "state").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zipped", [True, False])
+def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, zipped):
+    """The file of 2019 is of the layout before zip files."""
+    source = moved("se_resnet50", 1000)
+    content = bytes_of(source.state_dict(), tmp_path, _use_new_zipfile_serialization=zipped)
+    entry = publish(monkeypatch, "se_resnet50", content, server)
+    model = models.build("se_resnet50", "pytorch", 1000, weights="imagenet")
+    assert cache(tmp_path) == [entry.file]
+    model.load_state_dict(source.state_dict(), strict=True)
+    batch = photos(2, 64)
+    twin = models.build("se_resnet50", "keras", 1000, weights=paths.data() / "weights" / entry.file)
+    logits = source(batch).detach().numpy()
+    others = keras.ops.convert_to_numpy(twin(channels_last(batch), training=False))
+    assert np.abs(logits - others).max() < 1e-4 * logits.std()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+@pytest.mark.parametrize("layout", ["published.h5", "published_notop.h5", "saved.weights.h5"])
+def test_xception_reads_keras_files(server, tmp_path, monkeypatch, layout, framework):
+    """`.h5` as keras.applications publishes it, with and without a head, and Keras 3's own `.weights.h5`."""
+    top = "notop" not in layout
+    source = keras.applications.Xception(weights=None, include_top=top, classifier_activation=None)
+    generator = np.random.default_rng(0)
+    source.set_weights([generator.uniform(0.5, 1, weight.shape) * 0.02 for weight in source.get_weights()])
+    path = tmp_path / layout
+    if layout == "saved.weights.h5":
+        source.save_weights(path)
+        chosen = path
+    else:
+        save_legacy(source, path)
+        chosen = "xception" if top else "xception_notop"
+        publish(monkeypatch, chosen, path.read_bytes(), server)
+    model = models.build("xception", framework, 1000 if top else 5, weights=chosen)
+    state = weight_conversion.read(model)
+    expected = source.get_layer("block14_sepconv2").get_weights()[1].transpose(3, 2, 0, 1)
+    np.testing.assert_array_equal(state["block14.3.pointwise.weight"].numpy(), expected)
+    shortcut = [layer for layer in source.layers if layer.name.startswith("conv2d")][3].get_weights()[0]
+    np.testing.assert_array_equal(state["block13.shortcut.0.weight"].numpy(), shortcut.transpose(3, 2, 0, 1))
+    if top:
+        np.testing.assert_array_equal(state["fc.weight"].numpy(), source.layers[-1].get_weights()[0].T)
+    else:
+        assert state["fc.weight"].shape == (5, 2048)
+
+
+def save_legacy(model, path):
+    """HDF5 as Keras 1 and 2 wrote it: one group a layer, with the names of its weights as attributes."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.0.0"
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{variable.name}:0".encode() for variable in layer.weights]
+            group.attrs["weight_names"] = names
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group.create_dataset(name.decode(), data=value)
+
+
+def test_a_download_goes_on_where_it_broke_off(server, tmp_path):
+    content = np.random.default_rng(0).bytes(3_000_000)
+    (server / "file").write_bytes(content)
+    Handler.breaks = 2
+    url = pretrained.PUBLISHED["resnet50_v1"].url.rpartition("/")[0] + "/file"
+    path = downloads.fetch(url, tmp_path / "cache" / "file", "sha256", hashlib.sha256(content).hexdigest())
+    assert path.read_bytes() == content
+    assert len(Handler.asked) == 3
+    assert Handler.asked[0] is None
+    assert all(asked.startswith("bytes=") for asked in Handler.asked[1:])
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+    server.joinpath("file").unlink()
+    assert downloads.fetch(url, path, "sha256", "") == path  # there already
+
+
+def test_a_download_that_keeps_breaking_says_so_and_goes_on_next_time(server, tmp_path, monkeypatch):
+    content = np.random.default_rng(0).bytes(3_000_000)
+    entry = publish(monkeypatch, "resnet50_v1", content, server)
+    Handler.breaks = 3
+    with pytest.raises(StudyError, match=r"broken off.*put the file at"):
+        pretrained.fetch(entry)
+    assert cache(tmp_path) == [entry.file + ".part"]
+    assert pretrained.fetch(entry).read_bytes() == content
+    assert cache(tmp_path) == [entry.file]
+
+
+@pytest.mark.parametrize("content", [b"another file", b""])
+def test_a_file_of_another_hash_is_refused_and_removed(server, tmp_path, content):
+    (server / pretrained.PUBLISHED["resnet50_v1"].file).write_bytes(content)
+    with pytest.raises(StudyError, match="is not the file expected"):
+        models.build("resnet50", "pytorch", 2, weights="imagenet")
+    assert cache(tmp_path) == []
+
+
+def test_without_a_network_the_message_says_which_file_to_put_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", "http://127.0.0.1:9/")
+    with pytest.raises(StudyError, match=r"no connection.*put the file at .*data\d*/weights/resnet50-0676ba61\.pth"):
+        models.build("resnet50", "keras", 2, weights="imagenet")
+    assert cache(tmp_path) == []
+
+
+def test_a_missing_file_on_the_server_is_told(server, tmp_path):
+    with pytest.raises(StudyError, match="status 404"):
+        models.build("resnet50", "pytorch", 2, weights="resnet50_v2")
+    assert cache(tmp_path) == []
+
+
+class Hostile:
+    def __reduce__(self):
+        return open, ("executed", "w")
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_hostile_pickle_is_not_executed(tmp_path, monkeypatch, wrapped):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "model.pth"
+    if wrapped:
+        torch.save({"fc.weight": Hostile()}, path)
+    else:
+        path.write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(StudyError, match="not executed: save the state dict"):
+        models.build("resnet50", "pytorch", 2, weights=path)
+    assert not (tmp_path / "executed").exists()
+
+
+def broken(kind, state):
+    if kind == "missing":
+        return {key: value for key, value in state.items() if key != "layer1.0.conv1.weight"}
+    if kind == "unexpected":
+        return state | {"layer9.weight": torch.zeros(1)}
+    if kind == "of another shape":
+        return state | {"conv1.weight": torch.zeros(64, 3, 3, 3)}
+    return {key: value for key, value in state.items() if key != "fc.bias"}
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+@pytest.mark.parametrize("kind", ["missing", "unexpected", "of another shape", "half a head"])
+def test_weights_that_do_not_fit_are_refused(tmp_path, framework, kind):
+    state = broken(kind, weight_conversion.read(models.build("resnet50", "pytorch", 2)))
+    save_file(state, tmp_path / "state.safetensors")
+    complaint = "missing: fc.bias" if kind == "half a head" else f"{kind}: (layer|conv1)"
+    with pytest.raises(StudyError, match=complaint):
+        models.build("resnet50", framework, 2, weights=tmp_path / "state.safetensors")
+
+
+@pytest.mark.parametrize("name", ["model.pth", "model.safetensors", "model.h5", "model.weights.h5"])
+def test_a_truncated_file_is_refused(tmp_path, name):
+    model = models.build("resnet50", "keras" if "h5" in name else "pytorch", 2)
+    path = tmp_path / name
+    if name == "model.pth":
+        torch.save(model.state_dict(), path)
+    elif name == "model.safetensors":
+        weight_files.save(model, path)
+    else:
+        model.save_weights(tmp_path / "model.weights.h5")
+    content = (tmp_path / name.replace("model.h5", "model.weights.h5")).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(StudyError, match=r"broken"):
+        models.build("resnet50", "pytorch", 2, weights=path)
+
+
+@pytest.mark.slow
+def test_a_saved_file_is_read_back_in_the_other_framework(tmp_path):
+    source = moved("resnet50", 3)
+    path = weight_files.save(source, tmp_path / "model.safetensors")
+    read = weight_conversion.read(models.build("resnet50", "keras", 3, weights=path))
+    assert all(torch.equal(value, read[key]) for key, value in weight_conversion.read(source).items())
+    other_head = weight_conversion.read(models.build("resnet50", "keras", 4, weights=path))
+    assert torch.equal(other_head["conv1.weight"], read["conv1.weight"])
+    assert other_head["fc.weight"].shape == (4, 2048)
+    assert [entry.name for entry in tmp_path.glob("model*")] == ["model.safetensors"]
+
+
+def test_unknown_and_foreign_weights_are_refused(tmp_path):
+    with pytest.raises(StudyError, match="no file of weights nowhere"):
+        models.build("resnet50", "pytorch", 2, weights="nowhere")
+    with pytest.raises(StudyError, match="are of xception, not of resnet50"):
+        models.build("resnet50", "pytorch", 2, weights="xception")

@@ -1,0 +1,54 @@
+"""What a study measures of its trained networks is measured once, and kept beside their runs."""
+
+from dataclasses import asdict
+
+import numpy as np
+from finished_runs import finished_run
+
+from dogbreeds.study import Study
+from dogbreeds.study import study as study_module
+from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.runs import RunConfig
+
+CONFIG = RunConfig("resnet50", "pytorch", "toy", "0", ("pug", "corgi"), 32, Recipe())
+
+
+def measured(study, runs, times):
+    def measure():
+        times.append(1)
+        return {"logits": np.arange(3.0)}
+
+    return study.measured("toy", runs, measure)["logits"].tolist()
+
+
+def test_arrays_are_measured_once(tmp_path):
+    study, times = Study("toy", out=tmp_path / "toy" / "runs"), []
+    run = finished_run(study.store / "one", np.eye(4, dtype=np.float32), np.arange(4))
+    assert measured(study, [run], times) == measured(study, [run], times) == [0, 1, 2]
+    assert len(times) == 1
+    other = finished_run(study.store / "other", np.eye(4, dtype=np.float32), np.arange(4))
+    measured(study, [other], times)
+    assert len(times) == 2  # of another network
+
+
+def test_arrays_of_runs_that_are_kept_elsewhere_are_read_from_there(tmp_path):
+    kept, times = Study("toy", out=tmp_path / "kept" / "runs"), []
+    run = finished_run(kept.store / "one", np.eye(4, dtype=np.float32), np.arange(4))
+    measured(kept, [run], times)
+    assert measured(Study("toy", out=tmp_path / "mine" / "runs"), [run], times) == [0, 1, 2]
+    assert len(times) == 1
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_run_that_is_kept_without_weights_is_trained_again_beside(tmp_path, monkeypatch):
+    """There it does not take the place of the one that is kept."""
+    study, asked = Study("toy", out=tmp_path / "toy" / "runs"), []
+    run = finished_run(study.store / "one", np.eye(4, dtype=np.float32), np.arange(4))
+    run.__dict__["record"] |= asdict(CONFIG)
+    monkeypatch.setattr(study_module, "train_all", lambda jobs, store: asked.append(store) or [jobs[-1].config])
+    monkeypatch.setattr(Study, "dataset", None)
+    assert study.with_weights(run) == CONFIG
+    assert asked == [tmp_path / "toy" / "trained_again"]
+    run.weights.touch()
+    assert study.with_weights(run) is run
+    assert len(asked) == 1

@@ -1,0 +1,59 @@
+"""Menus and an upload where someone can use them, else a figure. In a real browser: notebooks/test_lab."""
+
+from datetime import UTC, datetime
+
+import pytest
+from matplotlib.figure import Figure
+
+from dogbreeds.errors import StudyError
+from dogbreeds.study import widgets
+
+
+@pytest.fixture
+def front_end(monkeypatch):
+    monkeypatch.setattr(widgets, "watched", lambda: True)
+
+
+class Drawn(list):
+    """A figure each time, of what is kept here."""
+
+    def __call__(self, *photo, **chosen):
+        self.append(photo[0].read_bytes() if photo else chosen)
+        return Figure()
+
+
+def test_nobody_there_is_shown_the_first_of_each(tmp_path):
+    drawn, photo = Drawn(), tmp_path / "photo.png"
+    photo.write_bytes(b"example")
+    assert isinstance(widgets.choose(drawn, breed=["pug", "corgi"], layer=[3, 4]), Figure)
+    assert isinstance(widgets.upload(drawn, photo), Figure)
+    assert drawn == [{"breed": "pug", "layer": 3}, b"example"]
+
+
+def test_a_menu_draws_what_is_chosen(front_end):
+    drawn = Drawn()
+    box = widgets.choose(drawn, breed=["pug", "corgi"], layer=[3, 4])
+    assert [menu.description for menu in box.children[:2]] == ["breed", "layer"]
+    box.children[0].value = "corgi"
+    box.children[1].value = 4
+    assert drawn[-1] == {"breed": "corgi", "layer": 4}
+
+
+def test_an_upload_is_drawn_and_what_is_no_picture_is_told_in_a_line(front_end, tmp_path, capsys):
+    drawn, example = Drawn(), tmp_path / "photo.png"
+    example.write_bytes(b"example")
+
+    def draw(photo):
+        if photo.read_bytes() == b"text":
+            raise StudyError(f"{photo} is no picture")
+        return drawn(photo)
+
+    button, _ = widgets.upload(draw, example).children
+    for content in (b"mine", b"text"):
+        capsys.readouterr()
+        button.value = [
+            {"name": "../own.jpg", "type": "", "size": 4, "content": content, "last_modified": datetime.now(UTC)}
+        ]
+    assert drawn == [b"example", b"mine"]
+    assert capsys.readouterr().out.endswith("own.jpg is no picture\n")
+    assert [path.name for path in tmp_path.rglob("*")] == ["photo.png"]

@@ -1,0 +1,38 @@
+"""Finished runs of which only what they predicted and how they learned matters, shared by the tests of their tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dogbreeds.training.runs import Run
+
+
+def finished_run(folder: Path, logits, labels, validation_accuracy=(0.5,), **record) -> Run:
+    """A run in `folder` that answered the test photos with `logits`; `record` replaces entries of its run.json."""
+    folder.mkdir(parents=True)
+    np.savez(folder / "predictions.npz", test_labels=np.array(labels), test_logits=np.array(logits, np.float32))
+    run, epochs = Run(folder), len(validation_accuracy)
+    run.__dict__["record"] = {
+        "architecture": "resnet50",
+        "framework": "keras",
+        "weights": "scratch",
+        "start": "",
+        "seed": 0,
+        "breeds": ["a", "b", "c", "d", "e"],
+        "epochs": epochs,
+        "seconds": 2.0 * epochs,
+        "photos_per_second": 10.0,
+        "peak_memory_mb": 1000,
+        "parameters": 7,
+        "multiply_adds": 9,
+    } | record
+    run.__dict__["history"] = pd.DataFrame(
+        {"epoch": range(1, epochs + 1), "seconds": 1.0, "validation_accuracy": validation_accuracy}
+    )
+    return run
+
+
+def right_on_the_first(right: int, photos: int = 100):
+    """Logits of five breeds and labels: of so many photos the first `right` are named right."""
+    return np.eye(5)[np.where(np.arange(photos) < right, 0, 1)], np.zeros(photos, int)

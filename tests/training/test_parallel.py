@@ -1,0 +1,160 @@
+"""Workers that train one job after another: the bits of a fresh process, whatever they trained before."""
+
+import os
+import signal
+import threading
+import time
+from multiprocessing import active_children
+
+import numpy as np
+import pytest
+import shallow_networks
+
+from dogbreeds import models
+from dogbreeds.cli import main
+from dogbreeds.errors import TrainingsFailed
+from dogbreeds.study import Study, variants
+from dogbreeds.training import devices, jobs, parallel, runs, trainer
+from dogbreeds.training.recipe import Recipe
+
+TIMES = ["seconds", "photos_per_second"]
+RECIPE = Recipe(batch_size=7, epochs=2, patience=0)
+train_in_worker = parallel._train
+
+
+def train_shallow(config, dataset, store):
+    """What a worker does, with one block a stage."""
+    shallow_networks.install(config.framework)
+    train_in_worker(config, dataset, store)
+
+
+@pytest.fixture(autouse=True)
+def shallow_workers(monkeypatch):
+    monkeypatch.setattr(parallel, "_train", train_shallow)
+
+
+def job(dataset, framework="pytorch", architecture="resnet50", seed=0, recipe=RECIPE, size=32, **options):
+    which = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds, size, recipe, seed)
+    return jobs.Job(runs.RunConfig(*which, **options), dataset)
+
+
+@pytest.fixture
+def one_worker(monkeypatch):
+    monkeypatch.setattr(parallel.torch, "get_num_threads", lambda: 1)
+
+
+def assert_same_bits(one, other):
+    """All files of two runs, what was measured apart."""
+    assert one.history.drop(columns=TIMES).equals(other.history.drop(columns=TIMES))
+    assert one.weights.read_bytes() == other.weights.read_bytes()
+    for split in ("validation", "test"):
+        np.testing.assert_array_equal(one.logits(split), other.logits(split))
+    measured = {"seconds", "photos_per_second", "peak_memory_mb", "finished"}
+    records = [{name: value for name, value in run.record.items() if name not in measured} for run in (one, other)]
+    assert records[0] == records[1]
+    assert {path.name for path in one.folder.iterdir()} == {path.name for path in other.folder.iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_worker")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_a_worker_that_trained_before_gives_the_bits_of_a_fresh_process(dataset, tmp_path, framework):
+    """Before it the same network was trained from another seed: its graph is used again."""
+    wanted = job(dataset, framework, seed=1)
+    _, after = parallel.train_all([job(dataset, framework), wanted], tmp_path / "shared")
+    [fresh] = parallel.train_all([wanted], tmp_path / "fresh")
+    assert_same_bits(after, fresh)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+def test_peak_memory_is_that_of_the_training_itself(dataset, tmp_path):
+    """And not that of what its process did before."""
+    before = np.ones(250 * 2**20)  # two gigabytes
+    peak = devices.peak_memory() / 1e6
+    del before
+    this = job(dataset)
+    assert trainer.train(this.config, dataset, tmp_path).record["peak_memory_mb"] < peak - 1000
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_worker")
+def test_a_killed_worker_costs_no_run_and_no_bit(dataset, tmp_path, monkeypatch):
+    """It is killed in the middle of its second job; a new one goes on with that job.
+
+    The bits are those of two workers side by side, each with as many threads.
+    """
+    wanted = [job(dataset, seed=seed, recipe=Recipe(batch_size=7, epochs=4, patience=0)) for seed in (0, 1)]
+    pids = []
+
+    def kill_in_the_second_job():
+        while not list(tmp_path.glob(f"disturbed/{wanted[1].id}.unfinished/checkpoint-0001-*")):
+            time.sleep(0.01)
+        pids.extend(process.pid for process in active_children())
+        os.kill(pids[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_in_the_second_job, daemon=True)
+    killer.start()
+    disturbed = parallel.train_all(wanted, tmp_path / "disturbed")
+    killer.join()
+    assert len(pids) == 1
+    monkeypatch.setattr(parallel.torch, "get_num_threads", lambda: 2)
+    for one, other in zip(disturbed, parallel.train_all(wanted, tmp_path / "undisturbed"), strict=True):
+        assert_same_bits(one, other)
+
+
+def train_or_die(config, dataset, store):
+    """What a worker does whose trainings of seed 1 take more memory than there is."""
+    if config.seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    train_shallow(config, dataset, store)
+
+
+@pytest.mark.slow
+def test_a_training_that_dies_twice_is_named_and_the_others_go_on(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "_train", train_or_die)
+    source, fine = job(dataset, seed=1), job(dataset, seed=0)
+    dependent = job(dataset, seed=2, start=source.id)
+    told = f"2 of 3 trainings failed, the others are kept. {source.id}: its process was killed twice"
+    with pytest.raises(TrainingsFailed, match=told) as raised:
+        parallel.train_all([source, dependent, fine], tmp_path)
+    assert "\n" not in str(raised.value)
+    assert [path.parent.name for path in tmp_path.glob("*/run.json")] == [fine.id]
+
+
+@pytest.mark.slow
+def test_a_study_ends_with_status_1_when_a_training_dies_twice(photo_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(parallel, "_train", train_or_die)
+    monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
+    monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
+    monkeypatch.setattr(variants, "of", lambda recipe: {})
+    changes = ["--parameter", "seeds=[0, 1]", "--parameter", "breeds=[]", "--parameter", "photos_per_breed=0"]
+    assert main.main(["study", "--profile", "tiny", "--photos", str(photo_folder), *changes]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("dogbreeds: ")]
+    assert len(lines) == 1
+    assert "1 of 2 trainings failed" in lines[0]
+    assert len(list(tmp_path.glob("outputs/*/runs/*/run.json"))) == 1
+
+
+def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_network(dataset):
+    source, other, later = job(dataset, "pytorch"), job(dataset, "keras", size=48), job(dataset, "keras", seed=1)
+    dependent, another = job(dataset, "keras", start=source.id), job(dataset, "keras", "xception")
+    queue = parallel._Queue([source, dependent, another, later, other])
+    assert queue.take(None) is source
+    worker = parallel._Worker(source.network, None, source)
+    queue.running["future"] = worker
+    assert queue.take(other.network) is other
+    assert queue.take(other.network) is another  # before another seed of the same network
+    assert queue.take(other.network) is later
+    assert queue.take(other.network) is None  # the last one waits
+    del queue.running["future"]
+    assert queue.take(source.network) is dependent
+    assert queue.waiting == []
+
+
+def test_a_plan_has_each_training_once_and_sources_first():
+    small = Study("small", photos_per_breed=12, image_size=32, weights=["scratch", "other-breeds"])
+    planned = small.plan()
+    assert len({each.id for each in planned}) == len(planned) == 3 + 12 + 5  # the fair baseline is of the comparison
+    assert [each.dataset for each in planned[:3]] == [small.other_breeds] * 3
+    assert {each.config.start for each in planned} == {"", *(each.id for each in planned[:3])}

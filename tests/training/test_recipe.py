@@ -1,0 +1,95 @@
+import math
+
+import pytest
+
+from dogbreeds.errors import StudyError
+from dogbreeds.training.recipe import PRESETS, Recipe
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batchsize": 4}, "unknown recipe field 'batchsize'"),
+        ({"preset": "deck_2021"}, "unknown preset 'deck_2021': choose one of fair, deck_2020"),
+        ({"epochs": "4"}, "'epochs' must be int"),
+        ({"epochs": True}, "'epochs' must be int"),
+        ({"epochs": 0}, "'epochs' must be 1 or more"),
+        ({"learning_rate": -1.0}, "'learning_rate' must be 0 or more"),
+        ({"learning_rate": math.nan}, "'learning_rate' must be 0 or more"),
+        ({"learning_rate": math.inf}, "'learning_rate' must be 0 or more"),
+        ({"warm_up": 1.5}, "'warm_up' must be 0 to 1"),
+        ({"augmentation": 1}, "'augmentation' must be bool"),
+        ({"optimizer": "adam"}, "'optimizer' must be one of adamw, sgd"),
+        ({"monitor": "test_accuracy"}, "'monitor' must be one of validation_loss, validation_accuracy"),
+        ({"batch_norm": "still"}, "'batch_norm' must be one of adapt, slow, frozen"),
+        ({"preprocessing": "caffe"}, "'preprocessing' must be one of expected, rescaled"),
+        ({"freeze": "backbone"}, "'augmentation' must be false with freeze 'backbone'"),
+    ],
+)
+def test_what_is_wrong_is_named(values, message):
+    with pytest.raises(StudyError, match=message):
+        Recipe.of(values)
+
+
+def test_a_whole_number_will_do_for_a_float():
+    assert Recipe.of({"learning_rate": 1}) == Recipe(learning_rate=1.0)
+
+
+def test_a_preset_is_changed_field_by_field():
+    assert Recipe.of({}) == Recipe.of({"preset": "fair"}) == Recipe()
+    deck = Recipe.of({"preset": "deck_2020", "epochs": 3})
+    assert (deck.batch_size, deck.epochs, deck.batch_norm, deck.decay) == (32, 3, "slow", "constant")
+    assert all(Recipe(**values) for values in PRESETS.values())
+
+
+def test_the_rate_warms_up_and_falls_to_nearly_nothing():
+    rates = [Recipe(learning_rate=2.0, warm_up=0.1).learning_rate_at(step, 100) for step in range(100)]
+    assert rates[0] < rates[5] < rates[10] == max(rates) == 2.0
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 0.01
+
+
+def test_a_constant_rate_stays_after_its_warm_up():
+    rates = {Recipe(warm_up=0.5, decay="constant").learning_rate_at(step, 10) for step in range(5, 10)}
+    assert rates == {Recipe().learning_rate}
+
+
+def rows(values, phase="all", first=1):
+    return [
+        {"epoch": number, "phase": phase, "validation_loss": value, "validation_accuracy": 1 - value}
+        for number, value in enumerate(values, first)
+    ]
+
+
+def test_the_first_of_the_best_epochs_is_the_best():
+    history = rows([0.9, 0.5, 0.6, 0.5])
+    assert Recipe().best_epoch(history) == 2
+    assert Recipe(monitor="validation_accuracy").best_epoch(history) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "gain", "stops"),
+    [
+        ([0.9, 0.8, 0.7], 0.0, False),
+        ([0.7, 0.8, 0.9], 0.0, True),
+        ([0.7, 0.8], 0.0, False),  # one epoch without a gain, of two that are borne
+        ([0.9, 0.89, 0.88], 0.05, True),  # gains too small to count, though two together would not be
+        ([0.9, 0.89, 0.84], 0.05, False),
+    ],
+)
+@pytest.mark.parametrize("monitor", ["validation_loss", "validation_accuracy"])
+def test_it_stops_when_patience_is_at_its_end(values, gain, stops, monitor):
+    assert Recipe(patience=2, minimum_gain=gain, monitor=monitor).stops(rows(values)) is stops
+    assert not Recipe(patience=0, minimum_gain=gain, monitor=monitor).stops(rows(values))
+
+
+def test_patience_begins_anew_with_a_phase():
+    history = rows([0.1, 0.2], "head") + rows([0.5, 0.6], "all", 3)
+    assert Recipe(patience=1, head_epochs=2).stops(history[:2])
+    assert not Recipe(patience=2, head_epochs=2).stops(history)
+
+
+def test_phases():
+    assert Recipe(epochs=3).phases() == {"all": 3}
+    assert Recipe(epochs=3, head_epochs=2).phases() == {"head": 2, "all": 3}
+    assert Recipe(epochs=3, freeze="backbone", augmentation=False).phases() == {"head": 3}

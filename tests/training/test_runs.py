@@ -1,0 +1,60 @@
+"""A run is known by what makes it what it is, and its folder must hold it."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from dogbreeds.errors import StudyError
+from dogbreeds.models import keras_backend
+from dogbreeds.training import runs, trainer
+from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.runs import RunConfig
+
+CONFIG = RunConfig("resnet50", "keras", "toy", "0", ("pug", "corgi"), 32, Recipe(learning_rate=0.1), backend="torch")
+
+
+def kept(config, store, name=None):
+    folder = store / (name or config.id)
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(asdict(config)))
+
+
+def test_a_finished_run_is_found_by_all_that_it_is(tmp_path):
+    assert runs.finished(tmp_path, CONFIG) is None
+    kept(CONFIG, tmp_path)
+    assert runs.finished(tmp_path, CONFIG).config == CONFIG
+    assert len(CONFIG.id.rpartition("-")[2]) == 12
+
+
+def test_a_folder_that_holds_another_training_is_refused(tmp_path):
+    """Of two trainings whose ids are the same the wrong one would come back."""
+    other = replace(CONFIG, recipe=Recipe(learning_rate=0.2))
+    kept(other, tmp_path, CONFIG.id)
+    with pytest.raises(StudyError, match=f"{CONFIG.id} holds another training than its name says"):
+        runs.finished(tmp_path, CONFIG)
+
+
+def test_the_backend_of_keras_makes_another_run():
+    assert replace(CONFIG, backend="jax").id != CONFIG.id
+    assert replace(CONFIG, framework="pytorch").backend == ""
+
+
+def test_a_run_for_another_backend_is_not_trained_here(dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with pytest.raises(StudyError, match="is for Keras on jax, here is torch: set KERAS_BACKEND=jax"):
+        trainer.train(replace(CONFIG, backend="jax"), dataset, tmp_path)
+    assert not list(tmp_path.glob("resnet50*"))
+
+
+def test_the_backend_is_chosen_as_keras_would(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert keras_backend.chosen() == "jax"
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(keras_backend.torch.cuda, "is_available", lambda: False)
+    assert keras_backend.chosen() == "tensorflow"
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert keras_backend.chosen() == "jax"
+    monkeypatch.setattr(keras_backend, "find_spec", lambda name: None)
+    assert keras_backend.chosen() == "torch"

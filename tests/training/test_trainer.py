@@ -1,0 +1,321 @@
+"""Both frameworks train the smallest runs there are: two breeds, 24 noisy pictures, 32 pixels, two epochs."""
+
+import dataclasses
+import os
+import pickle
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dogbreeds import models
+from dogbreeds.data import batches, datasets
+from dogbreeds.models import freezing
+from dogbreeds.study import print_versions
+from dogbreeds.training import backends, inference, photo_streams, runs, trainer
+from dogbreeds.training.jobs import Job
+from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.training_state import Course
+
+RECIPE = Recipe(batch_size=4, epochs=2)
+
+
+def config(dataset, framework, architecture="resnet50", **changes):
+    return runs.RunConfig(
+        architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, changes.pop("recipe", RECIPE)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_a_run_is_recorded_reused_and_read_back(dataset, tmp_path, framework, monkeypatch):
+    run = trainer.train(config(dataset, framework), dataset, tmp_path)
+    assert run.history["epoch"].tolist() == [1, 2]
+    assert run.history.notna().all().all()
+    assert run.logits("test").shape == (6, 2)
+    assert run.record["test_accuracy"] == run.correct("test").mean()
+    assert run.record["fingerprint"] == dataset.fingerprint
+    files = ["history.csv", "predictions.npz", "run.json", "weights.safetensors"]
+    assert sorted(path.name for path in run.folder.iterdir()) == files
+
+    streams = photo_streams.batches(config(dataset, framework), dataset)
+    photos = next(iter(streams["test"].loader()))[0]
+    model = inference.load(run)
+    logits = model(photos).detach().numpy() if framework == "pytorch" else model.predict(photos.numpy(), verbose=0)
+    np.testing.assert_allclose(logits, run.logits("test"), atol=1e-4)
+
+    monkeypatch.setattr(backends, "framework_module", None)  # would fail if it trained again
+    assert trainer.train(config(dataset, framework), dataset, tmp_path) == run
+
+
+def validation_loss(run):
+    """The mean loss of the stored logits of the validation photos."""
+    logits, labels = torch.from_numpy(run.logits("validation")), torch.from_numpy(run.labels("validation"))
+    return torch.nn.functional.cross_entropy(logits, labels).item()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize(("framework", "restore_best"), [("keras", True), ("pytorch", True), ("pytorch", False)])
+def test_early_stopping_ends_a_training_and_the_best_weights_come_back(
+    dataset, tmp_path, framework, restore_best, monkeypatch
+):
+    monkeypatch.setattr(
+        photo_streams, "EVALUATION_BATCH_SIZE", len(dataset.rows("validation")) - 1
+    )  # the last is smaller
+    recipe = Recipe(batch_size=4, epochs=20, learning_rate=0.01, patience=1, restore_best=restore_best)
+    run = trainer.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
+    losses = run.history["validation_loss"]
+    assert run.record["best_epoch"] == losses.idxmin() + 1
+    assert run.record["epochs"] == len(losses) == losses.idxmin() + 1 + recipe.patience < recipe.epochs
+    assert validation_loss(run) == pytest.approx(losses.min() if restore_best else losses.iloc[-1], rel=1e-4)
+
+
+def moved(run, start):
+    """The stages of which any weight or statistic is no longer what it was at the start."""
+    last = load_file(run.weights)
+    assert last.keys() == start.keys()
+    return {freezing.stage_of(key) for key in last if not torch.equal(last[key], start[key])}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_partial_fine_tuning_leaves_the_first_stages_as_they_were(dataset, tmp_path, framework):
+    recipe = Recipe(batch_size=4, epochs=1, freeze="layer2")
+    this = config(dataset, framework, recipe=recipe)
+    run = trainer.train(this, dataset, tmp_path)
+    assert moved(run, trainer.starting_weights(this, tmp_path)) == {"layer3", "layer4", "fc"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_gradual_unfreezing_trains_the_head_first(dataset, tmp_path, framework, monkeypatch):
+    kept = []
+    end_epoch = Course.end_epoch
+
+    def listen(course, row, state, optimizer):
+        kept.append((row["phase"], {freezing.stage_of(key) for key in state}))
+        return end_epoch(course, row, state, optimizer)
+
+    monkeypatch.setattr(Course, "end_epoch", listen)
+    this = config(dataset, framework, recipe=Recipe(batch_size=4, head_epochs=2, epochs=1, restore_best=False))
+    run = trainer.train(this, dataset, tmp_path)
+    every = {"stem", "layer1", "layer2", "layer3", "layer4", "fc"}
+    assert kept == [("head", {"fc"}), ("head", {"fc"}), ("all", every)]
+    assert run.history["phase"].tolist() == ["head", "head", "all"]
+    assert moved(run, trainer.starting_weights(this, tmp_path)) == every
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework, monkeypatch):
+    module, shapes = backends.framework_module(framework), []
+    features = module.features
+
+    def count(*arguments):
+        shapes.append((kept := features(*arguments)).shape)
+        return kept
+
+    monkeypatch.setattr(module, "features", count)
+    recipe = Recipe(batch_size=4, epochs=5, learning_rate=0.1, freeze="backbone", augmentation=False)
+    this = config(dataset, framework, recipe=recipe)
+    run = trainer.train(this, dataset, tmp_path)
+    assert shapes == [(14, 2048), (4, 2048)]  # training and validation photos, once for five epochs
+    assert moved(run, trainer.starting_weights(this, tmp_path)) == {"fc"}
+    assert run.history["training_loss"].iloc[-1] < run.history["training_loss"].iloc[0]
+    assert validation_loss(run) == pytest.approx(run.history["validation_loss"].min(), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_features_are_float32_whatever_the_head_computes_in(dataset, tmp_path, framework, monkeypatch):
+    module, kept = backends.framework_module(framework), []
+    features = module.features
+    monkeypatch.setattr(module, "features", lambda *given: kept.append(features(*given)) or kept[-1])
+    for precision in ("float32", "bfloat16"):
+        recipe = Recipe(batch_size=4, epochs=1, freeze="backbone", augmentation=False, precision=precision)
+        trainer.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
+    for exact, other in zip(kept[:2], kept[2:], strict=True):
+        assert other.dtype == np.float32
+        np.testing.assert_allclose(other, exact, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, framework):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        recipe = Recipe(batch_size=7, head_epochs=1, epochs=1, learning_rate=1e-6, precision=precision)
+        run = trainer.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
+        losses.append(run.history["training_loss"].to_numpy())
+        assert run.logits().dtype == np.float32
+    assert (losses[1] != losses[0]).all()
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path):
+    """A head on features computed once, where nothing is chaotic: the same losses as in PyTorch, step for step."""
+    recipe = Recipe(batch_size=4, epochs=3, learning_rate=0.05, freeze="backbone", augmentation=False)
+    expected = trainer.train(config(dataset, "pytorch", recipe=recipe), dataset, tmp_path)
+    this, store = dataclasses.replace(config(dataset, "keras", recipe=recipe), backend=backend), tmp_path / backend
+    (tmp_path / "work").write_bytes(pickle.dumps((this, dataset, store)))
+    script = "import pickle, sys; from dogbreeds.training import trainer as training\n"
+    script += "training.train(*pickle.load(open(sys.argv[1], 'rb'))); sys.exit('tensorflow' in sys.modules)"
+    command = [sys.executable, "-c", script, str(tmp_path / "work")]
+    subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
+    history = runs.Run(store / this.id).history
+    for name in ("training_loss", "validation_loss"):
+        np.testing.assert_allclose(history[name], expected.history[name], rtol=1e-3)
+
+
+@pytest.mark.usefixtures("shallow")
+def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_breeds(dataset, tmp_path):
+    first, second = (trainer.starting_weights(config(dataset, each), tmp_path) for each in models.FRAMEWORKS)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    source = trainer.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path)
+    learned = load_file(source.weights)
+    again = dataclasses.replace(config(dataset, "keras"), start=source.id)
+    assert all(torch.equal(value, learned[key]) for key, value in trainer.starting_weights(again, tmp_path).items())
+    start = trainer.starting_weights(dataclasses.replace(again, breeds=("beagle", "boxer")), tmp_path)
+    assert all(torch.equal(value, (first if key.startswith("fc.") else learned)[key]) for key, value in start.items())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
+    this = config(dataset, "pytorch")
+    undisturbed = trainer.train(this, dataset, tmp_path / "undisturbed")
+    predict = backends.framework_module("pytorch").predict
+    monkeypatch.setattr(backends.framework_module("pytorch"), "predict", None)  # breaks off after the last epoch
+    with pytest.raises(TypeError):
+        trainer.train(this, dataset, tmp_path)
+    assert len(runs.results(tmp_path)) == 0
+    monkeypatch.setattr(backends.framework_module("pytorch"), "predict", predict)
+    monkeypatch.setattr(backends.framework_module("pytorch"), "train_phase", None)  # nothing is trained again
+    run = trainer.train(this, dataset, tmp_path)
+    np.testing.assert_array_equal(run.logits(), undisturbed.logits())
+    table = runs.results(tmp_path)
+    assert table["run"].tolist() == [run.id]
+    assert table[["epochs", "recipe.batch_size", "weights"]].values.tolist() == [[2, 4, "scratch"]]
+
+
+@pytest.mark.slow
+def test_pytorch_trains_without_tensorflow_and_notebooks_start_without_it():
+    """A GPU image may do without it; and no kernel should wait for its import."""
+    command = "import sys, dogbreeds.study, dogbreeds.training.pytorch_trainer; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command]).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "first",
+    ["import sys; sys.modules['tensorflow'] = None", "import torch; torch.cuda.is_available = lambda: True"],
+    ids=["no TensorFlow", "a GPU"],
+)
+def test_keras_computes_with_pytorch_where_tensorflow_would_not_do(first):
+    script = f"""{first}
+from dogbreeds.models.quiet_keras import keras; print(keras.backend.backend())"""
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "torch"
+
+
+def test_notebooks_name_a_package_that_is_not_installed(capsys):
+    print_versions("torch", "no-such-package")
+    assert capsys.readouterr().out == f"torch {metadata.version('torch')}\nno-such-package is not installed\n"
+
+
+def test_both_frameworks_are_given_the_same_batches(dataset):
+    streams = [photo_streams.batches(config(dataset, framework), dataset)["train"] for framework in models.FRAMEWORKS]
+    assert [type(stream) for stream in streams] == [batches.Batches] * 2
+    keras_photos, pytorch_photos = (stream[0][0].numpy() for stream in streams)
+    np.testing.assert_array_equal(keras_photos.transpose(0, 3, 1, 2), pytorch_photos)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_tensorflow_is_fed_the_stream_and_nothing_is_tuned(dataset, split):
+    """While tf.data is tuned, the first step of an epoch may wait for seconds."""
+    stream = photo_streams.batches(config(dataset, "keras"), dataset)[split]
+    fed = backends.framework_module("keras")._feed(stream)
+    assert len(fed) == len(stream)
+    assert fed.options().autotune.enabled is False
+    for found, expected in zip(fed.as_numpy_iterator(), stream.loader(), strict=True):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_colours_are_as_the_recipe_says(dataset):
+    rescaled = dataclasses.replace(RECIPE, preprocessing="rescaled")
+    for architecture in models.ARCHITECTURES:
+        expected, plain = (
+            photo_streams.batches(config(dataset, "pytorch", architecture, recipe=recipe), dataset)["test"][0][0]
+            for recipe in (RECIPE, rescaled)
+        )
+        assert 0 <= plain.min() < plain.max() <= 1
+        mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in models.PREPROCESSING[architecture])
+        torch.testing.assert_close(expected, (plain - mean) / deviation)
+
+
+@pytest.mark.slow
+def test_other_processes_end_with_the_one_that_started_them(dataset, tmp_path):
+    """Even when that one is killed: a training that nobody waits for would go on for hours."""
+    script = """if __name__ == "__main__":
+        import pickle, sys
+        from dogbreeds.training import parallel
+        parallel.train_all(*pickle.load(open(sys.argv[1], "rb")))"""
+    (tmp_path / "study.py").write_text(script)
+    recipe = Recipe(batch_size=4, epochs=10_000, patience=0)
+    with (tmp_path / "arguments").open("wb") as file:
+        pickle.dump(([Job(config(dataset, "pytorch", recipe=recipe), dataset)], tmp_path / "runs"), file)
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "study.py", tmp_path / "arguments"], stdout=-1, text=True
+    ) as study:
+        assert "epoch  1" in study.stdout.readline()
+        children = [int(pid) for pid in Path(f"/proc/{study.pid}/task/{study.pid}/children").read_text().split()]
+        assert children
+        study.kill()
+    while any(map(running, children)):
+        time.sleep(0.1)
+
+
+def running(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_killed_again_and_again_it_ends_as_if_left_in_peace(framework):
+    """Keras on its PyTorch backend here, where nothing is traced; the script takes any backend and number of kills."""
+    command = [sys.executable, Path(__file__).parents[1] / "support" / "kill_and_resume.py", framework, "6"]
+    outcome = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "torch"}, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "killed 6 times; differs in: nothing" in outcome.stdout
+
+
+@pytest.mark.usefixtures("shallow")
+def test_photos_left_out_are_on_record(photo_folder, tmp_path):
+    (photo_folder / "pug" / "broken.jpg").write_bytes(b"")
+    dataset = datasets.load(photo_folder, leave_out_broken=True)
+    run = trainer.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path / "runs")
+    assert run.record["left_out"] == ["pug/broken.jpg"]
+    with np.load(run.folder / "predictions.npz") as arrays:
+        predicted = [*arrays["validation_photos"], *arrays["test_photos"]]
+    assert len(predicted) == 10
+    assert "pug/broken.jpg" not in predicted

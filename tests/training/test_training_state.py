@@ -1,0 +1,116 @@
+"""The course of a training on disk, with two numbers for a network."""
+
+import pytest
+import torch
+
+from dogbreeds.errors import StudyError
+from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.training_state import Course
+
+RECIPE = Recipe(epochs=6, patience=0)
+LOSSES = [0.9, 0.5, 0.7, 0.6, 0.4, 0.8]
+
+
+def state(epoch):
+    return {"conv.weight": torch.tensor([float(epoch)]), "fc.weight": torch.tensor([-float(epoch)])}
+
+
+def row(epoch, loss=None, phase="all"):
+    losses = {"training_loss": 0.1, "validation_loss": LOSSES[epoch - 1] if loss is None else loss}
+    return {"epoch": epoch, "phase": phase} | losses
+
+
+def trained(folder, epochs, recipe=RECIPE, versions=None):
+    course = Course(recipe, folder, state(0), versions)
+    for epoch in range(len(course.history) + 1, epochs + 1):
+        course.end_epoch(row(epoch), state(epoch), {"fc.weight.step": torch.tensor(epoch)})
+    return course
+
+
+@pytest.mark.parametrize("epochs", range(1, 7))
+def test_it_goes_on_where_it_was(tmp_path, epochs):
+    before, course = trained(tmp_path, epochs), Course(RECIPE, tmp_path, state(0))
+    assert course.history == before.history
+    assert course.state == state(epochs)
+    # At the end of its phase the state of an optimiser is of no use any more.
+    assert course.optimizer == ({"fc.weight.step": torch.tensor(epochs)} if epochs < 6 else {})
+    assert course.best() == state(before.recipe.best_epoch(course.history))
+    assert course.phase() == (("all", epochs, 6) if epochs < 6 else None)
+
+
+def test_two_checkpoints_are_kept_and_those_they_call_the_best(tmp_path):
+    for epochs, kept in ((1, [1]), (4, [2, 3, 4]), (5, [2, 4, 5]), (6, [5, 6])):
+        trained(tmp_path, epochs)
+        names = [path.name.rpartition("-")[0] for path in sorted(tmp_path.iterdir())]
+        assert names == [f"checkpoint-{number:04d}" for number in kept]
+
+
+def test_what_was_begun_with_other_versions_does_not_go_on(tmp_path):
+    trained(tmp_path, 2, versions={"torch": "1.0"})
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(trained(tmp_path, 2, versions={"torch": "1.0"}).history) == 2
+    with pytest.raises(StudyError, match=r"was begun with torch 1\.0; here is torch 2\.0: install those again"):
+        trained(tmp_path, 3, versions={"torch": "2.0"})
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
+def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path, harm, capfd):
+    trained(tmp_path, 5)
+    last = next(tmp_path.glob("checkpoint-0005-*"))
+    content = bytearray(last.read_bytes())
+    if harm == "flip":
+        content[-1] ^= 1
+    last.write_bytes({"cut": content[:-3], "empty": b""}.get(harm, content))
+    course = Course(RECIPE, tmp_path, state(0))
+    assert len(course.history) == 4
+    assert course.state == state(4)
+    assert "checkpoint-0005" in capfd.readouterr().err
+    again = trained(tmp_path, 6)
+    assert again.best() == state(5)
+    assert Course(RECIPE, tmp_path, state(0)).state == state(6)
+
+
+def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
+    trained(tmp_path, 1)
+    whole = sorted(tmp_path.iterdir())
+    for name in ("checkpoint.unfinished", ".tmp1aB2c3", "history.csv"):
+        (tmp_path / name).write_text("half")
+    Course(RECIPE, tmp_path, state(0))
+    assert sorted(tmp_path.iterdir()) == whole
+
+
+def test_a_checkpoint_is_of_no_use_when_the_best_weights_are_broken(tmp_path, capfd):
+    trained(tmp_path, 4)
+    best = next(tmp_path.glob("checkpoint-0002-*"))
+    best.write_bytes(best.read_bytes()[:-1])
+    assert Course(RECIPE, tmp_path, state(0)).history == []
+    assert trained(tmp_path, 6).best() == state(5)
+
+
+def test_with_no_whole_checkpoint_it_begins_at_its_start(tmp_path):
+    trained(tmp_path, 2)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    course = Course(RECIPE, tmp_path, state(0))
+    assert (course.history, course.state, course.optimizer) == ([], state(0), {})
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_not_kept(tmp_path, loss):
+    course = trained(tmp_path, 2)
+    with pytest.raises(StudyError, match="loss of epoch 3 is no number"):
+        course.end_epoch(row(3, loss), state(3), {})
+    assert Course(RECIPE, tmp_path, state(0)).history == course.history
+
+
+def test_of_the_head_alone_nothing_else_is_written_and_nothing_else_changes(tmp_path):
+    recipe = Recipe(epochs=2, head_epochs=2, patience=1)
+    course = Course(recipe, tmp_path, state(0))
+    head = {"fc.weight": torch.tensor([5.0])}
+    assert not course.end_epoch(row(1, 0.2, "head"), head, {"fc.weight.step": torch.tensor(1)})
+    assert course.end_epoch(row(2, 0.3, "head"), head, {"fc.weight.step": torch.tensor(2)})  # patience is at its end
+    course = Course(recipe, tmp_path, state(0))
+    assert course.state == state(0) | head
+    assert course.phase() == ("all", 0, 2)
+    assert course.optimizer == {}  # that of the head is of no use to the whole
