@@ -48,8 +48,8 @@ notebooks: $(READY) ## execute the stored notebooks in place, with their default
 reference: $(READY) ## keep the results of PROFILE in outputs/reference, write the README's tables from there
 	@$(BIN)/python tools/reference.py '$(PROFILE)' $(PHOTOS)
 
-bench: $(READY) ## time the training of each network, ours and as others do it, on PHOTOS or drawn dogs
-	@$(BIN)/dogbreeds bench $(if $(PHOTOS),--photos '$(PHOTOS)')
+bench: $(READY) ## time the training with this library and with reference pipelines, on PHOTOS or drawn dogs
+	@$(BIN)/dogbreeds bench speed $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
 	rm -rf .venv slides/node_modules data/drawn_dogs .pytest_cache .ruff_cache .import_linter_cache lib/*.egg-info

@@ -1,11 +1,11 @@
-"""Shapes of all signatures are enforced while tests run (see addopts in pyproject.toml)."""
+"""Fixtures for all tests. Tests check the array shapes in all signatures (see addopts in pyproject.toml)."""
 
 import gc
 import os
 import sys
 
-# Two tests run at a time. Threads of two programs on the same cores wait for each other, many times as long as they
-# compute; and bits depend on the number of threads.
+# Two tests run at a time. Threads of two processes on the same cores would wait for each other much longer than they
+# compute, and the last bits of results depend on the number of threads.
 os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 import numpy as np
@@ -18,11 +18,11 @@ from PIL import Image
 from dogbreeds.data import datasets
 
 if not any("test_gpu" in word for word in sys.argv):
-    # Elsewhere it is the processor's numbers that are asserted, on a machine with a GPU too.
+    # The other tests expect the results of a CPU, on a machine with a GPU too.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
-# Begun first, so that two processes end together.
+# These tests start first, so that two test processes end at about the same time.
 LONGEST = (
     "notebooks",
     "test_trainer",
@@ -47,20 +47,20 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What was imported stays to the end: the garbage collector need not look at its million objects again."""
+    """Imports stay until the end: the garbage collector need not scan their million objects again."""
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
-    """A folder for all processes that test at the same time."""
+    """A folder that all parallel test processes share."""
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
 def drawings(shared):
-    """Where all tests keep the dogs that were drawn for one of them."""
+    """The folder of drawings that all tests share."""
     folder = shared / "drawings"
     folder.mkdir(exist_ok=True)
     return folder
@@ -68,7 +68,7 @@ def drawings(shared):
 
 @pytest.fixture(scope="session")
 def dogbreeds(tmp_path_factory):
-    """`dogbreeds.run(words)`: a command in a process of its own, with shallow networks; see `fork_server`."""
+    """`dogbreeds.run(words)` runs a command in its own process, with shallow networks; see `fork_server`."""
     server = ForkServer(tmp_path_factory.mktemp("commands"))
     yield server
     server.close()
@@ -76,7 +76,7 @@ def dogbreeds(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, tmp_path_factory, monkeypatch, drawings):
-    """No test reads or writes the data and outputs of a person."""
+    """No test reads or writes the data and outputs of the user."""
     data = tmp_path_factory.mktemp("data")
     (data / "drawn_dogs").symlink_to(drawings)
     monkeypatch.setenv("DOGBREEDS_DATA", str(data))
@@ -85,7 +85,7 @@ def own_folders(tmp_path, tmp_path_factory, monkeypatch, drawings):
 
 @pytest.fixture
 def photo_folder(tmp_path):
-    """Two breeds of twelve noisy pictures each, of different brightness, named as Stanford Dogs names its folders."""
+    """Two breeds of twelve noise photos each, with different brightness; one folder is named as in Stanford Dogs."""
     generator = np.random.default_rng(0)
     for breed, level in (("n02085620-Chihuahua", 60), ("pug", 180)):
         folder = tmp_path / "photos" / breed
@@ -103,7 +103,7 @@ def dataset(photo_folder):
 
 @pytest.fixture
 def shallow(monkeypatch):
-    """See `shallow_networks`."""
+    """Replaces ResNet50 by the network of `shallow_networks`."""
     monkeypatch.setattr("dogbreeds.models.keras_networks.STAGES", shallow_networks.STAGES)
     monkeypatch.setattr(torchvision.models, "resnet50", shallow_networks.resnet50)
     forget_keras_networks()
@@ -112,7 +112,7 @@ def shallow(monkeypatch):
 
 
 def forget_keras_networks():
-    """Those that `training_keras` would use again."""
+    """Clears the networks that `keras_trainer` would reuse."""
     if module := sys.modules.get("dogbreeds.training.keras_trainer"):
         module.network.cache_clear()
         module._compiled.cache_clear()

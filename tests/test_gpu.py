@@ -1,6 +1,6 @@
-"""What only a GPU can show: photos that stay on it, its batches, trainings, the benchmark. Skipped where there is none.
+"""Tests that need a GPU: photos in its memory, batches, trainings and the benchmark. Skipped without a GPU.
 
-Run by itself, `python -m pytest tests/test_gpu.py`: the other tests hide the GPU (see conftest.py).
+Run this file by itself, `python -m pytest tests/test_gpu.py`: the other tests hide the GPU (see conftest.py).
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def config(dataset, framework="pytorch", **recipe):
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_training_runs_on_the_gpu(dataset, tmp_path, framework, precision):
-    """Its head first, then all of it; and what it is asked afterwards. Keras computes with PyTorch there."""
+    """Head warm-up, then all layers, then predictions by the run. Keras computes with PyTorch on the GPU."""
     this = config(dataset, framework, head_epochs=1, epochs=2, precision=precision)
     run = trainer.train(this, dataset, tmp_path / "runs")
     assert "cuda" in run.record["device"]
@@ -77,9 +77,9 @@ def test_what_broke_off_goes_on_there(dataset, tmp_path):
     np.testing.assert_allclose(run.history["training_loss"], undisturbed.history["training_loss"], rtol=0.2)
 
 
-@pytest.mark.filterwarnings("ignore")  # timm's and Keras' own
+@pytest.mark.filterwarnings("ignore")  # warnings of timm and Keras
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_every_way_of_the_benchmark_runs_there(dataset, tmp_path, framework):
+def test_every_pipeline_of_the_benchmark_runs_on_the_gpu(dataset, tmp_path, framework):
     folder = throughput.linked(dataset, tmp_path / "linked")
     rows = throughput._measure(config(dataset, framework, patience=0, precision="bfloat16"), dataset, folder, 1, 2)
     assert {row["device"].split(",")[0] for row in rows} == {torch.cuda.get_device_name()}

@@ -1,4 +1,4 @@
-"""What holds the project together: dependencies, layout, notebooks as they are stored, the README's commands."""
+"""Consistency of the project: dependencies, imports, stored notebooks, and the commands in the README."""
 
 import os
 import re
@@ -61,7 +61,7 @@ def lint_imports(root):
 
 @pytest.mark.parametrize("statement", ["", "import dogbreeds.cli.main", "def late():\n    import dogbreeds.cli.main"])
 def test_packages_import_only_from_packages_below_them(tmp_path, statement):
-    """Also inside a function, which a search for lines that begin with `from` does not see."""
+    """Imports inside functions count too; a search for lines that start with `from` would miss them."""
     shutil.copytree(ROOT / "lib" / "dogbreeds", tmp_path / "dogbreeds", ignore=shutil.ignore_patterns("__pycache__"))
     splits = tmp_path / "dogbreeds" / "data" / "splits.py"
     splits.write_text(f"{splits.read_text()}\n\n{statement}\n")
@@ -106,7 +106,7 @@ def test_what_a_notebook_does_by_hand_is_the_sample_profile(path):
 
 @pytest.mark.parametrize("profile", sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
 def test_every_profile_passes_the_checks(profile):
-    """And says all that a notebook needs: nothing is left to what the notebook holds for running it by hand."""
+    """Its parameters also include every notebook parameter, so that no value stored in a notebook takes effect."""
     parameters = notebooks.read_profile(profile)
     assert parameters["profile"] == profile
     assert parameters.keys() == papermill.inspect_notebook(STORED[0]).keys()

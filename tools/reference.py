@@ -1,10 +1,10 @@
-"""Keeps the results of a finished study with the code, and writes the README's tables from what is kept.
+"""Copies the results of a finished study to outputs/reference and writes the result tables of the README.
 
-`make reference PROFILE=sample` copies the tables of outputs/sample to outputs/reference/sample, with where and when
-they were made, and the runs that they are made from: what each recorded, learned and predicted, without weights and
-without a photograph. `tables_of` makes the tables again from these runs, in seconds. `PROFILE=bench` keeps what
-`dogbreeds bench` measured, as bench_cpu or bench_gpu. Then every block of the README between `<!-- results: NAME
--->` and `<!-- end of results -->` is written anew from outputs/reference/NAME.
+`make reference PROFILE=sample` copies the tables of outputs/sample to outputs/reference/sample, together with the
+machine, the date and the runs behind the tables (records, histories and predictions, without weights or photos).
+`tables_of` recomputes the tables from these runs in seconds. `PROFILE=bench` copies the measurements of
+`dogbreeds bench` to bench_cpu or bench_gpu. Afterwards every block of the README between `<!-- results: NAME -->` and
+`<!-- end of results -->` is rewritten from outputs/reference/NAME.
 """
 
 import json
@@ -33,23 +33,24 @@ from dogbreeds.training.runs import Run
 REFERENCE, README = paths.REFERENCE, paths.REPOSITORY / "README.md"
 KEPT_OF_A_RUN = ("run.json", "history.csv", "predictions.npz")
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
-OTHERS = {"tutorial": "tutorial", "timm": "timm", "torchvision": "torchvision", "keras_directory": "Keras' directory"}
-BENCH_ON_GPU = "dogbreeds bench --photos folder --size 224 --batch-size 128 --precision bfloat16"
+REFERENCE_PIPELINES = {"tutorial": "PyTorch's tutorial", "timm": "timm", "torchvision": "torchvision"}
+REFERENCE_PIPELINES |= {"keras_directory": "Keras' directory"}
+BENCH_ON_GPU = "dogbreeds bench speed --photos folder --size 224 --batch-size 128 --precision bfloat16"
 
 
 def machine(threads: int) -> str:
-    """Processor, its cores and those that a training took, and the GPU of this machine, as a person would say it."""
+    """Describes this machine in words: cores and model of the processor, threads per training, and GPU."""
     information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
     model = re.search(r"model name\s*: (.+)", information)
     processor = f"{torch.get_num_threads()} cores ({model[1] if model else platform.machine()})"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{processor}, {threads} a training, {gpu}"
+    return f"{processor}, {threads} {'thread' if threads == 1 else 'threads'} per training, {gpu}"
 
 
 def keep(parameters: dict, name: str, command: str) -> Path:
-    """The folder outputs/reference/`name` with the tables of the finished study of `parameters`.
+    """Copies tables and runs of the finished study of `parameters` to outputs/reference/`name` and returns that folder.
 
-    Raises StudyError when the study has no tables yet.
+    Raises StudyError if the study has no tables yet.
     """
     study = Study(**parameters)
     made = study.folder / "tables"
@@ -60,13 +61,13 @@ def keep(parameters: dict, name: str, command: str) -> Path:
     roles = keep_runs(study, folder)
     for table in sorted(made.glob("*.csv")):
         shutil.copy(table, folder / table.name)
-    trainings = runs.results(study.store).drop(columns=["start", "start_fingerprint"])
+    trainings = runs.results(study.store).drop(columns=["source", "source_fingerprint"])
     trainings.to_csv(folder / "runs.csv", index=False)
     results, chance = pd.read_csv(folder / "results.csv"), 1 / len(study.dataset.breeds)
     figures.accuracies(results, chance).savefig(folder / "accuracies.png", dpi=110)
     about = {
-        "pictures": f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds",
-        "test pictures": len(study.dataset.rows("test")),
+        "images": f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds",
+        "test images": len(study.dataset.rows("test")),
         "pixels a side": study.image_size,
         "seeds": len(study.seeds),
         "command": command,
@@ -80,10 +81,10 @@ def keep(parameters: dict, name: str, command: str) -> Path:
 
 
 def keep_runs(study: Study, folder: Path) -> dict[str, dict[str, str]]:
-    """Copies the runs of a finished study, and what was measured with them, and returns what each run is for.
+    """Copies the runs of a finished study and the arrays measured with them to `folder`; returns the run ids by role.
 
-    That is "comparison", "baselines" or "failure", and in each its name and its id. Raises StudyError, with all that
-    was kept before left as it is, for a run that this study has not trained itself.
+    The roles are "comparison", "baselines" and "failure"; each maps names to run ids. Raises StudyError if a run of the
+    study is missing; files copied earlier then stay unchanged.
     """
     missing = [job.id for job in study.plan() if not runs.finished(study.store, job.config)]
     if missing:
@@ -104,7 +105,7 @@ def keep_runs(study: Study, folder: Path) -> dict[str, dict[str, str]]:
 
 
 def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
-    """The tables of a study, by their names, made from the runs and arrays that are kept in `folder`."""
+    """Recomputes the tables of a study, by name, from the runs and arrays in `folder`."""
     about = json.loads((folder / "about.json").read_text())
     found = {
         role: {name: Run(folder / "runs" / run) for name, run in mine.items()} for role, mine in about["runs"].items()
@@ -114,7 +115,7 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
     for file in (folder / "arrays").glob("*.npz"):
         with np.load(file) as kept:
             arrays[file.name.rpartition("-")[0]] = dict(kept)
-    band, engines = reproducibility.measured(arrays["noise"])
+    band, backends = reproducibility.measured(arrays["noise"])
     pairs = {f"{choice}s": tables.comparisons(compared, choice) for choice in tables.CHOICES}
     return pairs | {
         "results": tables.result_table(compared),
@@ -122,29 +123,29 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
         "claims": claims_2020.confront(compared),
         "baselines": tables.variant_table(found["baselines"]),
         "statistics": batch_norm_diagnosis.two_by_two(failing, arrays["batch_norm"]),
-        "engines": reproducibility.table(engines, band),
+        "backends": reproducibility.table(backends, band),
     }
 
 
 def keep_bench(outputs: Path) -> Path:
-    """The folder outputs/reference/bench_cpu or bench_gpu with the tables and charts of `dogbreeds bench`.
+    """Copies the tables and charts of `dogbreeds bench` to outputs/reference and returns the folder.
 
-    Raises StudyError when nothing was measured yet.
+    The folder is bench_gpu for measurements on a GPU, else bench_cpu. Raises StudyError if there are no measurements.
     """
     if not (outputs / "tables" / "bench.csv").is_file():
-        raise StudyError(f"{outputs / 'tables'} has no bench.csv: run dogbreeds bench")
-    ours = pd.read_csv(outputs / "tables" / "bench.csv").query("pipeline == 'ours'")
-    ours = ours.sort_values("framework").iloc[-1]  # PyTorch's
-    folder = REFERENCE / ("bench_cpu" if ours["device"].startswith("cpu") else "bench_gpu")
+        raise StudyError(f"{outputs / 'tables'} has no bench.csv: run dogbreeds bench speed")
+    rows = pd.read_csv(outputs / "tables" / "bench.csv").query("pipeline == 'this_library'")
+    row = rows.sort_values("framework").iloc[-1]  # PyTorch's, if it was measured
+    folder = REFERENCE / ("bench_cpu" if row["device"].startswith("cpu") else "bench_gpu")
     folder.mkdir(parents=True, exist_ok=True)
     for file in [*outputs.glob("tables/*.csv"), *outputs.glob("figures/*.png")]:
         shutil.copy(file, folder / file.name)
-    asked = f"--size {ours['image_size']} --batch-size {ours['batch_size']} --precision {ours['precision']}"
-    asked += f" --rounds {ours['rounds']}"
+    options = f"--size {row['image_size']} --batch-size {row['batch_size']} --precision {row['precision']}"
+    options += f" --rounds {row['rounds']}"
     about = {
-        "photos": int(ours["photos"]),
-        "command": f"dogbreeds bench --photos folder {asked}",
-        "machine": machine(int(ours["threads"])),
+        "photos": int(row["photos"]),
+        "command": f"dogbreeds bench speed --photos folder {options}",
+        "machine": machine(int(row["threads"])),
         "date": datetime.now(UTC).date().isoformat(),
     }
     (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
@@ -152,82 +153,89 @@ def keep_bench(outputs: Path) -> Path:
 
 
 def block(folder: Path) -> str:
-    """What the README says of the results kept in `folder`: where they are from, tables and a figure, in Markdown."""
+    """The Markdown text of the README for the results in `folder`: their origin, tables and a figure."""
     return (_bench if folder.name.startswith("bench") else _study)(folder)
 
 
 def _study(folder: Path) -> str:
     about = json.loads((folder / "about.json").read_text())
     results, claimed = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "claims"))
+    size = about["pixels a side"]
     lines = [
-        f"{about['pictures']}, {about['test pictures']} of them for the test, {about['pixels a side']} pixels a side, "
+        f"{about['images']}, {about['test images']} of them in the test set, at {size} x {size} pixels, "
         f"seeds: {about['seeds']}. `{about['command']}` on {about['machine']}, {about['date']}.",
         *(["", f"**{about['caveat']}**"] if "caveat" in about else []),
         "",
-        "| network | framework | start | test accuracy | 95 % interval | seconds | photos/s |",
+        "| network | framework | initial weights | test accuracy | 95 % interval | seconds | photos/s |",
         "|---|---|---|---|---|---|---|",
     ]
     for _, row in results.iterrows():
-        cells = [row["network"], row["framework"], row["start"], f"{row['test accuracy']:.1%}"]
+        cells = [row["network"], row["framework"], row["initial weights"], f"{row['test accuracy']:.1%}"]
         cells += [f"{row['low']:.1%} to {row['high']:.1%}", f"{row['seconds']:.0f}", f"{row['photos/s']:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
-    picture = (folder / "accuracies.png").relative_to(paths.REPOSITORY)
-    lines += ["", f"![Test accuracies with their 95 % intervals]({picture})", ""]
-    lines += ["| claim of 2020 | start | measured | verdict |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in claimed[["claim", "start", "measured", "verdict"]].to_numpy()]
+    image = (folder / "accuracies.png").relative_to(paths.REPOSITORY)
+    lines += ["", f"![Test accuracies with their 95 % intervals]({image})", ""]
+    lines += ["| claim of 2020 | initial weights | measured | verdict |", "|---|---|---|---|"]
+    lines += [
+        f"| {' | '.join(row)} |" for row in claimed[["claim", "initial weights", "measured", "verdict"]].to_numpy()
+    ]
     return "\n".join([*lines, ""])
 
 
 def _bench(folder: Path) -> str:
-    """Of each network and framework how close ours comes to the limit, and how many times as fast as others it is."""
-    head = ["network", "framework", "photos/s", "of the limit (lowest to highest turn)"]
-    head += [f"over {name}" for name in OTHERS.values()]
+    """For each network and framework, its share of the compute-only upper bound and its speed-ups."""
+    head = ["network", "framework", "photos/s", "share of compute-only upper bound (lowest to highest epoch)"]
+    head += [f"speed-up over {name}" for name in REFERENCE_PIPELINES.values()]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     if not folder.is_dir():
         names = [[models.TITLES[name] for name in kind] for kind in (models.ARCHITECTURES, models.FRAMEWORKS)]
         lines += [f"| {network} | {framework} |" + " |" * (len(head) - 2) for network, framework in product(*names)]
-        told = f"On a GPU: not run yet. `{BENCH_ON_GPU}` there, then `make reference PROFILE=bench`, fills the rows."
-        return "\n".join([told, "", *lines, ""])
+        note = f"Not measured on a GPU yet. `{BENCH_ON_GPU}` and then `make reference PROFILE=bench` fill in the rows."
+        return "\n".join([note, "", *lines, ""])
     about = json.loads((folder / "about.json").read_text())
     table = pd.read_csv(folder / "bench.csv")
     for (network, framework), rows in table.groupby(["network", "framework"], sort=False):
         rows = rows.set_index("pipeline")
-        ours, shares = rows.loc["ours"], rows["share_of_limit"]
-        reached = f"{ours['share_of_limit']:.1%} ({ours['lowest_share']:.1%} to {ours['highest_share']:.1%})"
-        times = [f"{shares['ours'] / shares[other]:.2f}" if other in shares else "" for other in OTHERS]
-        cells = [network, framework, f"{ours['photos_per_second']:.0f}", reached, *times]
+        row, shares = rows.loc["this_library"], rows["share_of_upper_bound"]
+        share = f"{row['share_of_upper_bound']:.1%} ({row['lowest_share']:.1%} to {row['highest_share']:.1%})"
+        speed_ups = [
+            f"{shares['this_library'] / shares[other]:.2f}" if other in shares else "" for other in REFERENCE_PIPELINES
+        ]
+        cells = [network, framework, f"{row['photos_per_second']:.0f}", share, *speed_ups]
         lines.append(f"| {' | '.join(cells)} |")
-    told = f"{about['photos']} training photos. `{about['command']}` on {about['machine']}, {about['date']}."
-    for name, more in {"accuracy_difference": _accuracy, "growth_fitted": _growth}.items():
+    note = f"{about['photos']} training photos. `{about['command']}` on {about['machine']}, {about['date']}."
+    for name, more in {"accuracy_difference": _accuracy, "scaling_fitted": _scaling}.items():
         if (folder / f"{name}.csv").is_file():
             lines += ["", *more(folder)]
-    return "\n".join([told, "", *lines, ""])
+    return "\n".join([note, "", *lines, ""])
 
 
 def _accuracy(folder: Path) -> list[str]:
-    """What ours is ahead of the plain way by."""
-    each, gaps = (pd.read_csv(folder / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
-    means, first = each.groupby(["network", "path"])["test accuracy"].mean(), each.iloc[0]
-    asked = f"--size {first['image_size']} --batch-size {first['batch_size']} --accuracy {first['epochs']}"
+    """The test accuracies of this library and of the baseline pipeline, and their difference."""
+    each, differences = (pd.read_csv(folder / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
+    means, first = each.groupby(["network", "pipeline"])["test accuracy"].mean(), each.iloc[0]
+    options = f"--size {first['image_size']} --batch-size {first['batch_size']} --epochs {first['epochs']}"
     seeds = f"{first['test photos']} test photos, {each['seed'].nunique()} seeds"
-    lines = [f"{seeds}: `dogbreeds bench --photos folder {asked}`.", ""]
-    lines += ["| network | ours in | ours | plain way | ours less the plain way |", "|---|---|---|---|---|"]
-    for _, row in gaps.iterrows():
-        reached = [means[row["network"], path] for path in (f"ours, {row['ours in']}", "plain")]
-        cells = [row["network"], row["ours in"], *(f"{share:.1%}" for share in reached)]
+    lines = [f"{seeds}: `dogbreeds bench accuracy --photos folder {options}`.", ""]
+    lines += ["| network | this library in | this library | baseline pipeline | difference |", "|---|---|---|---|---|"]
+    for _, row in differences.iterrows():
+        precision = row["this library in"]
+        accuracies = [means[row["network"], pipeline] for pipeline in (f"this library, {precision}", "baseline")]
+        cells = [row["network"], precision, *(f"{accuracy:.1%}" for accuracy in accuracies)]
         lines.append(f"| {' | '.join(cells)} | {format_difference(row['difference'], row['low'], row['high'])} |")
     return lines
 
 
-def _growth(folder: Path) -> list[str]:
-    """How each cost grows, as a power of the size, with its 95 % interval."""
-    fitted = pd.read_csv(folder / "growth_fitted.csv")
-    sizes = pd.read_csv(folder / "growth.csv").groupby("axis", sort=False)["size"]
+def _scaling(folder: Path) -> list[str]:
+    """How each cost scales: the exponent of a power law of the size, with its 95 % interval."""
+    fitted = pd.read_csv(folder / "scaling_fitted.csv")
+    sizes = pd.read_csv(folder / "scaling.csv").groupby("axis", sort=False)["size"]
     lines = [
-        "ResNet50 in PyTorch, the first epoch of a training, each size once (`dogbreeds bench --growth PHOTOS`). "
-        "An epoch is counted as its steps times the median one.",
+        "Scaling of ResNet50 in PyTorch, first epoch of a training, one measurement per size "
+        "(`dogbreeds bench scaling --up-to PHOTOS`). The time per epoch is the number of steps times the median "
+        "time of a step. The cost is fitted as a power of the size; an exponent of 1 means proportional.",
         "",
-        "| what grows | from, to | cost | grows as size to the power of | 95 % interval |",
+        "| size | range | cost | exponent | 95 % interval |",
         "|---|---|---|---|---|",
     ]
     for _, row in fitted.iterrows():
@@ -238,7 +246,7 @@ def _growth(folder: Path) -> list[str]:
 
 
 def written(readme: str) -> str:
-    """The text of a README with every block of results written anew."""
+    """The text of a README with every block of results rewritten."""
     return BLOCK.sub(lambda found: found[1] + block(REFERENCE / found[2]) + found[3], readme)
 
 

@@ -1,1 +1,1 @@
-"""The dog-breed study: Xception, ResNet50 and SE-ResNet50 in Keras and PyTorch, compared on the same work."""
+"""The dog-breed study compares Xception, ResNet50 and SE-ResNet50 in Keras and PyTorch on the same task."""

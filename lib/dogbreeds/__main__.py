@@ -1,4 +1,4 @@
-"""`python -m dogbreeds`: the command `dogbreeds`."""
+"""Makes `python -m dogbreeds` run the command `dogbreeds`."""
 
 import sys
 

@@ -1,13 +1,13 @@
-"""The exceptions for what a user can put right; the command line prints each as one line."""
+"""Exceptions for errors that a user can correct; the command line prints each of them as one line."""
 
 
 class StudyError(ValueError):
-    """Names the thing that is wrong and its remedy, in one line."""
+    """An error whose message says in one line what is wrong and how to correct it."""
 
-    status = 2  # of the command that ends with it: bad input
+    status = 2  # exit status of the command: invalid input
 
 
 class TrainingsFailed(StudyError):
-    """Some of several trainings did not finish; the others did, and are kept."""
+    """Some of several trainings failed; the finished ones are kept."""
 
     status = 1

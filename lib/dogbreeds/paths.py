@@ -1,6 +1,6 @@
-"""Where things lie, whatever the working directory: notebooks, profiles, data and outputs.
+"""Paths of notebooks, profiles, data and outputs, independent of the working directory.
 
-DOGBREEDS_DATA and DOGBREEDS_OUTPUTS move the last two, to a larger disk say.
+The environment variables DOGBREEDS_DATA and DOGBREEDS_OUTPUTS move data and outputs, for example to a larger disk.
 """
 
 import os
@@ -24,13 +24,13 @@ def outputs() -> Path:
 
 
 def from_here(path: Path) -> str:
-    """A path as a person would type it from here."""
+    """Returns the path relative to the working directory, or unchanged if it is outside."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Writes a file that is there whole or not at all: under another name first, which is taken away on failure."""
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Writes a file atomically: to a temporary name first, which is removed if writing fails. Returns `path`."""
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         unfinished.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What a process that works for another does first: it takes its share of the threads, and ends with its parent."""
+"""Sets up worker processes: each uses its share of the threads and ends with its parent."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from multiprocessing import connection, parent_process
 
 
 def end_with_parent() -> None:
-    """Makes this process end when its parent does, even when the parent is killed; on Ctrl-C without a traceback."""
+    """Makes this process end with its parent, even if the parent is killed; Ctrl-C ends it without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
@@ -18,6 +18,6 @@ def _wait_for_parent() -> None:
 
 
 def set_thread_variables(threads: int) -> None:
-    """Sets how many threads PyTorch and TensorFlow take where they are imported later: here and in child processes."""
+    """Sets the number of threads for PyTorch and TensorFlow if they are imported later, here or in child processes."""
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     os.environ |= dict.fromkeys(names, str(threads))

@@ -1,4 +1,4 @@
-"""Weights do not depend on the pace of the statistics; accuracy in inference mode does."""
+"""The weights do not depend on the momentum of the running statistics; accuracy in inference mode does."""
 
 import numpy as np
 import pytest
@@ -22,37 +22,39 @@ def train(dataset, store, framework, batch_norm):
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_the_pace_of_the_statistics_moves_no_weight(dataset, tmp_path, framework):
-    runs = [train(dataset, tmp_path, framework, policy) for policy in ("adapt", "slow")]
-    adapt, slow = (load_file(run.weights) for run in runs)
-    differing = {key for key in adapt if not torch.equal(adapt[key], slow[key])}
-    assert differing == {key for key in adapt if "running" in key}
+    runs = [train(dataset, tmp_path, framework, policy) for policy in ("momentum_0.1", "momentum_0.01")]
+    first, second = (load_file(run.weights) for run in runs)
+    differing = {key for key in first if not torch.equal(first[key], second[key])}
+    assert differing == {key for key in first if "running" in key}
 
-    # Training photos are measured as they are, with the last weights: as the framework itself would.
+    # Accuracy on the training photos uses the last weights and no augmentation, as a prediction by the framework does.
     stream = photo_streams.batches(runs[0].config, dataset)["train"].in_order(64)
     logits = backends.framework_module(framework).predict(inference.load(runs[0]), stream)
     right = np.mean(logits.argmax(axis=1) == stream.labels[stream.rows])
-    table = batch_norm_diagnosis.two_by_two({"slow": runs[0]}, batch_norm_diagnosis.logits({"slow": runs[0]}, dataset))
-    assert table.loc[("slow", batch_norm_diagnosis.AS_TRAINED), "training"] == right
+    table = batch_norm_diagnosis.two_by_two(
+        {"momentum_0.01": runs[0]}, batch_norm_diagnosis.logits({"momentum_0.01": runs[0]}, dataset)
+    )
+    assert table.loc[("momentum_0.01", batch_norm_diagnosis.RUNNING), "training"] == right
 
 
 @pytest.mark.usefixtures("shallow")
 def test_statistics_that_lie_are_found_out_and_taken_anew(dataset, tmp_path):
-    run = train(dataset, tmp_path, "pytorch", "adapt")
+    run = train(dataset, tmp_path, "pytorch", "momentum_0.1")
     before = {"rescaled": run}
-    honest = batch_norm_diagnosis.two_by_two(before, batch_norm_diagnosis.logits(before, dataset)).loc[
-        ("rescaled", batch_norm_diagnosis.TAKEN_ANEW)
+    expected = batch_norm_diagnosis.two_by_two(before, batch_norm_diagnosis.logits(before, dataset)).loc[
+        ("rescaled", batch_norm_diagnosis.REESTIMATED)
     ]
     state = load_file(run.weights)
-    state["layer4.0.bn3.running_mean"] += 1e6  # now all photos look the same, and half of them are of each breed
+    state["layer4.0.bn3.running_mean"] += 1e6  # all photos now give the same logits, and half of them are of each breed
     save_file(state, run.weights)
     table = batch_norm_diagnosis.two_by_two(before, batch_norm_diagnosis.logits(before, dataset))
-    lied, anew = (
-        table.loc[("rescaled", batch_norm_diagnosis.AS_TRAINED)],
-        table.loc[("rescaled", batch_norm_diagnosis.TAKEN_ANEW)],
+    running, reestimated = (
+        table.loc[("rescaled", batch_norm_diagnosis.RUNNING)],
+        table.loc[("rescaled", batch_norm_diagnosis.REESTIMATED)],
     )
-    assert lied["training"] == lied["validation"] == 0.5
-    assert anew.equals(honest)
-    assert anew["while training"] == run.history["training_accuracy"].iloc[-1]
+    assert running["training"] == running["validation"] == 0.5
+    assert reestimated.equals(expected)
+    assert reestimated["while training"] == run.history["training_accuracy"].iloc[-1]
 
 
 def test_what_slow_statistics_keep_of_their_start():

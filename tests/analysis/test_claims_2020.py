@@ -1,4 +1,4 @@
-"""A claim is confirmed or refuted only where what was measured is more than luck, after Holm's correction."""
+"""A claim is confirmed or refuted only if the measured difference is significant after Holm's correction."""
 
 import numpy as np
 import pytest
@@ -8,22 +8,22 @@ from dogbreeds.analysis import claims_2020, intervals, tables
 
 
 def learning_curve(constant, plateau=0.5, epochs=30):
-    """Validation accuracies that rise from chance on five breeds to a plateau."""
+    """Validation accuracies that rise from the chance level of five breeds to a plateau."""
     return (0.2 + (plateau - 0.2) * (1 - np.exp(-np.arange(1, epochs + 1) / constant))).tolist()
 
 
 @pytest.fixture
 def runs(tmp_path):
-    def make(start="scratch", own_sources=True, **networks):
-        """Three seeds a network: of 100 test photos so many are right, and it learns at that time constant."""
+    def make(weights="scratch", own_sources=True, **networks):
+        """Three seeds per network; each network is given as (correct photos of 100, time constant in epochs)."""
         made = []
         for name, (right, constant) in networks.items():
             for seed in range(3):
                 learned = learning_curve(constant * (1 + 0.02 * seed))
-                which = {"architecture": name, "seed": seed, "weights": start, "validation_accuracy": learned}
-                if start != "scratch":
-                    which["start"] = f"source-{name}-{seed if own_sources else 0}"
-                made.append(finished_run(tmp_path / f"{name}-{start}-{seed}", *right_on_the_first(right), **which))
+                which = {"architecture": name, "seed": seed, "weights": weights, "validation_accuracy": learned}
+                if weights != "scratch":
+                    which["source"] = f"source-{name}-{seed if own_sources else 0}"
+                made.append(finished_run(tmp_path / f"{name}-{weights}-{seed}", *right_on_the_first(right), **which))
         return made
 
     return make
@@ -40,7 +40,7 @@ def test_clear_differences_are_told_apart(runs):
     assert verdict["ResNet50 stays near chance (26.83%)"] == claims_2020.REFUTED
     assert "+30.0 points (95 % interval" in table.loc["Xception stays ahead of ResNet50", "measured"]
     faster = table.loc["ResNet50 learns faster than Xception", "measured"]
-    assert faster == "+3.1 epochs (95 % interval +2.9 to +3.2)"  # 3.06, and 4.303 times 0.06 over root 3
+    assert faster == "+3.1 epochs (95 % interval +2.9 to +3.2)"  # 3.06, plus or minus 4.303 * 0.06 / sqrt(3)
 
 
 def test_what_these_photos_cannot_decide_is_left_open(runs):
@@ -52,21 +52,21 @@ def test_every_start_has_its_verdicts_and_is_held_against_none(runs):
     networks = {"xception": (60, 4), "resnet50": (60, 4), "se_resnet50": (60, 4)}
     better = {name: (90, epochs) for name, (_, epochs) in networks.items()}
     table = claims_2020.confront(runs(**networks) + runs("other-breeds", **better))
-    assert table["start"].value_counts().to_dict() == {"scratch": 6, "other-breeds": 7}
+    assert table["initial weights"].value_counts().to_dict() == {"scratch": 6, "other-breeds": 7}
     learned = table[table["claim"] == "Learned weights are a better start than none"]
-    assert learned[["start", "verdict"]].to_numpy().tolist() == [["other-breeds", claims_2020.CONFIRMED]]
+    assert learned[["initial weights", "verdict"]].to_numpy().tolist() == [["other-breeds", claims_2020.CONFIRMED]]
 
 
 def test_seeds_that_share_their_initial_weights_give_no_verdict_on_networks(runs):
     networks = {"xception": (90, 4), "resnet50": (60, 4), "se_resnet50": (60, 4)}
     for own_sources, verdict in ((True, claims_2020.CONFIRMED), (False, "true from these initial weights")):
-        start = f"other-breeds-{own_sources}"
-        table = claims_2020.confront(runs(start, own_sources, **networks)).set_index("claim")
+        weights = f"other-breeds-{own_sources}"
+        table = claims_2020.confront(runs(weights, own_sources, **networks)).set_index("claim")
         assert table.loc["Xception stays ahead of ResNet50", "verdict"] == verdict
 
 
 def test_trainings_of_one_seed_are_one_draw(tmp_path):
-    """Two frameworks that learned alike say no more than one; and one seed says nothing of the speed of learning."""
+    """A second framework with equal results adds no information, and one seed gives no verdict on learning speed."""
     runs = []
     for name, constant in (("xception", 5), ("resnet50", 3), ("se_resnet50", 4)):
         for framework in ("keras", "pytorch"):
@@ -80,7 +80,7 @@ def test_trainings_of_one_seed_are_one_draw(tmp_path):
 
 
 def test_speed_of_learning_is_not_tested_where_a_curve_still_rises(runs):
-    """A corrected p-value of the others does not count it."""
+    """Holm's correction of the other p-values does not count this claim."""
     networks = {"xception": (60, 4), "resnet50": (60, 20), "se_resnet50": (60, 4)}
     table = claims_2020.confront(runs(**networks)).set_index("claim")
     assert table.loc["ResNet50 learns faster than Xception", "verdict"] == claims_2020.NOT_TESTED
@@ -96,7 +96,7 @@ def test_speed_of_learning_pairs_runs_by_seed_and_framework(runs):
 
 
 def test_one_training_of_each_gives_no_verdict_on_networks(runs):
-    """However far apart they are: it speaks of these trained networks."""
+    """However large the difference is, the verdict is about these trained networks only."""
     networks = {"xception": (90, 9), "resnet50": (60, 3), "se_resnet50": (60, 3)}
     one_seed = [run for run in runs(**networks) if run.record["seed"] == 0]
     verdict = claims_2020.confront(one_seed).set_index("claim")["verdict"]
@@ -108,9 +108,9 @@ def test_one_training_of_each_gives_no_verdict_on_networks(runs):
 @pytest.mark.parametrize(
     ("right", "photos", "verdict"),
     [
-        (44, 164, claims_2020.CONFIRMED),  # the figure of 2020 itself
+        (44, 164, claims_2020.CONFIRMED),  # the result of 2020
         (1810, 8580, claims_2020.CONFIRMED),
-        (7, 20, claims_2020.OPEN),  # few photos decide nothing
+        (7, 20, claims_2020.OPEN),  # too few photos for a verdict
         (8, 164, claims_2020.FAULT),
         (90, 164, claims_2020.REFUTED),
     ],
@@ -120,7 +120,7 @@ def test_near_chance_is_below_twice_chance_and_not_below_chance(right, photos, v
 
 
 def test_of_many_networks_at_chance_one_is_below_it_by_luck():
-    """22 of 164 is below 20 % at 95 %, and not at the confidence that six networks ask for."""
+    """22 of 164 is below 20 % at 95 % confidence, but not at the corrected confidence for six networks."""
     assert intervals.accuracy_interval(22, 164)[1] < 0.2
     assert claims_2020.near_chance([22], 164, 0.2) == claims_2020.FAULT
     assert claims_2020.near_chance([22, 33, 33, 33, 33, 33], 164, 0.2) == claims_2020.CONFIRMED
@@ -128,7 +128,7 @@ def test_of_many_networks_at_chance_one_is_below_it_by_luck():
 
 @pytest.mark.slow
 def test_near_chance_is_meant_for_so_many_breeds(tmp_path):
-    """Half right is chance for two breeds, and far from it for 120."""
+    """An accuracy of 50 % is chance level for two breeds, and far above it for 120."""
     for breeds, verdict in ((2, claims_2020.CONFIRMED), (120, claims_2020.REFUTED)):
         names = [f"breed {number}" for number in range(breeds)]
         runs = [
@@ -143,5 +143,5 @@ def test_verdicts_are_corrected_for_their_number(runs, monkeypatch):
     monkeypatch.setattr(claims_2020.tables, "gap", lambda *_: {"difference": 0.1, "low": 0.01, "high": 0.2, "p": 0.02})
     table = claims_2020.confront(runs(xception=(60, 4), resnet50=(60, 4), se_resnet50=(60, 4)))
     ahead = table[table["measured"].str.startswith("+10.0 points")]
-    assert ahead["p (Holm)"].to_list() == pytest.approx([0.1, 0.1, 0.1])  # three of 0.02 and two that say nothing
+    assert ahead["p (Holm)"].to_list() == pytest.approx([0.1, 0.1, 0.1])  # three p-values of 0.02 and two of 1
     assert set(ahead["verdict"]) == {claims_2020.OPEN}

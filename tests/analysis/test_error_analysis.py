@@ -17,9 +17,9 @@ from dogbreeds.training.runs import Run, RunConfig
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("architecture", ["xception", "se_resnet50"])
 def test_a_map_adds_up_to_the_score_it_explains(dataset, tmp_path, architecture, framework, monkeypatch):
-    """Averaged over the places a map gives the logit without its bias (both start at zero, in Keras and Xception)."""
+    """The mean of a map over all positions is the logit minus the bias (initially zero in Keras and in Xception)."""
     model = models.build(architecture, framework, 2)
-    monkeypatch.setattr(error_analysis, "load", lambda run: model if framework == "keras" else model.eval())
+    monkeypatch.setattr(activation_maps, "load", lambda run: model if framework == "keras" else model.eval())
     config = RunConfig(architecture, framework, "noise", "0", ("pug", "poodle"), 48, Recipe())
     run = Run(tmp_path)
     run.__dict__["record"] = asdict(config)
@@ -69,10 +69,10 @@ def test_gates_are_averaged_by_breed_and_their_spread_told():
 def test_the_worst_mistakes_are_those_it_was_surest_of(tmp_path):
     sure = np.log([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
     run = finished_run(tmp_path / "run", sure, [0, 0, 0, 1], breeds=["pug", "poodle"])
-    row = error_analysis.worst_mistakes(run, 1).loc[0]
+    row = error_analysis.most_confident_errors(run, 1).loc[0]
     assert row[["place", "true", "predicted"]].tolist() == [1, "pug", "poodle"]
     assert row["probability"] == pytest.approx(0.8)
-    assert error_analysis.worst_mistakes(run)["place"].tolist() == [1, 2]
+    assert error_analysis.most_confident_errors(run)["place"].tolist() == [1, 2]
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from dogbreeds.models import imagenet_classes, pretrained
 
 @pytest.fixture
 def weights_on_disk():
-    """ResNet50's file as torchvision publishes it: a head that says "goldfish", and less loudly "Chihuahua"."""
+    """A weight file for ResNet50 as torchvision publishes it; its logits are 9 for "goldfish" and 3 for "Chihuahua"."""
     state = models.build("resnet50", "pytorch", 1000).state_dict()
     state["fc.weight"] = torch.zeros(1000, 2048)
     state["fc.bias"] = torch.zeros(1000).index_put((torch.tensor([1, 151]),), torch.tensor([9.0, 3.0]))
@@ -25,17 +25,17 @@ def test_without_weights_there_is_nothing_to_control(dataset):
     assert imagenet_leakage.table([], dataset, 32).empty
 
 
-def test_the_untouched_head_is_asked_about_the_breeds_alone(dataset, weights_on_disk):
+def test_the_original_classifier_is_asked_about_the_breeds_alone(dataset, weights_on_disk):
     assert imagenet_leakage.networks(dataset) == ["resnet50"]
     assert imagenet_classes.outputs(dataset.breeds) == [151, 254]
-    logits = imagenet_leakage.untouched_logits("resnet50", dataset, 32)
+    logits = imagenet_leakage.original_classifier_logits("resnet50", dataset, 32)
     assert logits.tolist() == [[3, 0]] * 6
     row = imagenet_leakage.table([], dataset, 32).iloc[0]
-    assert (row["network"], row["untouched head"]) == ("ResNet50", 0.5)
+    assert (row["network"], row["original classifier"]) == ("ResNet50", 0.5)
     assert row[["fine-tuned", "gain"]].isna().all()
 
 
-def test_the_gain_of_fine_tuning_is_paired_with_the_untouched_head(dataset, weights_on_disk, tmp_path):
+def test_the_gain_of_fine_tuning_is_paired_with_the_original_classifier(dataset, weights_on_disk, tmp_path):
     labels = dataset.photos["label"].to_numpy()[dataset.rows("test")]
     answers = torch.nn.functional.one_hot(torch.tensor(labels)).numpy()
     runs = [
@@ -43,12 +43,14 @@ def test_the_gain_of_fine_tuning_is_paired_with_the_untouched_head(dataset, weig
         finished_run(tmp_path / "other", *right_on_the_first(1, 6)),
     ]
     table = imagenet_leakage.table(runs, dataset, 32)
-    assert table[["framework", "untouched head", "fine-tuned", "gain"]].values.tolist() == [["Keras", 0.5, 1.0, 0.5]]
-    assert table.loc[0, "low"] < 0 < 0.5 < table.loc[0, "high"]  # three of six photos decide nothing: p is 0.083
+    assert table[["framework", "original classifier", "fine-tuned", "gain"]].values.tolist() == [
+        ["Keras", 0.5, 1.0, 0.5]
+    ]
+    assert table.loc[0, "low"] < 0 < 0.5 < table.loc[0, "high"]  # three of six photos are too few: p is 0.083
 
 
 def test_a_breed_that_imagenet_lacks_cannot_be_controlled(weights_on_disk):
     drawn = datasets.load("drawn_dogs", [], 8)
     assert imagenet_leakage.table([], drawn, 32).empty
     with pytest.raises(StudyError, match="ImageNet has no output"):
-        imagenet_leakage.untouched_logits("resnet50", drawn, 32)
+        imagenet_leakage.original_classifier_logits("resnet50", drawn, 32)

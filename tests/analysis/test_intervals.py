@@ -1,4 +1,4 @@
-"""Statistics against worked examples, and against simulation: what an interval or a test promises, it must keep."""
+"""Worked examples, and simulations of the coverage of intervals and of the size and power of tests."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ def test_the_intervals_of_the_2020_figures(right, low, high):
 
 
 def test_mcnemar_looks_at_the_photos_one_alone_got_right():
-    """Nine against one of ten: (9 - 1)**2 / 10 is 6.4."""
+    """Of ten discordant photos, nine favour one network: (9 - 1)**2 / 10 is 6.4."""
     first = np.array([True] * 9 + [False] + [True] * 20)
     second = np.array([False] * 9 + [True] + [True] * 20)
     assert intervals.paired_test(first, second) == pytest.approx(stats.chi2.sf(6.4, 1))
@@ -24,7 +24,7 @@ def test_mcnemar_looks_at_the_photos_one_alone_got_right():
 
 
 def test_mcnemar_on_the_approval_ratings():
-    """Agresti, Categorical Data Analysis, 3rd edition, table 11.1: 150 and 86 changed their minds, z = 4.17."""
+    """Agresti, Categorical Data Analysis, 3rd edition, table 11.1: 150 and 86 changed their opinion, z = 4.17."""
     counts = {(True, True): 794, (True, False): 150, (False, True): 86, (False, False): 570}
     pairs = np.array([pair for pair, count in counts.items() for _ in range(count)])
     assert intervals.paired_test(pairs[:, 0], pairs[:, 1]) == pytest.approx(2 * stats.norm.sf(64 / 236**0.5))
@@ -32,7 +32,7 @@ def test_mcnemar_on_the_approval_ratings():
 
 @pytest.mark.parametrize(("first_alone", "second_alone"), [(9, 2), (3, 0), (20, 31)])
 def test_the_ends_of_the_score_interval_are_just_not_rejected(first_alone, second_alone):
-    """With the most likely share of photos that the second alone gets right, found here by trying."""
+    """The most likely share of photos that only the second classifies correctly is found by a grid search."""
     photos, place = 100, np.arange(100)
     first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
     neither = photos - first_alone - second_alone
@@ -55,7 +55,7 @@ def test_interval_and_test_of_one_seed_never_disagree():
 
 @pytest.mark.parametrize("photos", [3, 10])
 def test_photos_that_all_tell_two_networks_apart_in_the_same_way(photos):
-    """Three are too few for a verdict, ten are not."""
+    """Three photos are too few for a significant difference, ten are enough."""
     right, wrong = np.ones(photos, bool), np.zeros(photos, bool)
     gap, low, high = intervals.paired_difference(right, wrong)
     assert (gap, high) == (1, 1)
@@ -66,7 +66,7 @@ def test_photos_that_all_tell_two_networks_apart_in_the_same_way(photos):
 
 @pytest.mark.parametrize("level", [0.2, 0.7])
 def test_a_curve_without_a_rise_has_no_time_constant(level):
-    """At chance all the time, or level from the first epoch on."""
+    """The curve stays at the chance level, or is flat from the first epoch."""
     generator = np.random.default_rng(0)
     for _ in range(50):
         accuracies = level + generator.normal(0, 0.02, 12)
@@ -75,13 +75,13 @@ def test_a_curve_without_a_rise_has_no_time_constant(level):
 
 
 def test_holm_on_four_tests():
-    """By hand: 4 * 0.005, 3 * 0.01, 2 * 0.03, and never less than the one before."""
+    """By hand: 4 * 0.005, 3 * 0.01, 2 * 0.03, and never less than the previous one."""
     corrected = multipletests([0.01, 0.04, 0.03, 0.005], method="holm")[1]
     np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06, 0.02])
 
 
 def two_networks(generator, photos, both, first_alone, second_alone):
-    """Right or wrong on the same photos, with these probabilities that both or one alone are right."""
+    """Answers of two networks for the same photos, with the probabilities that both or only one are correct."""
     kind = generator.choice(4, photos, p=[both, first_alone, second_alone, 1 - both - first_alone - second_alone])
     return (kind == 0) | (kind == 1), (kind == 0) | (kind == 2)
 
@@ -111,7 +111,10 @@ def test_the_interval_over_seeds_covers_the_truth_as_often_as_it_says():
 
 
 def networks_of_several_seeds(generator, seeds, photos, spread):
-    """Two networks equally good: photos are easy or hard for both and for each, and so are seeds, by `spread`."""
+    """Answers of two equally good networks, with random effects of photos, shared and of each network, and of seeds.
+
+    `spread` is the standard deviation of the seed effect.
+    """
     shared, scores = generator.normal(1, 1.2, photos), []
     for _ in range(2):
         of_photo, of_seed = generator.normal(0, 0.8, photos), generator.normal(0, spread, (seeds, 1))
@@ -139,7 +142,7 @@ def test_the_interval_of_an_accuracy_over_seeds_covers_the_truth_as_often_as_it_
 
 
 def test_the_interval_over_seeds_and_photos_by_hand():
-    """Three seeds, four photos: mean squares 1/4 of seeds, 11/36 of photos, 5/36 of what is left."""
+    """Three seeds, four photos: the mean squares are 1/4 for seeds, 11/36 for photos and 5/36 for the residual."""
     values = np.array([[1.0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 1]])
     summary = intervals.over_seeds_and_photos(values)
     assert summary["mean"] == 0.75
@@ -150,7 +153,7 @@ def test_the_interval_over_seeds_and_photos_by_hand():
 
 
 def test_two_seeds_leave_one_degree_of_freedom():
-    """Mean squares 1/8 of seeds and, less what is left, 1/3 of photos."""
+    """The mean squares are 1/8 for seeds and, minus the residual one, 1/3 for photos."""
     summary = intervals.over_seeds_and_photos(np.array([[1.0, 1, 1, 0], [1, 0, 1, 0]]))
     error = np.sqrt((1 / 8 + 1 / 3) / 8)
     assert summary["high"] - 0.625 == pytest.approx(error * stats.t.ppf(0.975, 1))
@@ -166,7 +169,7 @@ def test_what_never_varies_has_no_spread_but_photos_still_leave_doubt():
 
 
 def test_mcnemar_cries_wolf_as_seldom_as_it_says():
-    """Two networks equally good: the exact test stays a little under its nominal 5 %."""
+    """Two equally good networks: the test rejects at about its nominal 5 %."""
     generator = np.random.default_rng(0)
     p_values = [intervals.paired_test(*two_networks(generator, 1000, 0.5, 0.2, 0.2)) for _ in range(2000)]
     assert 0.03 <= np.mean(np.array(p_values) <= 0.05) <= 0.07
@@ -182,7 +185,7 @@ def test_the_detectable_difference_is_found_as_often_as_it_says():
 
 
 def test_over_seeds_by_hand():
-    """sd 0.1, t at 0.975 with 2 degrees of freedom 4.3027."""
+    """The standard deviation is 0.1; the 0.975 quantile of t with 2 degrees of freedom is 4.3027."""
     summary = intervals.over_seeds([0.5, 0.6, 0.7])
     assert summary["mean"] == pytest.approx(0.6)
     assert summary["high"] - 0.6 == pytest.approx(4.3027 * 0.1 / 3**0.5, abs=1e-4)
@@ -192,7 +195,7 @@ def test_over_seeds_by_hand():
 
 
 def test_quality_by_hand():
-    """Probabilities 0.8 and 0.2 throughout: three photos right, one wrong, of one breed three and of the other one."""
+    """Probabilities are 0.8 and 0.2. Three of four photos are correct; the breeds have three photos and one photo."""
     certain = np.log(4.0)
     logits = np.array([[certain, 0], [certain, 0], [0, certain], [0, certain]], np.float32)
     measured = metrics.quality(logits, np.array([0, 0, 0, 1]))
@@ -227,13 +230,13 @@ def test_agreement_counts_shared_answers_right_or_wrong(tmp_path):
 
 
 def test_separation_is_how_often_one_is_above_the_other():
-    assert metrics.separation(np.array([0.9, 0.5]), np.array([0.4, 0.6])) == 0.75
-    assert np.isnan(metrics.separation(np.array([0.9]), np.array([])))
+    assert metrics.auroc(np.array([0.9, 0.5]), np.array([0.4, 0.6])) == 0.75
+    assert np.isnan(metrics.auroc(np.array([0.9]), np.array([])))
     np.testing.assert_allclose(metrics.confidence(np.log([[0.7, 0.3]])), [0.7])
 
 
 def test_no_photo_that_tells_two_networks_apart_leaves_room_for_a_small_gap():
-    """Of two networks 1.96**2 / (100 + 1.96**2); of shares, seen in none of 100, (1 - 0.0362)**100 is 0.025."""
+    """Two networks: 1.96**2 / (100 + 1.96**2). Shares with no difference in 100 photos: (1 - 0.0362)**100 is 0.025."""
     alike = np.arange(100) < 60
     for answers, most in ((alike, 0.0370), (alike / 2, 0.0362)):
         gain, low, high = intervals.paired_difference(answers, answers)

@@ -1,4 +1,4 @@
-"""A photo of one's own is answered as the run answered its test photos, and what is no photo in one line."""
+"""Predictions for photo files agree with those of the run, and invalid files give one line of error message."""
 
 import io
 import json
@@ -47,16 +47,16 @@ def test_the_answer_is_what_the_run_stored(run, dataset, capsys, tmp_path):
 @pytest.mark.slow
 def test_pictures_with_less_evidence_than_the_validation_photos_are_called_unlike(run, dataset, monkeypatch):
     photos = list(dataset.photos.iloc[dataset.rows("validation")]["path"])
-    flagged = [each.unlike for each in prediction.predict(run, photos)]
-    assert sum(flagged) <= 1  # of these themselves one in twenty
-    monkeypatch.setattr(prediction.explain, "logits", lambda run, pictures: run.logits("validation")[:1] - 5)
-    assert prediction.predict(run, photos[:1])[0].unlike
+    flagged = [each.out_of_distribution for each in prediction.predict(run, photos)]
+    assert sum(flagged) <= 1  # the threshold flags one in twenty validation photos
+    monkeypatch.setattr(prediction.inference, "logits", lambda run, images: run.logits("validation")[:1] - 5)
+    assert prediction.predict(run, photos[:1])[0].out_of_distribution
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 def test_one_s_own_photos_are_compared_with_photos_that_have_no_box_either(dataset, tmp_path, monkeypatch, capsys):
-    """Of dogs cut out by their boxes the network sees more than of a photo as it is."""
+    """Photos cropped to a box show more evidence than whole photos, so the reference is whole validation photos."""
     whole = dataset.photos.assign(left=5, top=5, right=25, bottom=25)
     whole = whole.assign(frame_width=whole["width"], frame_height=whole["height"])
     boxed = replace(dataset, photos=whole)
@@ -69,24 +69,24 @@ def test_one_s_own_photos_are_compared_with_photos_that_have_no_box_either(datas
     assert abs(kept - run.logits("validation")).max() > 1e-3
 
     photos = [boxed.photos["path"].iloc[0]]
-    for shift, unlike in ((0.1, False), (-0.1, True)):
-        least = np.quantile(prediction.evidence(kept), prediction.UNLIKE) + shift
+    for shift, expected in ((0.1, False), (-0.1, True)):
+        least = np.quantile(prediction.evidence(kept), prediction.OUT_OF_DISTRIBUTION) + shift
         answer = np.array([[least, -100.0]])
-        monkeypatch.setattr(prediction.explain, "logits", lambda run, pictures, answer=answer: answer)
-        assert prediction.predict(run, photos)[0].unlike == unlike
-    assert "was trained on dogs cut out by their boxes and answers worse to whole photos" in capsys.readouterr().err
+        monkeypatch.setattr(prediction.inference, "logits", lambda run, images, answer=answer: answer)
+        assert prediction.predict(run, photos)[0].out_of_distribution == expected
+    assert "was trained on photos cropped to the dog's box and is less accurate" in capsys.readouterr().err
 
     with np.load(run.folder / "predictions.npz") as arrays:
         before = {name: value for name, value in arrays.items() if "whole" not in name}
     np.savez(run.folder / "predictions.npz", **before)
-    with pytest.raises(StudyError, match="kept no logits of whole photos, as runs do since: train it again"):
+    with pytest.raises(StudyError, match="is an older run without logits of whole photos: train it again"):
         prediction.predict(run, photos)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no picture", "is no picture that can be read"),
+        (b"no image", "is not a readable image"),
         (huge_png(60_000), "cannot be decoded"),
         (None, "cannot be decoded"),
     ],
@@ -109,5 +109,5 @@ def test_hostile_uploads_get_one_clear_line(content, message, tmp_path, capsys, 
 
 
 def test_what_is_not_there_is_named(tmp_path):
-    with pytest.raises(StudyError, match="no finished run 'nobody': name its folder, or an id from"):
+    with pytest.raises(StudyError, match="no finished run 'nobody': give its folder, or an id from"):
         prediction.find_run("nobody")

@@ -1,4 +1,4 @@
-"""Keras and PyTorch over the first steps, and what a nudge of the last bits changes."""
+"""Losses of Keras and PyTorch in the first steps, and the effect of last-bit perturbations."""
 
 import dataclasses
 import subprocess
@@ -18,35 +18,41 @@ FRAMEWORKS = ("pytorch", "keras")
 
 @pytest.fixture
 def study(tmp_path, shallow):
-    """Of a network with one block a stage."""
-    recipe = {"batch_size": 10, "learning_rate": 0.0015, "epochs": 2, "augmentation": True, "batch_norm": "adapt"}
+    """A study whose networks have one block per stage."""
+    recipe = {
+        "batch_size": 10,
+        "learning_rate": 0.0015,
+        "epochs": 2,
+        "augmentation": True,
+        "batch_norm": "momentum_0.1",
+    }
     return Study("noise", photos_per_breed=70, image_size=32, recipe=recipe, out=tmp_path)
 
 
 @pytest.mark.slow
 def test_nudges_are_felt_and_frameworks_agree_from_trained_weights(study):
-    """How close they are from a fresh start is asserted on a study, in notebooks/test_study.py."""
+    """Agreement from random initial weights is asserted on a whole study, in notebooks/test_study.py."""
     pytorch, in_keras = (study.config("resnet50", framework, seed=0) for framework in FRAMEWORKS)
-    band = reproducibility.floor(pytorch, study.dataset, study.store, nudges=1)
+    band = reproducibility.noise_floor(pytorch, study.dataset, study.store, perturbations=1)
     assert band.shape == (2, 20)
     assert np.all(reproducibility.spread(band)[5:] > 0)
-    assert np.ptp(band[0]) > 0.5  # these are losses of steps, not one mean
+    assert np.ptp(band[0]) > 0.5  # losses of single steps, not running means
 
     run = trainer.train(pytorch, study.dataset, study.store)
     small = Recipe(batch_size=10, optimizer="sgd", learning_rate=1e-4, warm_up=0.0)
-    configs = [dataclasses.replace(config, recipe=small, start=run.id) for config in (pytorch, in_keras)]
+    configs = [dataclasses.replace(config, recipe=small, source=run.id) for config in (pytorch, in_keras)]
     first, second = (reproducibility.first_epoch(config, study.dataset, study.store).losses for config in configs)
     np.testing.assert_allclose(first[:5], second[:5], atol=1e-4)
 
 
 def test_the_table_measures_distance_in_widths_of_the_band():
     own, seconds = np.linspace(2, 1, 10), np.array([0.5] * 8 + [9.0])
-    engines = {"PyTorch": reproducibility.FirstEpoch(own, seconds, 400)}
-    engines["Keras on TensorFlow"] = reproducibility.FirstEpoch(own + 0.25, seconds, 500)
-    table = reproducibility.table(engines, np.stack([own, own + 0.5]))
+    backends = {"PyTorch": reproducibility.FirstEpoch(own, seconds, 400)}
+    backends["Keras on TensorFlow"] = reproducibility.FirstEpoch(own + 0.25, seconds, 500)
+    table = reproducibility.table(backends, np.stack([own, own + 0.5]))
     assert table["distance"].to_list() == pytest.approx([0, 0.25])
-    assert table["in widths of the band"].to_list() == pytest.approx([0, 0.5])
-    assert table["seconds a step"].to_list() == [0.5, 0.5]
+    assert table["in widths of the noise band"].to_list() == pytest.approx([0, 0.5])
+    assert table["seconds per step"].to_list() == [0.5, 0.5]
     assert table["memory MB"].to_list() == [400, 500]
 
 
@@ -54,20 +60,20 @@ def test_a_nudge_moves_every_number_by_its_last_bit(study):
     config = study.config("resnet50", "pytorch", seed=0)
     stream = photo_streams.batches(config, study.dataset)["train"]
     plain, labels = stream[0]
-    (one, same), (other, _) = reproducibility.Nudged(stream, 0)[0], reproducibility.Nudged(stream, 1)[0]
+    (one, same), (other, _) = reproducibility.Perturbed(stream, 0)[0], reproducibility.Perturbed(stream, 1)[0]
     assert (same == labels).all()
     assert ((one != plain) & (other != plain)).all()
     assert (one.sign() * one > plain.sign() * plain).float().mean() == pytest.approx(0.5, abs=0.02)
-    np.testing.assert_array_equal((one + other).numpy() / 2, plain.numpy())  # the other way
+    np.testing.assert_array_equal((one + other).numpy() / 2, plain.numpy())  # the opposite perturbation
     keras_stream = photo_streams.batches(dataclasses.replace(config, framework="keras"), study.dataset)["train"]
     np.testing.assert_array_equal(
-        reproducibility.Nudged(keras_stream, 0)[0][0].numpy().transpose(0, 3, 1, 2), one.numpy()
+        reproducibility.Perturbed(keras_stream, 0)[0][0].numpy().transpose(0, 3, 1, 2), one.numpy()
     )
 
 
 @pytest.mark.slow
 def test_memory_is_that_of_the_process_itself():
-    """Not of the one that started it, which getrusage hands on where that one is larger."""
+    """It is not that of the parent process, which getrusage reports if it is larger."""
     ballast = np.ones(250_000_000)  # 2 GB
     script = "from dogbreeds.training.devices import peak_memory; print(peak_memory())"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""The study's tests err about as often as they say; `simulations` shows it at full size."""
+"""The statistical tests of the study have their nominal error rates; `simulations` shows this at full size."""
 
 import pytest
 import simulations
@@ -21,9 +21,9 @@ def test_intervals_hold_the_difference_as_often_as_they_say(seeds, luck):
 
 
 def test_a_source_for_all_seeds_would_be_too_bold_and_one_a_seed_is_not():
-    luck = {"of_seeds": 2, "of_source": 6.4}
-    assert simulations.size(STUDIES, 3, shared_source=True, **luck) > 0.2
-    assert simulations.size(STUDIES, 3, shared_source=False, **luck) <= 0.07
+    effects = {"of_seeds": 2, "of_source": 6.4}
+    assert simulations.size(STUDIES, 3, shared_source=True, **effects) > 0.2
+    assert simulations.size(STUDIES, 3, shared_source=False, **effects) <= 0.07
 
 
 @pytest.mark.parametrize("plateaus", [(0.7, 0.7), (0.6, 0.7)])

@@ -17,18 +17,18 @@ def make(tmp_path):
 
 def test_a_row_a_choice_with_means_over_its_seeds(make):
     runs = [make(80, seed=1, seconds=4.0), make(70, seed=0), make(90, "xception", weights="other-breeds")]
-    table = tables.result_table(runs).set_index(["network", "framework", "start"])
+    table = tables.result_table(runs).set_index(["network", "framework", "initial weights"])
     pooled, single = table.loc[("ResNet50", "Keras", "scratch")], table.loc[("Xception", "Keras", "other-breeds")]
     assert (pooled["test accuracy"], pooled["seconds"], pooled["seeds"]) == (0.75, 3, 2)
     assert pooled["sd"] == pytest.approx(0.1 / 2**0.5)
     assert (single["low"], single["high"]) == intervals.accuracy_interval(90, 100)
-    # The breed named gets e / (e + 4) of the probability, the others 1 / (e + 4) each.
+    # The predicted breed has probability e / (e + 4), the others 1 / (e + 4) each.
     assert single["NLL"] == pytest.approx(np.log(np.e + 4) - 0.9)
-    assert "ResNet50     Keras      scratch         75.0%" in tables.format_table(tables.result_table(runs))
+    assert "ResNet50     Keras         scratch         75.0%" in tables.format_table(tables.result_table(runs))
 
 
 def test_two_runs_of_one_seed_are_no_replicates(make):
-    with pytest.raises(ValueError, match="ResNet50, Keras, scratch: several runs of one seed"):
+    with pytest.raises(ValueError, match="ResNet50, Keras, scratch: several runs with the same seed"):
         tables.by_choice([make(80), make(70)])
 
 
@@ -44,10 +44,10 @@ def test_pairs_carry_the_gap_its_interval_and_corrected_p_values(make):
     assert row["detectable"] == intervals.detectable_difference(100, 0.1)
     assert pairs.loc[("ResNet50", "SE-ResNet50"), "p"] == 1
     between = tables.comparisons(runs, "framework")
-    assert between[["network", "start", "first", "second"]].values.tolist() == [
+    assert between[["network", "initial weights", "first", "second"]].values.tolist() == [
         ["ResNet50", "scratch", "Keras", "PyTorch"]
     ]
-    assert tables.comparisons(runs, "start").empty
+    assert tables.comparisons(runs, "initial weights").empty
 
 
 def test_seeds_are_paired_whatever_their_order(make):
@@ -55,12 +55,12 @@ def test_seeds_are_paired_whatever_their_order(make):
     runs += [make(right, "xception", seed=seed) for right, seed in ((70, 0), (85, 2), (80, 1))]
     row = tables.comparisons(runs, "network").iloc[0]
     assert row["difference"] == pytest.approx(-0.2)
-    # The same gap with either seed, so only the photos leave a doubt.
+    # The difference is the same for all seeds, so only the photos contribute to the interval.
     assert row["high"] < 0
 
 
 def test_one_run_a_seed_is_compared_as_two_networks_are(make):
-    """In the claims as in the tables of pairs."""
+    """The claims and the tables of pairs use the same comparison."""
     first, second = make(80), make(70, "xception")
     row = tables.comparisons([first, second], "network").iloc[0]
     assert tables.gap([first], [second]) == {name: row[name] for name in ("difference", "low", "high", "p")}
@@ -68,7 +68,7 @@ def test_one_run_a_seed_is_compared_as_two_networks_are(make):
 
 def test_runs_of_other_seeds_are_not_compared(make):
     two, one = [make(80, seed=0), make(70, seed=1)], [make(60, "xception", seed=0)]
-    with pytest.raises(ValueError, match=r"seeds \[0, 1\] cannot be compared with runs of seeds \[0\]"):
+    with pytest.raises(ValueError, match=r"seeds \[0, 1\] cannot be compared with runs with seeds \[0\]"):
         tables.gap(two, one)
     with pytest.raises(ValueError, match="cannot be compared"):
         tables.comparisons([*two, *one], "network")

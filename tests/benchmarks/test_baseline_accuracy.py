@@ -1,4 +1,4 @@
-"""The plain way carries out the same recipe, so that a difference in accuracy would be the price of speed."""
+"""The baseline pipeline trains with the same recipe, so a difference in accuracy would be the price of speed."""
 
 from dataclasses import replace
 
@@ -19,42 +19,45 @@ from dogbreeds.training.runs import RunConfig
 
 @pytest.fixture
 def config(dataset):
-    """All training photos are one batch: then their order changes nothing."""
+    """One batch contains all training photos, so their order does not matter."""
     recipe = Recipe(batch_size=len(dataset.rows("train")), epochs=4, augmentation=False, label_smoothing=0.1)
     return RunConfig("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
 
 
 @pytest.mark.slow
-def test_without_augmentation_both_paths_are_one_training(config, dataset, tmp_path):
-    plain = baseline_accuracy.train(config, dataset, workers=0)
-    ours = trainer.train(config, dataset, tmp_path, send=lambda event: None).logits()
+def test_without_augmentation_both_pipelines_train_equally(config, dataset, tmp_path):
+    baseline = baseline_accuracy.train(config, dataset, workers=0)
+    this_library = trainer.train(config, dataset, tmp_path, send=lambda event: None).logits()
     other = baseline_accuracy.train(
         replace(config, recipe=replace(config.recipe, label_smoothing=0.0)), dataset, workers=0
     )
-    # Not nearer: torch and this study (as Keras) add Adam's epsilon in two places.
-    assert np.abs(plain - ours).max() < np.abs(plain - other).max() / 5
+    # They are not equal: PyTorch adds Adam's epsilon in another place than this library, which follows Keras.
+    assert np.abs(baseline - this_library).max() < np.abs(baseline - other).max() / 5
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": {"optimizer": "sgd", "freeze": "layer1"}}, "does not know optimizer, freeze: leave that out"),
-        ({"recipe": {"patience": 0}, "crop": "squash"}, "does not know crop: leave that out"),
-        ({}, "does not stop early: set patience to 0"),
+        (
+            {"recipe": {"optimizer": "sgd", "freeze": "layer1"}},
+            "does not support optimizer, freeze: use the default",
+        ),
+        ({"recipe": {"patience": 0}, "crop": "squash"}, "does not support crop: use the default"),
+        ({}, "does not support early stopping: set patience to 0"),
     ],
 )
-def test_what_the_plain_way_does_not_do_is_refused(photo_folder, changes, message):
-    study = Study("plain", str(photo_folder), image_size=32, **changes)
-    with pytest.raises(StudyError, match=f"the plain way {message}"):
+def test_unsupported_settings_are_refused(photo_folder, changes, message):
+    study = Study("baseline", str(photo_folder), image_size=32, **changes)
+    with pytest.raises(StudyError, match=f"the baseline pipeline {message}"):
         next(baseline_accuracy.measure(study, 0))
 
 
-def test_the_photos_of_both_paths_are_the_same(config, dataset):
+def test_both_pipelines_read_the_same_photos(config, dataset):
     stream = photo_streams.batches(config, dataset)["validation"]
     photos = baseline_accuracy.Photos(config, dataset, "validation")
     assert len(photos) == len(dataset.rows("validation"))
-    for place, (expected, label) in enumerate(zip(*stream[0], strict=True)):
-        photo, own = photos[place]
+    for index, (expected, label) in enumerate(zip(*stream[0], strict=True)):
+        photo, own = photos[index]
         np.testing.assert_allclose(photo.numpy(), expected.numpy(), atol=1e-6)
         assert own == label
 
@@ -72,24 +75,25 @@ def test_augmented_photos_are_changed_and_have_no_black_corners(config, dataset)
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
-def test_the_command_compares_both_paths(photo_folder, tmp_path, capsys, monkeypatch):
+def test_the_command_compares_both_pipelines(photo_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
-    # In this process, for speed; the processes have tests of their own.
+    # Everything runs in this process, for speed; other tests cover the processes.
     monkeypatch.setattr(parallel, "in_own_process", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(
         parallel, "train_all", lambda jobs, store: [trainer.train(job.config, job.dataset, store) for job in jobs]
     )
-    words = ["bench", "--photos", str(photo_folder), "--size", "32", "--batch-size", "4", "--workers", "0"]
-    assert main.main([*words, "--accuracy", "1"]) == 0
-    assert "ours in" in capsys.readouterr().out
+    words = ["bench", "accuracy", "--photos", str(photo_folder), "--size", "32", "--batch-size", "4", "--workers", "0"]
+    assert main.main([*words, "--epochs", "1"]) == 0
+    assert "this library in" in capsys.readouterr().out
     tables = tmp_path / "outputs" / "bench" / "tables"
     each, gaps = (pd.read_csv(tables / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
-    assert each.groupby("path")["seed"].agg(list).to_dict() == {
-        path: [0, 1, 2] for path in ("ours, bfloat16", "ours, float32", "plain")
+    assert each.groupby("pipeline")["seed"].agg(list).to_dict() == {
+        pipeline: [0, 1, 2] for pipeline in ("this library, bfloat16", "this library, float32", "baseline")
     }
-    means = each.groupby("path")["test accuracy"].mean()
+    means = each.groupby("pipeline")["test accuracy"].mean()
     for _, row in gaps.iterrows():
-        assert row["difference"] == pytest.approx(means[f"ours, {row['ours in']}"] - means["plain"])
+        this_library = means[f"this library, {row['this library in']}"]
+        assert row["difference"] == pytest.approx(this_library - means["baseline"])
         assert row["low"] <= row["difference"] <= row["high"]
-    assert main.main([*words, "--accuracy", "-1"]) == 2
+    assert main.main([*words, "--epochs", "-1"]) == 2
     assert "recipe field 'epochs' must be 1 or more, not -1" in capsys.readouterr().err

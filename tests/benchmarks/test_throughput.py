@@ -1,4 +1,4 @@
-"""The benchmark trains each way that it names and computes its ratios; how fast is for `dogbreeds bench` to tell."""
+"""The benchmark runs every pipeline and computes its ratios. These tests check no speeds."""
 
 import json
 
@@ -13,35 +13,36 @@ from dogbreeds.study import Study
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import RunConfig
 
-# timm leaves the files of photos open, Keras warns of what its own guide does.
+# timm leaves photo files open, and Keras warns about calls that its own guide makes.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("shallow")]
-WAYS = {
-    "pytorch": ["compute_only", "ours", "tutorial", "timm", "torchvision"],
-    "keras": ["compute_only", "ours", "keras_directory"],
+PIPELINES = {
+    "pytorch": ["compute_only", "this_library", "tutorial", "timm", "torchvision"],
+    "keras": ["compute_only", "this_library", "keras_directory"],
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_every_way_trains_on_the_same_photos(dataset, tmp_path, framework, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "torch")  # where nothing is traced
+def test_every_pipeline_trains_on_the_same_photos(dataset, tmp_path, framework, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")  # on this backend Keras traces nothing
     recipe = Recipe(batch_size=4, patience=0)
     config = RunConfig("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
     folder = throughput.linked(dataset, tmp_path / "linked")
     names = {f"{path.parent.name}/{path.name}" for path in folder.glob("*/*")}
     assert len(names) == len(dataset.rows("train"))
     rows = throughput._measure(config, dataset, folder, rounds=1, workers=0)
-    assert [row["pipeline"] for row in rows] == WAYS[framework]
-    limit = rows[0]
-    assert limit["share_of_limit"] == 1
+    assert [row["pipeline"] for row in rows] == PIPELINES[framework]
+    upper_bound = rows[0]
+    assert upper_bound["share_of_upper_bound"] == 1
     for row in rows:
-        assert row["share_of_limit"] == pytest.approx(row["photos_per_second"] / limit["photos_per_second"])
+        share = row["photos_per_second"] / upper_bound["photos_per_second"]
+        assert row["share_of_upper_bound"] == pytest.approx(share)
         assert (row["seconds_to_read"] > 0) == (row["pipeline"] != "compute_only")
         assert (row["network"], row["photos"], row["device"].split(",")[0]) == ("ResNet50", len(names), "cpu")
     assert len(throughput.chart(pd.DataFrame(rows)).axes[0].patches) >= len(rows)
 
 
-def test_the_loaders_of_others_give_whole_batches_in_the_networks_colours(dataset, tmp_path):
+def test_reference_loaders_give_full_normalised_batches(dataset, tmp_path):
     recipe = Recipe(batch_size=4, patience=0)
     config = RunConfig("xception", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds, 24, recipe)
     work = pipelines.Work(config, dataset, throughput.linked(dataset, tmp_path / "linked"), 0)
@@ -58,21 +59,21 @@ def test_the_loaders_of_others_give_whole_batches_in_the_networks_colours(datase
         assert -1.5 < float(np.mean([photos.mean() for photos, _ in batches])) < 1.5
 
 
-def test_keras_directory_gives_whole_batches_too(dataset, tmp_path):
-    """On this process' backend; above on PyTorch's."""
+def test_keras_directory_gives_full_normalised_batches(dataset, tmp_path):
+    """On the backend of this process; the test above uses PyTorch."""
     config = RunConfig("resnet50", "keras", dataset.name, dataset.fingerprint, dataset.breeds, 24, Recipe(batch_size=7))
     loader = keras_pipelines.directory_loader(
         pipelines.Work(config, dataset, throughput.linked(dataset, tmp_path / "linked"), 0)
     )
     batches = [photos.numpy() for photos, _ in loader]
     assert [photos.shape for photos in batches] == [(7, 24, 24, 3)] * 2
-    # The noise of the pictures lies around grey, which ImageNet's mean and deviation bring near zero.
+    # The noise of the images lies around grey, which ImageNet's mean and deviation bring near zero.
     assert abs(np.mean(batches)) < 0.5
 
 
-def test_growth_is_fitted_as_a_power_of_the_size():
+def test_scaling_is_fitted_as_a_power_of_the_size():
     sizes = [1, 2, 4, 8, 16]
-    rows = [{"axis": "photos", "size": n, "seconds_to_decode": 3.0 * n, "seconds_an_epoch": n**0.5} for n in sizes]
+    rows = [{"axis": "photos", "size": n, "seconds_to_decode": 3.0 * n, "seconds_per_epoch": n**0.5} for n in sizes]
     table = pd.DataFrame(rows).assign(memory_mb=700 * np.array(sizes) ** 0.25)
     fitted = scaling.fitted(table).set_index("measure")
     assert fitted["power"].to_list() == pytest.approx([1, 0.5, 0.25])
@@ -80,30 +81,31 @@ def test_growth_is_fitted_as_a_power_of_the_size():
     assert [axis.get_xscale() for axis in scaling.chart(table).axes] == ["log"] * 3
 
 
-def test_sizes_are_those_the_photos_allow(photo_folder):
+def test_sizes_fit_the_number_of_photos(photo_folder):
     study = Study("bench", photos=str(photo_folder), image_size=24, recipe={"batch_size": 2})
     found = [(axis, size) for axis, size, _ in scaling.sizes(study, 24)]
     assert found == [("photos", 24)]
     _, _, smallest = scaling.sizes(study, 24)[0]
     point = scaling._point(smallest)
     assert (point["photos"], point["steps"]) == (24, 7)
-    assert min(point["seconds_to_decode"], point["seconds_an_epoch"], point["memory_mb"]) > 0
+    assert min(point["seconds_to_decode"], point["seconds_per_epoch"], point["memory_mb"]) > 0
 
 
 @pytest.mark.slow
-def test_the_command_prints_rows_and_keeps_tables_and_charts(photo_folder, tmp_path, capsys, monkeypatch):
-    words = ["bench", "--photos", str(photo_folder), "--size", "24", "--batch-size", "2"]
-    assert main.main([*words, "--growth", "24", "--json"]) == 0
+def test_the_command_prints_rows_and_saves_tables_and_charts(photo_folder, tmp_path, capsys, monkeypatch):
+    words = ["--photos", str(photo_folder), "--size", "24", "--batch-size", "2"]
+    assert main.main(["bench", "scaling", *words, "--up-to", "24", "--json"]) == 0
     kept = tmp_path / "outputs" / "bench"
-    assert pd.read_csv(kept / "tables" / "growth.csv")["axis"].to_list() == ["photos"]
-    assert (kept / "figures" / "growth.svg").is_file()
-    assert json.loads(capsys.readouterr().out) == []  # one size is no line
+    assert pd.read_csv(kept / "tables" / "scaling.csv")["axis"].to_list() == ["photos"]
+    assert (kept / "figures" / "scaling.svg").is_file()
+    assert json.loads(capsys.readouterr().out) == []  # one size is too few for a fit
 
-    row = {name: "x" for name in throughput.COLUMNS} | {"framework": "Keras", "pipeline": "ours", "network": "Xception"}
-    row |= {"share_of_limit": 0.98, "photos_per_second": 40.0, "seconds_to_read": 0.5}
+    row = {name: "x" for name in throughput.COLUMNS}
+    row |= {"network": "Xception", "framework": "Keras", "pipeline": "this_library"}
+    row |= {"share_of_upper_bound": 0.98, "photos_per_second": 40.0, "seconds_to_read": 0.5}
     monkeypatch.setattr(throughput, "measure", lambda study, rounds, workers: [pd.DataFrame([row])])
-    assert main.main([*words, "--json"]) == 0
+    assert main.main(["bench", "speed", *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [row]
     assert (kept / "figures" / "bench.png").is_file()
-    for impossible in (["--rounds", "0"], ["--growth", "2"]):
-        assert main.main([*words, *impossible]) == 2
+    assert main.main(["bench", "speed", *words, "--rounds", "0"]) == 2
+    assert main.main(["bench", "scaling", *words, "--up-to", "2"]) == 2

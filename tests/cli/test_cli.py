@@ -1,4 +1,4 @@
-"""Bad input: one clear line on standard error, status 2, nothing half-written. The main path is in tests/notebooks."""
+"""Invalid input: one line on standard error, status 2, no partial files. tests/notebooks tests the regular commands."""
 
 import shutil
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ def refused(capsys, *words) -> str:
         (["study", "--parameter", "image_size=large"], "notebook parameter 'image_size' must be int, not 'large'"),
         (["study", "--parameter", "recipe={epoch: 3}"], "unknown recipe field 'epoch'"),
         (["study", "--parameter", "image_size"], "write it as name=value"),
-        (["study", "--parameter", "breeds=[pug"], "the value is no YAML"),
+        (["study", "--parameter", "breeds=[pug"], "the value is not valid YAML"),
         (["study", "--parameter", "breeds=[pug, wolf]"], "no drawing of wolf"),
         (["slides", "--profile", "smaple"], "unknown profile 'smaple'"),
         (["train", "--architecture", "vgg16", "--framework", "keras"], "unknown network 'vgg16': choose one of xcep"),
@@ -46,7 +46,7 @@ def test_a_wrong_word_is_named_with_what_would_do(capsys, words, message):
 
 
 def no_picture(folder):
-    (folder / "pug" / "notes.txt").write_text("no picture")
+    (folder / "pug" / "notes.txt").write_text("no image")
 
 
 def cut_short(folder):
@@ -64,9 +64,9 @@ def bomb(folder):
         (shutil.rmtree, "no folder"),
         (lambda folder: [shutil.rmtree(entry) for entry in list(folder.iterdir())], "0 breeds"),
         (lambda folder: shutil.rmtree(folder / "pug"), "1 breeds"),
-        (no_picture, "notes.txt is no picture"),
+        (no_picture, "notes.txt is not a readable image"),
         (cut_short, "05.jpg cannot be decoded"),
-        (bomb, "05.png is no picture"),
+        (bomb, "05.png is not a readable image"),
     ],
 )
 def test_photos_that_cannot_be_used_are_refused(capsys, photo_folder, harm, message):
@@ -93,5 +93,5 @@ def test_a_preset_takes_the_place_of_the_profiles_recipe(monkeypatch, capsys):
     words = ["train", "--architecture", "resnet50", "--framework", "keras", "--set", "epochs=2"]
     for preset in ([], ["--set", "preset=deck_2020"]):
         assert main.main([*words, *preset]) == 0
-    assert asked[0].batch_size == 10  # of the profile sample
+    assert asked[0].batch_size == 10  # from the profile sample
     assert asked[1] == Recipe(**PRESETS["deck_2020"] | {"epochs": 2})

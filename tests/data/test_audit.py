@@ -1,4 +1,4 @@
-"""Each thing that can be odd about a photo is found, and only what harms a training ends in status 1."""
+"""`check` finds each kind of oddity in a photo, and only harmful findings end with exit status 1."""
 
 import numpy as np
 import pandas as pd
@@ -57,8 +57,8 @@ def test_what_harms_is_found_and_ends_in_status_1(folder, capsys):
     (pug / "00.png").write_bytes((pug / "00.png").read_bytes()[:300])
     (pug / "01.png").write_bytes(b"")
     scene(7, (20, 60)).save(pug / "02.png")
-    (pug / "10.png").write_bytes((pug / "03.png").read_bytes())  # training and test
-    scene(104).resize((90, 75)).save(corgi / "11.png")  # pug/04 again, larger, as a corgi
+    (pug / "10.png").write_bytes((pug / "03.png").read_bytes())  # the same photo in training and test
+    scene(104).resize((90, 75)).save(corgi / "11.png")  # an enlarged copy of pug/04, as a corgi
     (pug / "05.png").write_bytes((pug / "06.png").read_bytes())
     found = findings(folder)
     assert found["pug/00.png", "left out"] == found["pug/01.png", "left out"] == ("cannot be read", True)
@@ -92,14 +92,14 @@ def test_describe_counts_by_breed_and_split(folder, capsys):
 
 
 def test_breeds_of_one_outline_look_alike():
-    """Two breeds are drawn with the same square, the third with another."""
+    """Images of two breeds show the same square; images of the third show a different rectangle."""
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 80, (90, 24, 24, 3)).astype(np.uint8)
     pixels[:60, 6:18, 6:18] += 150
     pixels[60:, :6] += 150
     breeds = ("corgi", "pug", "whippet")
     photos = pd.DataFrame({"breed": np.repeat(breeds, 30), "split": "train"})
-    table = shortcuts.look_alike_breeds(datasets.Dataset("squares", photos, breeds, "0"), pixels)
+    table = shortcuts.similar_breeds(datasets.Dataset("squares", photos, breeds, "0"), pixels)
     assert table.loc[0, ["breed", "other"]].tolist() == ["corgi", "pug"]
     assert table.loc[0, "confused"] > 0.3
     assert table.loc[1, "confused"] < 0.05
@@ -111,6 +111,6 @@ def test_boxes_are_summed_up_where_there_are_any():
     frame = {"left": 0, "top": 0, "right": [50, 100], "bottom": 50, "frame_width": 100, "frame_height": 100}
     boxed = datasets.Dataset("stanford_dogs", pd.DataFrame(frame), ("pug",), "0")
     assert audit.box_share(boxed).tolist() == [0.25, 0.5]
-    assert audit.box_summary(boxed).startswith("Boxes cover 38% of the frame in the median")
+    assert audit.box_summary(boxed).startswith("The median box covers 38% of the frame")
     plain = datasets.Dataset("dogs", pd.DataFrame({"width": [1]}), ("pug",), "0")
     assert audit.box_summary(plain) == "No boxes: these photographs carry none."

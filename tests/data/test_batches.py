@@ -21,7 +21,7 @@ def test_evaluation_is_in_order_complete_and_normalised():
 
 
 def test_photos_that_lie_sorted_by_breed_are_mixed():
-    """Always in the same order, each once, as they are."""
+    """The order is always the same. Each photo occurs once and is not augmented."""
     sorted_photos = stream(seed=0, augmentation=True)
     batches = list(sorted_photos.mixed(6).loader())
     labels = torch.cat([labels for _, labels in batches]).tolist()
@@ -40,7 +40,7 @@ def test_an_epoch_of_training_is_whole_batches_of_different_photos():
 
 
 def test_the_order_of_an_epoch_is_that_of_seed_and_epoch():
-    """Runs made before are repeated to the bit."""
+    """So that earlier runs can be repeated bit for bit."""
     training = stream(seed=3)
     training.epoch = 2
     expected = np.random.default_rng([3, 2]).permutation(np.arange(2, 22))[:18]
@@ -72,7 +72,7 @@ def test_augmentation_moves_but_does_not_invent():
 
 
 def test_augmentation_mirrors_half_and_takes_parts_of_the_size_it_says():
-    """Photos whose colours are their coordinates: how these change at the centre gives each photo's map."""
+    """The colours of the images are coordinates: their gradient at the centre gives the affine map of each image."""
     size, count = 33, 400
     ramp = torch.linspace(-1, 1, size)
     photo = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), torch.zeros(size, size)])
@@ -90,7 +90,7 @@ def test_augmentation_mirrors_half_and_takes_parts_of_the_size_it_says():
 
 
 def test_augmentation_turns_by_up_to_eight_degrees():
-    """A photo whose colours are its coordinates, mirrored or not, whole, turned as far as the draws go."""
+    """The colours are coordinates. The crop is the whole image, and the draws give the extreme rotations and none."""
     size = 65
     ramp = torch.linspace(-1, 1, size)
     photo = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), torch.zeros(size, size)])

@@ -1,4 +1,4 @@
-"""Folders of photos become tables with labels and splits; what cannot be used is refused in one line."""
+"""Folders of photos become tables with labels and splits; unusable folders raise an error of one line."""
 
 import shutil
 import struct
@@ -46,8 +46,8 @@ def test_fewer_photos_and_fewer_breeds_on_request(photo_folder):
         (lambda folder: shutil.rmtree(folder), "no folder"),
         (lambda folder: [shutil.rmtree(entry) for entry in list(folder.iterdir())], "0 breeds"),
         (lambda folder: shutil.rmtree(folder / "pug"), "1 breeds"),
-        (lambda folder: (folder / "pug" / "notes.txt").write_text("no picture"), "notes.txt is no picture"),
-        (lambda folder: (folder / "pug" / "empty.jpg").touch(), "empty.jpg is no picture"),
+        (lambda folder: (folder / "pug" / "notes.txt").write_text("no image"), "notes.txt is not a readable image"),
+        (lambda folder: (folder / "pug" / "empty.jpg").touch(), "empty.jpg is not a readable image"),
         (lambda folder: [path.unlink() for path in sorted((folder / "pug").iterdir())[3:]], "3 photos of pug"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_folder_may_bring_its_own_splits(photo_folder):
     [
         (lambda rows: {k: v for k, v in rows.items() if k != "pug/03.jpg"}, "has no split for 'pug/03.jpg'"),
         (lambda rows: rows | {"pug/03.jpg": "holdout"}, "with one of train, validation, test"),
-        (lambda rows: dict.fromkeys(rows, "train"), "puts no photo into validation, test"),
+        (lambda rows: dict.fromkeys(rows, "train"), "assigns no photo to validation, test"),
         (lambda rows: {}, "has no split for"),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_list_of_something_else_is_refused(photo_folder):
 def test_broken_photos_are_left_out_on_request_and_named(photo_folder, capsys):
     cut = photo_folder / "pug" / "05.jpg"
     cut.write_bytes(cut.read_bytes()[:-300])
-    (photo_folder / "pug" / "notes.txt").write_text("no picture")
+    (photo_folder / "pug" / "notes.txt").write_text("no image")
     dataset = datasets.load(photo_folder, leave_out_broken=True)
     assert dataset.left_out == dict.fromkeys(("pug/05.jpg", "pug/notes.txt"), "cannot be read")
     assert len(dataset.photos) == 23
@@ -116,7 +116,7 @@ def test_broken_photos_are_left_out_on_request_and_named(photo_folder, capsys):
 
 def test_more_than_eight_bits_a_channel_are_refused(photo_folder):
     Image.new("I;16", (40, 40)).save(photo_folder / "pug" / "deep.png")
-    with pytest.raises(StudyError, match="more than 8 bits a channel"):
+    with pytest.raises(StudyError, match="more than 8 bits per channel"):
         photo_files.open_photo(photo_folder / "pug" / "deep.png")
 
 

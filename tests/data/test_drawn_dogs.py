@@ -10,7 +10,7 @@ def test_enough_breeds_of_different_anatomy():
     assert len(drawn_dogs.SOURCE) >= 10
     assert not set(drawn_dogs.TARGET) & set(drawn_dogs.SOURCE)
     assert len(set(drawn_dogs.BREEDS.values())) == len(drawn_dogs.BREEDS)
-    assert {breed for pair in drawn_dogs.LOOK_ALIKES for breed in pair} <= set(drawn_dogs.BREEDS)
+    assert {breed for pair in drawn_dogs.SIMILAR_BREEDS for breed in pair} <= set(drawn_dogs.BREEDS)
 
 
 @pytest.mark.parametrize("breed", drawn_dogs.BREEDS)
@@ -27,7 +27,7 @@ def test_a_breed_without_drawing_is_refused():
 
 @pytest.mark.slow
 def test_colour_does_not_give_the_breed_away():
-    """Guessing reaches 20 %; histograms of colour must stay far from what the networks have to reach (60 %)."""
+    """Chance level is 20 %; colour histograms must stay well below the accuracy required of the networks (60 %)."""
     dataset = datasets.load("drawn_dogs", photos_per_breed=60)
     correct = shortcuts.colour_only_correct(dataset, pixel_cache.load(dataset, 32))
     assert correct.mean() < 0.5

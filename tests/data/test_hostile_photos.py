@@ -1,6 +1,6 @@
-"""Whatever lies among the photos, it never ends in a traceback and never enters a training unannounced.
+"""No file among the photos causes a traceback: each is read completely, or reported and left out.
 
-`DOGBREEDS_HOSTILE_PHOTOS=10000 pytest tests/data/test_hostile_photos.py` tries more of them.
+`DOGBREEDS_HOSTILE_PHOTOS=10000 pytest tests/data/test_hostile_photos.py` tries more files.
 """
 
 import io
@@ -40,38 +40,38 @@ def noise(size, seed=0):
 
 @st.composite
 def files(draw):
-    """Bytes of a picture of some format, colour model and size, as they are or harmed; or of no picture at all."""
+    """Bytes of an image of some format, colour model and size, intact or damaged; or bytes that are not an image."""
     kind = draw(st.sampled_from(("whole", "whole", "cut", "flipped", "noise", "empty", "huge", "text")))
     if kind == "noise":
         return draw(st.binary(max_size=400))
     if kind in ("empty", "huge", "text"):
-        return {"empty": b"", "huge": huge_png(draw(st.sampled_from((12_000, 60_000)))), "text": b"no picture\n"}[kind]
+        return {"empty": b"", "huge": huge_png(draw(st.sampled_from((12_000, 60_000)))), "text": b"no image\n"}[kind]
     file_format = draw(st.sampled_from(sorted(FORMATS)))
     mode = draw(st.sampled_from(FORMATS[file_format]))
     size = (draw(st.integers(1, 40)), draw(st.integers(1, 40)))
-    picture = noise(size)
-    picture = picture.convert("RGB").convert(mode) if mode in ("CMYK", "P", "RGBA") else picture.convert("L")
-    if picture.mode != mode:
-        picture = Image.new(mode, size) if mode in ("I;16", "F", "LAB") else picture.convert(mode)
+    image = noise(size)
+    image = image.convert("RGB").convert(mode) if mode in ("CMYK", "P", "RGBA") else image.convert("L")
+    if image.mode != mode:
+        image = Image.new(mode, size) if mode in ("I;16", "F", "LAB") else image.convert(mode)
     buffer, options = io.BytesIO(), {}
     if file_format == "JPEG" and draw(st.booleans()):
         options["exif"] = Image.Exif()
         options["exif"][0x0112] = draw(st.integers(0, 300))
-    picture.save(buffer, file_format, **options)
+    image.save(buffer, file_format, **options)
     content = buffer.getvalue()
     if kind == "cut":
         content = content[: draw(st.integers(0, len(content)))]
     if kind == "flipped":
-        harmed = bytearray(content)
+        damaged = bytearray(content)
         for place in draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=8)):
-            harmed[place] ^= draw(st.integers(1, 255))
-        content = bytes(harmed)
+            damaged[place] ^= draw(st.integers(1, 255))
+        content = bytes(damaged)
     return content
 
 
 @pytest.fixture(scope="module")
 def ordinary(tmp_path_factory):
-    """Two breeds of eight ordinary photos each, the fewest there may be."""
+    """Two breeds with eight ordinary photos each, the minimum."""
     folder = tmp_path_factory.mktemp("ordinary")
     for label, breed in enumerate(("corgi", "pug")):
         (folder / breed).mkdir()
@@ -81,7 +81,7 @@ def ordinary(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow grumbles about harmed files; what counts is said by us
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow warns about some damaged files
 @settings(
     max_examples=TRIES,
     deadline=None,
@@ -96,10 +96,10 @@ def test_a_hostile_photo_is_read_whole_or_named_and_left_out(ordinary, capsys, c
     try:
         capsys.readouterr()
         dataset = datasets.load(ordinary, leave_out_broken=True)
-        said = capsys.readouterr().err
+        printed = capsys.readouterr().err
         entered = path in set(dataset.photos["path"])
         assert entered != (list(dataset.left_out) == [f"pug/{path.name}"])
-        assert len(said.splitlines()) == (0 if entered else 1)
+        assert len(printed.splitlines()) == (0 if entered else 1)
         array = pixel_cache.load(dataset, 8)
         assert array.shape == (16 + entered, 8, 8, 3)
         if entered:

@@ -1,4 +1,4 @@
-"""Photos of one scene never lie on both sides of a split, nor in a study and in what it learned from before."""
+"""Photos of the same scene are never in different splits, nor both in a study and in its pretraining."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_near_duplicates_are_within_three_bits():
 
 @pytest.mark.parametrize("size", [(60, 50), (90, 75)])
 def test_other_breeds_hold_no_photo_of_the_study(folder, capsys, size):
-    """Neither a copy nor the same photo at another size, wherever in the study it lies."""
+    """Neither exact nor resized copies of photos in any split of the study."""
     study = Study("small", str(folder), ["corgi", "pug"])
     for number in range(12):
         scene(100 + number).resize(size).save(folder / "beagle" / f"copy{number:02d}.png")
@@ -46,7 +46,7 @@ def test_other_breeds_hold_no_photo_of_the_study(folder, capsys, size):
 def test_a_breed_that_is_a_copy_of_the_studys_is_refused(folder):
     for number in range(12):
         scene(100 + number).save(folder / "beagle" / f"{number:02d}.png")
-    with pytest.raises(StudyError, match=r"0 photos of beagle in .*: at least 8"):
+    with pytest.raises(StudyError, match=r"0 photos of beagle in .*: each breed needs at least 8"):
         Study("small", str(folder), ["corgi", "pug"]).other_breeds  # noqa: B018
 
 
@@ -64,16 +64,16 @@ def test_where_a_list_gives_the_split_the_test_stays_whole(folder, capsys):
     splits = {f"{breed}/{n:02d}.png": "train" if n < 6 else "test" for breed in BREEDS for n in range(12)}
     splits |= {"pug/05.png": "validation", "pug/04.png": "validation"}
     (folder / "splits.csv").write_text("path,split\n" + "".join(f"{name},{split}\n" for name, split in splits.items()))
-    scene(11).resize((120, 100)).save(folder / "corgi" / "02.png")  # train, as beagle/11.png in the test
-    scene(311).save(folder / "pug" / "05.png")  # validation, as pug/11.png in the test
-    scene(304).save(folder / "pug" / "00.png")  # train, as pug/04.png in the validation
+    scene(11).resize((120, 100)).save(folder / "corgi" / "02.png")  # in train; beagle/11.png is in test
+    scene(311).save(folder / "pug" / "05.png")  # in validation; pug/11.png is in test
+    scene(304).save(folder / "pug" / "00.png")  # in train; pug/04.png is in validation
     dataset = datasets.load(folder)
     assert set(dataset.left_out) == {"corgi/02.png", "pug/00.png", "pug/05.png"}
     assert set(dataset.left_out.values()) == {"near-duplicate of a photo in a later split"}
     assert dataset.photos["split"].value_counts().to_dict() == {"test": 24, "train": 20, "validation": 1}
     assert "left out: 3 of 48 photos" in capsys.readouterr().err
-    scene(6).save(folder / "pug" / "04.png")  # the last of the validation
-    with pytest.raises(StudyError, match="none is left for validation"):
+    scene(6).save(folder / "pug" / "04.png")  # the last validation photo
+    with pytest.raises(StudyError, match="no photo is left for validation"):
         datasets.load(folder)
 
 

@@ -41,7 +41,7 @@ def test_squashing_gives_up_the_proportions(dataset):
         expected = photo.resize((24, 24), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(pixel_cache.load(dataset, 24, "squash")[0], np.asarray(expected))
     assert len(list((paths.data() / "pixels").glob("*.npy"))) == 1
-    pixel_cache.load(dataset, 24)  # another way to resize is another file
+    pixel_cache.load(dataset, 24)  # another crop is another file
     assert len(list((paths.data() / "pixels").glob("*.npy"))) == 2
 
 
@@ -72,7 +72,7 @@ def test_interrupted_decoding_is_never_taken_for_finished(dataset, monkeypatch):
     monkeypatch.setattr(pixel_cache, "decode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pixel_cache.load(dataset, 24)
-    assert 16 <= len(calls) <= 20  # no more photos at once than that
+    assert 16 <= len(calls) <= 20  # at most AT_ONCE photos at the same time
     assert not [path for path in (paths.data() / "pixels").iterdir() if path.suffix != ".lock"]
     monkeypatch.setattr(pixel_cache, "decode", decode)
     np.testing.assert_array_equal(pixel_cache.load(dataset, 24), whole)

@@ -1,4 +1,4 @@
-"""Stanford Dogs from a server that breaks off: fetched, verified, extracted and read by its lists, or refused."""
+"""Stanford Dogs from a server that drops connections: the archives are checked, extracted and read, or refused."""
 
 import hashlib
 import io
@@ -42,7 +42,7 @@ def photo(seed):
 
 @pytest.fixture
 def served(tmp_path):
-    """The three archives in the official layout: two breeds of 20 photos, 14 a breed on the training list."""
+    """The three archives in the official layout: two breeds of 20 photos, 14 of each on the training list."""
     folder = tmp_path / "served"
     folder.mkdir()
     names = [f"{breed}/{breed[:9]}_{number}.jpg" for breed in BREEDS for number in range(20)]
@@ -68,7 +68,7 @@ def left_behind(root):
 
 
 def test_a_download_goes_on_is_verified_extracted_and_read(served, tmp_path, capsys):
-    """By the command, from a mirror with its own sums, into another root."""
+    """Runs the command with a mirror, the checksums of the mirror, and another root."""
     root, listed = tmp_path / "root", tmp_path / "sums"
     listed.write_text("".join(f"{digest}  {name}\n" for name, digest in sums(served).items()))
     with serving(served) as address:
@@ -107,7 +107,7 @@ def shortened(folder):
 def test_another_file_than_the_one_expected_is_refused(served, tmp_path, harm):
     expected = sums(served)
     harm(served)
-    with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is not the file expected"):
+    with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is not the expected file"):
         stanford_dogs.download(tmp_path / "root", address, expected)
     assert left_behind(tmp_path / "root") == []
 
@@ -127,36 +127,36 @@ def test_another_file_than_the_one_expected_is_refused(served, tmp_path, harm):
 def test_a_member_that_is_no_plain_file_inside_is_refused(served, tmp_path, name, fields):
     with tarfile.open(served / "images.tar", "a") as archive:
         add(archive, name, **fields)
-    with serving(served) as address, pytest.raises(StudyError, match="is no plain file inside it"):
+    with serving(served) as address, pytest.raises(StudyError, match="is not a regular file inside the folder"):
         stanford_dogs.download(tmp_path / "root", address, sums(served))
     assert left_behind(tmp_path / "root") == []
     assert not (tmp_path / "outside.jpg").exists()
 
 
 def test_a_cut_off_archive_is_refused(served, tmp_path):
-    """Its sum is right: the mirror itself is broken."""
+    """The checksum is correct, but the archive of the mirror is itself damaged."""
     shortened(served)
     with tarfile.open(served / "images.tar", "r:") as archive:
         end = max(member.offset_data for member in archive)
     (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[: end + 10])
-    with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is broken"):
+    with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is damaged"):
         stanford_dogs.download(tmp_path / "root", address, sums(served))
     assert left_behind(tmp_path / "root") == []
 
 
 def test_an_archive_that_lacks_photos_of_the_lists_is_refused(served, tmp_path):
-    """Cut off between two members: tar itself takes that for the end."""
+    """The archive ends between two members, which tar accepts as the end."""
     with tarfile.open(served / "images.tar", "r:") as archive:
         last = max(member.offset for member in archive)
     (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[:last])
-    with serving(served) as address, pytest.raises(StudyError, match=r"lacks 1 photos of its lists, 'n02110958-pug"):
+    with serving(served) as address, pytest.raises(StudyError, match=r"lacks 1 listed photos \('n02110958-pug"):
         stanford_dogs.download(tmp_path / "root", address, sums(served))
     assert left_behind(tmp_path / "root") == []
 
 
 def test_a_list_of_sums_that_is_none_is_refused(tmp_path):
     (tmp_path / "sums").write_text("not a sum  images.tar\n")
-    with pytest.raises(StudyError, match="no list of sha256 sums"):
+    with pytest.raises(StudyError, match="not a list of sha256 sums"):
         stanford_dogs.read_checksums(tmp_path / "sums")
 
 
@@ -182,7 +182,7 @@ def test_the_fingerprint_changes_with_a_box(extracted):
 
 
 def test_a_training_photo_that_is_a_test_photo_is_left_out(extracted):
-    """Whatever the official lists say: the test stays as it is."""
+    """The official test split does not change, even if the training list contains a test photo."""
     before = datasets.load(extracted).photos
     train, test = (before.loc[before["split"] == split, "path"].iloc[0] for split in ("train", "test"))
     train.write_bytes(test.read_bytes())
@@ -199,11 +199,11 @@ def test_few_photos_still_leave_one_of_each_breed_for_validation(extracted):
 
 
 def test_a_breed_with_one_training_photo_is_refused(extracted):
-    """Its other photos are on the test list, so that there are enough of it in all."""
+    """Its other photos are on the test list, so that the breed has enough photos in total."""
     for breed in BREEDS:
         for number in range(1, 14):
             (extracted / "Images" / breed / f"{breed[:9]}_{number}.jpg").unlink()
-    with pytest.raises(StudyError, match=r"at least 8 of a breed are needed"):
+    with pytest.raises(StudyError, match=r"each breed needs at least 8 photos"):
         datasets.load(extracted)
     lists = [[f"{breed}/{breed[:9]}_{number}.jpg"] for breed in BREEDS for number in range(14, 21)]
     savemat(extracted / "test_list.mat", {"file_list": np.array(lists, dtype=object)})
@@ -214,9 +214,9 @@ def test_a_breed_with_one_training_photo_is_refused(extracted):
         datasets.load(extracted)
 
 
-@pytest.mark.skipif(not MINIATURE.is_dir(), reason=f"{MINIATURE} is not here")
+@pytest.mark.skipif(not MINIATURE.is_dir(), reason=f"{MINIATURE} is missing")
 def test_the_miniature_of_the_official_archives(tmp_path):
-    """Photographs in their original sizes, with their boxes, as the official archives hold them."""
+    """Photographs in their original sizes and with their boxes, as in the official archives."""
     with serving(MINIATURE) as address:
         Handler.breaks = 1
         folder = stanford_dogs.download(tmp_path / "root", address, sums(MINIATURE))

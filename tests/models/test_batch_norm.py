@@ -1,4 +1,4 @@
-"""Statistics estimated anew are those of the batches shown, in both frameworks, and nothing else moves."""
+"""Re-estimated statistics are those of the given batches, in both frameworks, and nothing else changes."""
 
 import pytest
 import torch
@@ -12,11 +12,11 @@ from dogbreeds.models.batch_norm import reestimate_statistics
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_statistics_are_averaged_over_the_batches_and_weights_stay(framework):
     source = moved("resnet50")
-    batches = [photos(size, 48, size) for size in (4, 4, 2)]  # each counts by its size
+    batches = [photos(size, 48, size) for size in (4, 4, 2)]  # each batch is weighted by its size
     model = twin(source, "resnet50") if framework == "keras" else source
     before = {key: value.clone() for key, value in weight_conversion.read(model).items()}
-    shown = [(channels_last(batch) if framework == "keras" else batch, None) for batch in batches]
-    after = weight_conversion.read(reestimate_statistics(model, shown))
+    given = [(channels_last(batch) if framework == "keras" else batch, None) for batch in batches]
+    after = weight_conversion.read(reestimate_statistics(model, given))
     with torch.no_grad():
         first = [source.conv1(batch) for batch in batches]
     shares = [0.4, 0.4, 0.2]
@@ -26,9 +26,9 @@ def test_statistics_are_averaged_over_the_batches_and_weights_stay(framework):
     for share, maps in zip(shares, first, strict=True):
         variance += share * maps.var(dim=(0, 2, 3), correction=int(framework == "pytorch"))
     torch.testing.assert_close(after["bn1.running_var"], variance, rtol=1e-4, atol=1e-6)
-    still = {key for key in before if torch.equal(before[key], after[key])}
-    assert still == {key for key in before if "running" not in key}
-    again = weight_conversion.read(reestimate_statistics(model, shown))
+    unchanged = {key for key in before if torch.equal(before[key], after[key])}
+    assert unchanged == {key for key in before if "running" not in key}
+    again = weight_conversion.read(reestimate_statistics(model, given))
     assert all(torch.equal(again[key], after[key]) for key in after)
 
 

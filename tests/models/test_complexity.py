@@ -1,13 +1,13 @@
-"""What the networks cost, against published figures and against a run."""
+"""Complexity of the networks, compared with published values and with measurements."""
 
 import pytest
 
 from dogbreeds import models
 from dogbreeds.models import complexity
 
-# Multiply-adds of one photo in thousand millions: torchvision's documentation gives 4.09 for ResNet50 at 224 pixels,
-# Hu et al. (table 2) 3.86 and 3.87 for ResNet-50 and SE-ResNet-50 with the stride in the 1x1 convolution; timm's
-# results give 8.4 for Xception at 299.
+# Billions of multiply-adds per image. torchvision's documentation gives 4.09 for ResNet50 at 224 pixels; Hu et al.
+# (table 2) give 3.86 and 3.87 for ResNet-50 and SE-ResNet-50 with the stride in the 1x1 convolution; timm's results
+# give 8.4 for Xception at 299 pixels.
 PUBLISHED = {("resnet50", 224): 4.09, ("xception", 299): 8.4}
 
 

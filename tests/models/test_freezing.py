@@ -1,4 +1,4 @@
-"""What is frozen stays, bit for bit, through real training steps in both frameworks; everything else moves."""
+"""Real training steps keep every bit of the frozen parameters and statistics and change all others."""
 
 import functools
 
@@ -16,7 +16,7 @@ LABELS = torch.tensor([0, 1, 2, 1, 0, 2])
 
 
 def steps(model, count=3):
-    """Steps of SGD with momentum in training mode."""
+    """Runs `count` steps of SGD with momentum in training mode."""
     batch = photos(6, 48)
     if isinstance(model, torch.nn.Module):
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.05, momentum=0.9)
@@ -41,29 +41,30 @@ def is_statistic(key):
 @pytest.mark.parametrize(
     ("architecture", "freeze", "batch_norm"),
     [
-        ("xception", "block1", "adapt"),
+        ("xception", "block1", "momentum_0.1"),
         ("xception", "block13", "frozen"),
-        ("resnet50", "layer2", "adapt"),
+        ("resnet50", "layer2", "momentum_0.1"),
         ("resnet50", None, "frozen"),
         ("se_resnet50", "stem", "frozen"),
-        ("se_resnet50", "backbone", "adapt"),
+        ("se_resnet50", "backbone", "momentum_0.1"),
     ],
 )
 def test_exactly_what_should_stay_has_stayed(framework, architecture, freeze, batch_norm):
     model = models.build(architecture, framework, 3, freeze=freeze, batch_norm=batch_norm)
-    # `zero_init_residual` holds back the gradients of a whole branch for a step: start elsewhere
+    # With `zero_init_residual`, most weights of a residual branch get no gradient in the first step. The test therefore
+    # uses other initial weights.
     state = weight_conversion.read(model)
     generator = torch.Generator().manual_seed(0)
     moved = {k: v + 0.1 * torch.rand(v.shape, generator=generator) if v.ndim == 1 else v for k, v in state.items()}
     before = {key: value.clone() for key, value in moved.items()}
     steps(weight_conversion.fill(model, moved))
     after = weight_conversion.read(model)
-    still = set(freezing.frozen_stages(architecture, freeze))
+    frozen = set(freezing.frozen_stages(architecture, freeze))
     normalisations = {key.rpartition(".")[0] for key in before if is_statistic(key)}
     expected = {
         key
         for key in before
-        if freezing.stage_of(key) in still or (batch_norm == "frozen" and key.rpartition(".")[0] in normalisations)
+        if freezing.stage_of(key) in frozen or (batch_norm == "frozen" and key.rpartition(".")[0] in normalisations)
     }
     assert {key for key, value in after.items() if torch.equal(value, before[key])} == expected
     assert (len(expected) > 0) == (freeze is not None or batch_norm == "frozen")
@@ -72,15 +73,15 @@ def test_exactly_what_should_stay_has_stayed(framework, architecture, freeze, ba
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_slow_statistics_go_a_tenth_as_far(framework):
-    """After one step from the same start the mean of the first normalisation has moved by 0.1, or by 0.01."""
+    """One step from the same initial weights moves the first running mean 0.1 or 0.01 of the way to the batch mean."""
     moved_by = {}
-    for policy in ("adapt", "slow"):
+    for policy in ("momentum_0.1", "momentum_0.01"):
         model = models.build("resnet50", framework, 3, batch_norm=policy)
-        start = {key: torch.zeros_like(v) if key == "bn1.running_mean" else v for key, v in state_of(framework).items()}
-        steps(weight_conversion.fill(model, start), count=1)
+        state = {key: torch.zeros_like(v) if key == "bn1.running_mean" else v for key, v in state_of(framework).items()}
+        steps(weight_conversion.fill(model, state), count=1)
         moved_by[policy] = weight_conversion.read(model)["bn1.running_mean"]
-    torch.testing.assert_close(moved_by["slow"], moved_by["adapt"] / 10)
-    assert moved_by["slow"].abs().max() > 0
+    torch.testing.assert_close(moved_by["momentum_0.01"], moved_by["momentum_0.1"] / 10)
+    assert moved_by["momentum_0.01"].abs().max() > 0
 
 
 @functools.cache
@@ -96,7 +97,7 @@ def test_stages_are_the_same_in_both_frameworks_and_leave_only_the_head(architec
 
 
 def test_block1_of_xception_is_the_first_seven_layers():
-    """As the deck of 2020 froze them: the input, and twice a convolution, its normalisation and its ReLU."""
+    """The 2020 study froze these: the input, then twice a convolution, its batch normalisation and its ReLU."""
     model = models.build("xception", "keras", 3)
     names = [layer.name for layer in model.layers[:7]]
     assert names[1:] == [f"block1_conv{n}{step}" for n in (1, 2) for step in ("", "_bn", "_act")]

@@ -1,4 +1,4 @@
-"""The 120 breeds of Stanford Dogs among the outputs of ImageNet."""
+"""The 120 breeds of Stanford Dogs among the outputs of an ImageNet classifier."""
 
 import pytest
 from torchvision.models import ResNet50_Weights

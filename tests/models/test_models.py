@@ -1,4 +1,4 @@
-"""The networks are the published ones; that they agree across frameworks on the same weights is tested elsewhere."""
+"""The networks match the published ones; `test_parity` compares the two frameworks on the same weights."""
 
 import keras
 import numpy as np
@@ -36,9 +36,9 @@ def test_any_size_goes_in_and_logits_come_out(architecture, framework):
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (6, 5), (1, 2)])
 def test_pooling_pads_as_tensorflow_does(size):
     maps = np.random.default_rng(0).normal(size=(1, 2, *size)).astype(np.float32)
-    ours = max_pool_same(torch.from_numpy(maps)).numpy()
-    theirs = keras.ops.max_pool(maps.transpose(0, 2, 3, 1), 3, 2, padding="same")
-    np.testing.assert_array_equal(ours, keras.ops.convert_to_numpy(theirs).transpose(0, 3, 1, 2))
+    pooled = max_pool_same(torch.from_numpy(maps)).numpy()
+    expected = keras.ops.max_pool(maps.transpose(0, 2, 3, 1), 3, 2, padding="same")
+    np.testing.assert_array_equal(pooled, keras.ops.convert_to_numpy(expected).transpose(0, 3, 1, 2))
 
 
 def test_squeeze_and_excitation_scales_whole_channels():

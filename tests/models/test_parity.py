@@ -1,4 +1,4 @@
-"""The same weights are the same function in both frameworks, photo by photo, stage by stage, step by step."""
+"""The same weights give the same logits and feature maps in both frameworks; conversion preserves every bit."""
 
 import os
 import subprocess
@@ -15,19 +15,19 @@ from dogbreeds import models
 from dogbreeds.analysis import activation_maps
 from dogbreeds.models import freezing, weight_conversion
 
-TOLERANCE = 1e-4  # of the standard deviation of what is compared
+TOLERANCE = 1e-4  # relative to the standard deviation of the compared values
 
 
 @pytest.fixture(scope="module", params=models.ARCHITECTURES)
 def pair(request):
-    """One architecture in both frameworks with the same moved weights."""
+    """One architecture in both frameworks, with the same weights from `moved`."""
     model = moved(request.param)
     return request.param, model, twin(model, request.param)
 
 
 @pytest.mark.parametrize("size", [224, 299, 97, 96])
 def test_logits_are_the_same(pair, size):
-    """97: odd feature maps all the way down; 96: even ones, where TensorFlow's SAME padding is lopsided."""
+    """97 gives odd feature maps in every stage; 96 gives even ones, which TensorFlow's SAME pads on one side only."""
     _, model, other = pair
     batch = photos(2, size)
     with torch.inference_mode():
@@ -52,7 +52,7 @@ def test_feature_maps_are_the_same_at_every_stage(pair):
 
 
 def keras_stage_outputs(model, architecture):
-    """The output of each stage: of the layer after which nothing of the stage is left."""
+    """Returns the output of the last layer of each stage."""
     if architecture != "xception":
         ends = {"stem": "maxpool", "layer1": "layer1_2_relu", "layer2": "layer2_3_relu"}
         ends |= {"layer3": "layer3_5_relu", "layer4": "layer4_2_relu"}
@@ -77,7 +77,7 @@ def test_there_and_back_are_the_same_bits(pair):
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_the_networks_run_on_the_other_backends(backend, tmp_path):
-    """In a process of its own without TensorFlow: the same weights give the same logits there."""
+    """In a separate process without TensorFlow, the same weights give the same logits in both frameworks."""
     script = tmp_path / "backend.py"
     script.write_text(
         "import sys, keras, torch\n"

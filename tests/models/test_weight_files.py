@@ -1,4 +1,4 @@
-"""Files of the published layouts, made of random numbers and served from the loopback: read, or refused in one line."""
+"""Reading of weights files in the published layouts, with random weights and downloads from a local server."""
 
 import hashlib
 import pickle
@@ -20,7 +20,7 @@ from dogbreeds.models import pretrained, weight_conversion, weight_files
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A folder that is served, and that the published weights are looked for in."""
+    """A folder that a local server serves as the mirror of the published weights."""
     folder = tmp_path / "served"
     folder.mkdir()
     with serving(folder) as address:
@@ -29,7 +29,7 @@ def server(tmp_path, monkeypatch):
 
 
 def publish(monkeypatch, name, content: bytes, folder):
-    """Serves `content` as the published file `name`, with its own hash in the registry."""
+    """Serves `content` as the published file `name` and registers its hash."""
     entry = pretrained.PUBLISHED[name]
     (folder / entry.file).write_bytes(content)
     entry = replace(entry, digest=hashlib.new(entry.algorithm, content).hexdigest())
@@ -49,7 +49,7 @@ def bytes_of(state, tmp_path, **options):
 @pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
 def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, zipped):
-    """The file of 2019 is of the layout before zip files."""
+    """The published file of 2019 has the layout that PyTorch used before zip files."""
     source = moved("se_resnet50", 1000)
     content = bytes_of(source.state_dict(), tmp_path, _use_new_zipfile_serialization=zipped)
     entry = publish(monkeypatch, "se_resnet50", content, server)
@@ -67,7 +67,7 @@ def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, z
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("layout", ["published.h5", "published_notop.h5", "saved.weights.h5"])
 def test_xception_reads_keras_files(server, tmp_path, monkeypatch, layout, framework):
-    """`.h5` as keras.applications publishes it, with and without a head, and Keras 3's own `.weights.h5`."""
+    """`.h5` as keras.applications publishes it, with and without a head, and `.weights.h5` as Keras 3 saves it."""
     top = "notop" not in layout
     source = keras.applications.Xception(weights=None, include_top=top, classifier_activation=None)
     generator = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def test_xception_reads_keras_files(server, tmp_path, monkeypatch, layout, frame
 
 
 def save_legacy(model, path):
-    """HDF5 as Keras 1 and 2 wrote it: one group a layer, with the names of its weights as attributes."""
+    """Saves HDF5 in the layout of Keras 1 and 2: one group per layer, with the names of its weights as attributes."""
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
         file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.0.0"
@@ -117,14 +117,14 @@ def test_a_download_goes_on_where_it_broke_off(server, tmp_path):
     assert all(asked.startswith("bytes=") for asked in Handler.asked[1:])
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
     server.joinpath("file").unlink()
-    assert downloads.fetch(url, path, "sha256", "") == path  # there already
+    assert downloads.fetch(url, path, "sha256", "") == path  # already in the cache
 
 
 def test_a_download_that_keeps_breaking_says_so_and_goes_on_next_time(server, tmp_path, monkeypatch):
     content = np.random.default_rng(0).bytes(3_000_000)
     entry = publish(monkeypatch, "resnet50_v1", content, server)
     Handler.breaks = 3
-    with pytest.raises(StudyError, match=r"broken off.*put the file at"):
+    with pytest.raises(StudyError, match=r"interrupted.*put the file at"):
         pretrained.fetch(entry)
     assert cache(tmp_path) == [entry.file + ".part"]
     assert pretrained.fetch(entry).read_bytes() == content
@@ -134,7 +134,7 @@ def test_a_download_that_keeps_breaking_says_so_and_goes_on_next_time(server, tm
 @pytest.mark.parametrize("content", [b"another file", b""])
 def test_a_file_of_another_hash_is_refused_and_removed(server, tmp_path, content):
     (server / pretrained.PUBLISHED["resnet50_v1"].file).write_bytes(content)
-    with pytest.raises(StudyError, match="is not the file expected"):
+    with pytest.raises(StudyError, match="is not the expected file"):
         models.build("resnet50", "pytorch", 2, weights="imagenet")
     assert cache(tmp_path) == []
 
@@ -165,7 +165,7 @@ def test_a_hostile_pickle_is_not_executed(tmp_path, monkeypatch, wrapped):
         torch.save({"fc.weight": Hostile()}, path)
     else:
         path.write_bytes(pickle.dumps(Hostile()))
-    with pytest.raises(StudyError, match="not executed: save the state dict"):
+    with pytest.raises(StudyError, match="not executed: if you trust it, save only its state dict"):
         models.build("resnet50", "pytorch", 2, weights=path)
     assert not (tmp_path / "executed").exists()
 
@@ -175,18 +175,18 @@ def broken(kind, state):
         return {key: value for key, value in state.items() if key != "layer1.0.conv1.weight"}
     if kind == "unexpected":
         return state | {"layer9.weight": torch.zeros(1)}
-    if kind == "of another shape":
+    if kind == "wrong shape":
         return state | {"conv1.weight": torch.zeros(64, 3, 3, 3)}
     return {key: value for key, value in state.items() if key != "fc.bias"}
 
 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-@pytest.mark.parametrize("kind", ["missing", "unexpected", "of another shape", "half a head"])
+@pytest.mark.parametrize("kind", ["missing", "unexpected", "wrong shape", "incomplete head"])
 def test_weights_that_do_not_fit_are_refused(tmp_path, framework, kind):
     state = broken(kind, weight_conversion.read(models.build("resnet50", "pytorch", 2)))
     save_file(state, tmp_path / "state.safetensors")
-    complaint = "missing: fc.bias" if kind == "half a head" else f"{kind}: (layer|conv1)"
-    with pytest.raises(StudyError, match=complaint):
+    problem = "missing: fc.bias" if kind == "incomplete head" else f"{kind}: (layer|conv1)"
+    with pytest.raises(StudyError, match=problem):
         models.build("resnet50", framework, 2, weights=tmp_path / "state.safetensors")
 
 
@@ -219,7 +219,7 @@ def test_a_saved_file_is_read_back_in_the_other_framework(tmp_path):
 
 
 def test_unknown_and_foreign_weights_are_refused(tmp_path):
-    with pytest.raises(StudyError, match="no file of weights nowhere"):
+    with pytest.raises(StudyError, match="weights file nowhere does not exist"):
         models.build("resnet50", "pytorch", 2, weights="nowhere")
-    with pytest.raises(StudyError, match="are of xception, not of resnet50"):
+    with pytest.raises(StudyError, match="are for xception, not for resnet50"):
         models.build("resnet50", "pytorch", 2, weights="xception")

@@ -1,4 +1,4 @@
-"""JupyterLab as `make lab` opens it, driven in Chromium: Run All, every menu, one's own photo."""
+"""JupyterLab with the options of `make lab`, tested in Chromium: Run All, every menu, and the photo upload."""
 
 import re
 import shutil
@@ -27,17 +27,17 @@ pytestmark = [
     pytest.mark.skipif(chromium is None, reason="Chromium is not installed"),
 ]
 TOKEN = "dogs"
-LONG = 600  # seconds after which something is broken, on the slowest machine too
+LONG = 600  # seconds: a timeout that is long enough for the slowest computer
 AS_USER = {"headers": {"Authorization": f"token {TOKEN}"}, "timeout": LONG}
-# The notebooks that a person can do more with than read them. A batch run and nbval execute the others as well.
+# The interactive notebooks, with their number of menus. A batch run and nbval execute all notebooks.
 MENUS = {"01_data_exploration": 1, "03_se_resnet50": 2, "06_error_analysis": 3}
 
 
 @pytest.fixture(scope="module")
 def lab(home, results):
-    """The address of a JupyterLab, with the options of the Makefile, on the notebooks without outputs.
+    """The address of a JupyterLab server with the options of the Makefile, and its folder of notebooks.
 
-    Their parameters are those of the tiny study, whose runs are there.
+    The notebooks have no outputs, and the parameters of the tiny study, whose runs are finished.
     """
     parameters = notebooks.read_profile("tiny")
     folder = home["folder"] / "lab"
@@ -78,13 +78,13 @@ def browser():
 def wait_for(condition):
     end = time.monotonic() + LONG
     while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"no result within {LONG} seconds"
         time.sleep(0.5)
     return found
 
 
 def run_all(tab, address, file):
-    """Chooses Run All Cells in the menu and, when the kernel rests, saves; the notebook as it is then."""
+    """Selects Run All Cells in the menu, saves the notebook when the kernel is idle, and returns it."""
     tab.goto(f"{address}/lab/tree/{file.name}?reset&token={TOKEN}")
     tab.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for()
     tab.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
@@ -128,19 +128,19 @@ def test_run_all_ends_without_an_error_and_menus_change_their_figure(lab, browse
 
 @contextmanager
 def changed(figure):
-    """What is done inside must bring another figure."""
+    """Waits until the code in this context has changed the figure."""
     before = figure.get_attribute("src")
     yield
     wait_for(lambda: figure.count() == 1 and figure.get_attribute("src") != before)
 
 
 def one_s_own_photo(tab, folder):
-    """Uploads a picture, whose figure appears, then what is none, of which a line says so."""
+    """Uploads an image and expects its figure, then a text file and expects a one-line message."""
     button = tab.locator(".widget-upload")
     button.scroll_into_view_if_needed()
     photo, notes = folder / "own.jpg", folder / "notes.jpg"
     Image.effect_noise((300, 200), 60).convert("RGB").save(photo)
-    notes.write_text("no picture")
+    notes.write_text("no image")
 
     def upload(file):
         with tab.expect_file_chooser() as chooser:
@@ -150,4 +150,4 @@ def one_s_own_photo(tab, folder):
     with changed(tab.locator(".widget-vbox", has=button).locator("img")):
         upload(photo)
     upload(notes)
-    tab.get_by_text("notes.jpg is no picture that can be read: choose another").wait_for()
+    tab.get_by_text("notes.jpg is not a readable image: choose another").wait_for()

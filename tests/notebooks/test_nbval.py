@@ -1,4 +1,4 @@
-"""The stored notebooks, executed on the runs that are kept with the code: the same digits on any machine."""
+"""The stored notebooks, executed on the runs in outputs/reference, produce the same digits on any computer."""
 
 import re
 import subprocess
@@ -19,7 +19,7 @@ NBVAL += ["--override-ini", "addopts=", "-W", "default"]
 
 @pytest.fixture(scope="module")
 def fresh(home, tmp_path_factory):
-    """Outputs without a run, and dogs that are drawn already: notebooks would tell of drawing them."""
+    """An empty outputs folder, with the dogs drawn in advance: a notebook that draws them prints additional output."""
     place = tmp_path_factory.mktemp("stored")
     environment = home["environment"] | {"DOGBREEDS_OUTPUTS": str(place), "KERAS_BACKEND": "tensorflow"}
     script = "from dogbreeds.study.notebooks import read_profile; from dogbreeds.study import Study\n"
@@ -37,7 +37,7 @@ def test_stored_outputs_are_what_comes_out(fresh):
     outcome = compared(fresh["environment"], *STORED)
     assert outcome.returncode == 0, outcome.stdout
     assert int(re.search(r"(\d+) passed", outcome.stdout)[1]) >= 100
-    # What notebooks 03 and 06 needed weights for was trained here, and learned: guessing gives 20 %.
+    # Notebooks 03 and 06 need weights, so these runs were trained again. Their accuracy is above chance level (20 %).
     trained = runs.results(fresh["outputs"] / "sample" / "trained_again")
     assert len(trained) >= 1
     assert (trained["test_accuracy"] > 0.4).all()
@@ -68,7 +68,7 @@ def test_few_cells_are_not_compared_and_each_says_why():
 
 
 def test_the_failure_of_2020_is_reproduced_and_repaired():
-    """In notebook 02: near chance outside training, and well above it with the same weights."""
+    """Notebook 02: validation accuracy is near chance level, then well above it with the same weights."""
     cells = nbformat.read(next(path for path in STORED if path.stem.startswith("02")), as_version=4).cells
     printed = "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
     assert re.findall(r"^(training|validation) .*: (True|False)$", printed, re.M) == [
@@ -80,7 +80,7 @@ def test_the_failure_of_2020_is_reproduced_and_repaired():
 
 @pytest.mark.slow
 def test_kept_runs_are_those_the_notebooks_ask_for():
-    """Each that the plan of the sample names, none besides, and together no more than they may weigh."""
+    """The stored runs are exactly those in the plan of the sample; all files together take less than 10 MB."""
     kept = paths.REFERENCE / "sample" / "runs"
     study = Study(**notebooks.read_profile("sample"))
     assert {path.name for path in kept.iterdir()} == {job.id for job in study.plan()}
@@ -91,7 +91,7 @@ def test_kept_runs_are_those_the_notebooks_ask_for():
 
 @pytest.mark.slow
 def test_every_network_learned_in_both_frameworks():
-    """Guessing gives 20 %."""
+    """The chance level is 20 %."""
     study = Study(**notebooks.read_profile("sample"))
     kept = [runs.Run(paths.REFERENCE / "sample" / "runs" / config.id) for config in study.configs()]
     assert {(run.record["architecture"], run.record["framework"]) for run in kept} == set(

@@ -1,4 +1,4 @@
-"""The presentation as one would give it: in both languages, without a network, in a real browser and on paper."""
+"""The presentation in both languages, in a real browser without a network, and as PDF."""
 
 import html
 import re
@@ -19,7 +19,7 @@ chromium = slides.chromium()
 SLIDE = '<section><div class="page">'
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 needs_chromium = pytest.mark.skipif(chromium is None, reason="Chromium is not installed")
-# What lies outside its slide, and pictures that are stretched or too small to read.
+# Finds elements outside their slide, and measures how much images are stretched and how high they are.
 OUTSIDE = """() => {
   const page = document.querySelector('.slides section.present .page'), box = page.getBoundingClientRect();
   return [...page.querySelectorAll('*')].filter(each => !each.closest('aside')).filter(each => {
@@ -36,9 +36,9 @@ PICTURES = """() => [...document.querySelectorAll('.slides section.present img')
 
 @pytest.fixture(scope="module", params=LANGUAGES)
 def deck(request, home, results):
-    """The page in a language, and the PDF beside it where Chromium is installed."""
+    """The page in one language, with its PDF if Chromium is installed."""
     page = home["study"] / "slides" / f"presentation.{request.param}.html"
-    before = page.read_bytes() if page.is_file() else None  # the study renders the French one
+    before = page.read_bytes() if page.is_file() else None  # the study renders only the French page
     command = [DOGBREEDS, "slides", "--profile", "tiny", "--language", request.param, "--pdf"]
     subprocess.run(command, env=home["environment"], check=True, stdout=-1)
     return {"page": page, "language": request.param, "before": before}
@@ -46,7 +46,7 @@ def deck(request, home, results):
 
 @contextmanager
 def opened(page, width, height):
-    """The page in a Chromium that has no network, and what it complained about."""
+    """Opens the page in Chromium without a network; yields the tab and a list of errors and network requests."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -78,7 +78,7 @@ def test_the_same_page_gives_the_same_pdf(deck):
 def test_all_sections_are_there_and_drawn_dogs_are_called_so(deck):
     page = deck["page"].read_text()
     assert [number for number in range(1, 8) if not re.search(rf"<h2[^>]*>{number} ", page)] == []
-    assert page.count('<aside class="notes">') >= page.count(SLIDE) - 1  # the bibliography speaks for itself
+    assert page.count('<aside class="notes">') >= page.count(SLIDE) - 1  # the bibliography needs no notes
     title = page.partition("<section>")[2].partition("</section>")[0]
     assert {"fr": "aucune n’est une photographie", "en": "none is a photograph"}[deck["language"]] in title
     other = {"fr": "Bibliography", "en": "Bibliographie"}
@@ -95,9 +95,9 @@ def test_every_slide_fits_and_can_be_reached_without_a_network(deck, width, heig
             heading = tab.locator("section.present :is(h1, h2)").inner_text()
             seen.append(heading)
             assert tab.evaluate(OUTSIDE) == [], heading
-            for picture in tab.evaluate(PICTURES):
-                assert picture["stretched"] == pytest.approx(1, abs=0.01), heading
-                assert picture["share"] > 0.3, heading
+            for image in tab.evaluate(PICTURES):
+                assert image["stretched"] == pytest.approx(1, abs=0.01), heading
+                assert image["share"] > 0.3, heading
             tab.keyboard.press("ArrowRight")
         assert len(set(seen)) == count >= 20
         assert complaints == []
@@ -116,11 +116,11 @@ def test_the_pdf_has_a_page_a_slide_with_text_and_its_fonts(deck):
     for font in fonts:
         described = font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font
         embedded = "/FontFile2" in described.get("/FontDescriptor", {})
-        assert embedded or font["/Subtype"] == "/Type3", font  # (its letters are drawings in the file itself)
+        assert embedded or font["/Subtype"] == "/Type3", font  # a Type 3 font is part of the file
 
 
 def slides_of(page):
-    """The words of each slide, without what is only read aloud or by the speaker, and without separators of numbers."""
+    """The visible text of each slide, without notes and alternative texts, white space, commas and full stops."""
     found = []
     for part in page.read_text().split(SLIDE)[1:]:
         seen = re.sub(r"<aside.*?</aside>|<[^>]+>", " ", part.partition("</section>")[0], flags=re.DOTALL)
@@ -129,18 +129,18 @@ def slides_of(page):
 
 
 def test_each_claim_of_2020_stands_beside_a_measurement(home, deck):
-    """Sections 3 to 6 of the deck of 2020, by the figures it is known by, each with ours on the same slide."""
+    """Key figures in sections 3 to 6 of the presentation of 2020, each with this study's result on the same slide."""
     kept = home["study"] / "tables"
     baselines = pd.read_csv(kept / "baselines.csv").set_index("variant")
     measured = pd.read_csv(kept / "statistics.csv").set_index(["colours", "statistics"])
-    failed, again = measured.loc[("rescaled", "as training left them")], measured.loc[("rescaled", "taken anew")]
+    failed, again = measured.loc[("rescaled", "running statistics")], measured.loc[("rescaled", "re-estimated")]
     lines = pd.read_csv(kept / "lines_of_code.csv").set_index("code")["lines"]
     claims = pd.read_csv(kept / "claims.csv")
     of = {"fr": "de", "en": "of"}[deck["language"]]
     beside = {
         "20580": ["68", "20"],
         f"982%{of}164": [
-            f"{baselines.loc['fair', 'test accuracy']:.1%}",
+            f"{baselines.loc['controlled', 'test accuracy']:.1%}",
             f"{baselines.loc['deck_2020', 'seconds']:.0f}",
         ],
         f"268%{of}164": [
@@ -158,6 +158,6 @@ def test_each_claim_of_2020_stands_beside_a_measurement(home, deck):
         for figure in found:
             assert re.sub(r"[,.]", "", figure) in slide, (claim, figure)
     conclusion = next(text for text in texts if text.startswith("6Conclusion"))
-    mine = claims[claims["start"] == "other-breeds"]
+    mine = claims[claims["initial weights"] == "other-breeds"]
     assert conclusion.count("95%") == mine["measured"].str.count("95 %").sum()
     assert len(mine) == 6

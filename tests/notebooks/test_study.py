@@ -1,4 +1,4 @@
-"""The main path, once, as a newcomer takes it: `dogbreeds study`, here on a tiny profile."""
+"""The main command `dogbreeds study`, run once on a tiny profile as a new user would run it."""
 
 import re
 import subprocess
@@ -26,12 +26,12 @@ def test_the_table_and_what_to_open_are_printed(home, finished):
 
 
 def test_every_engine_begins_alike_in_a_process_of_its_own(home, results):
-    engines = pd.read_csv(home["study"] / "tables" / "engines.csv", index_col="engine")
-    assert list(engines.index) == ["PyTorch", "Keras on TensorFlow", "Keras on PyTorch"]
-    assert engines.loc["PyTorch", "distance"] == 0
-    assert engines["distance"].iloc[1:].between(1e-9, 0.1).all()  # not the same engine, and close to it
-    assert engines["memory MB"].between(300, 20_000).all()
-    assert engines["memory MB"].nunique() == 3
+    backends = pd.read_csv(home["study"] / "tables" / "backends.csv", index_col="backend")
+    assert list(backends.index) == ["PyTorch", "Keras on TensorFlow", "Keras on PyTorch"]
+    assert backends.loc["PyTorch", "distance"] == 0
+    assert backends["distance"].iloc[1:].between(1e-9, 0.1).all()  # a different backend with similar results
+    assert backends["memory MB"].between(300, 20_000).all()
+    assert backends["memory MB"].nunique() == 3
 
 
 def test_executed_notebooks_figures_and_slides_are_there(home, results):
@@ -43,8 +43,8 @@ def test_executed_notebooks_figures_and_slides_are_there(home, results):
     assert len(figures["png"]) >= 15
     assert figures["png"] == figures["svg"]
     kept = {path.stem for path in (folder / "tables").glob("*.csv")}
-    of_the_networks = {"results", "networks", "frameworks", "starts", "learning_speed", "claims"}
-    assert kept == of_the_networks | {"baselines", "statistics", "engines", "lines_of_code"}
+    of_the_networks = {"results", "networks", "frameworks", "initial_weights", "learning_speed", "claims"}
+    assert kept == of_the_networks | {"baselines", "statistics", "backends", "lines_of_code"}
     assert (folder / "slides" / "presentation.fr.html").is_file()
     report = (folder / "report.html").read_text()
     linked = re.findall(r'(?:href|src)="([^"]+)"', report)
@@ -58,7 +58,7 @@ def test_executed_notebooks_figures_and_slides_are_there(home, results):
 
 def test_a_second_study_reads_the_finished_runs(home, results):
     before = {path: path.stat().st_mtime_ns for path in home["folder"].rglob("run.json")}
-    sources, variants = 3, 5  # weights of other breeds, and what notebook 02 compares besides the six
+    sources, variants = 3, 5  # runs that provide the "other-breeds" weights, and additional runs of notebook 02
     assert len(before) == len(ARCHITECTURES) * len(FRAMEWORKS) + sources + variants
     command = [DOGBREEDS, "train", "--profile", "tiny", "--architecture", "xception", "--framework", "keras"]
     command += ["--weights", "other-breeds"]

@@ -1,4 +1,4 @@
-"""The presentation's words and pieces; the whole deck is tested in notebooks/test_slides.py."""
+"""The text and the elements of the presentation; notebooks/test_slides.py tests the complete presentation."""
 
 import base64
 import re
@@ -26,18 +26,18 @@ def test_numbers_are_written_as_the_language_writes_them():
 
 
 def test_what_the_library_says_is_said_in_french():
-    said = Deck("fr").translated(intervals.format_accuracy(RESNET50_2020)).replace(NARROW, " ")
-    assert said == "26,8 % de 164 (intervalle à 95 % : 20,6 % à 34,1 %)"
+    accuracy = Deck("fr").translated(intervals.format_accuracy(RESNET50_2020)).replace(NARROW, " ")
+    assert accuracy == "26,8 % de 164 (intervalle à 95 % : 20,6 % à 34,1 %)"
     gap = Deck("fr").translated(intervals.format_difference(0.065, -0.014, 0.123)).replace(NARROW, " ")
     assert gap == "+6,5 points (intervalle à 95 % : -1,4 à +12,3)"
     assert Deck("fr").translated("ResNet50 learns faster than Xception") == "ResNet50 apprend plus vite que Xception"
     assert Deck("en").translated("scratch") == "scratch"
-    assert Deck("fr").translated("restart") == "restart"  # no word inside another
+    assert Deck("fr").translated("restart") == "restart"  # a phrase inside a longer word is not translated
 
 
 def test_a_table_is_translated_in_head_and_cells():
-    page = Deck("fr").table(pd.DataFrame({"start": ["scratch"], "test accuracy": [0.75]})).data
-    assert re.findall(r"<t[hd]>([^<]+)", page) == ["départ", "exactitude sur le test", "de zéro", "0,75"]
+    page = Deck("fr").table(pd.DataFrame({"initial weights": ["scratch"], "test accuracy": [0.75]})).data
+    assert re.findall(r"<t[hd]>([^<]+)", page) == ["poids initiaux", "exactitude sur le test", "de zéro", "0,75"]
 
 
 def drawn(chart):
@@ -83,4 +83,4 @@ def test_without_npm_the_page_says_what_it_left_on_the_network(tmp_path, monkeyp
     styles, scripts = slides._assets()
     assert slides.NETWORK in styles
     assert slides.NETWORK in scripts
-    assert "takes reveal.js from the network" in capsys.readouterr().out
+    assert f"it loads reveal.js from {slides.NETWORK}" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Notebooks side by side: each keeps to its threads, and one that breaks off is named and takes none with it."""
+"""Parallel notebooks: each uses its share of threads, and a failed notebook is reported without stopping others."""
 
 import nbformat
 import pytest
@@ -30,6 +30,6 @@ def test_each_gets_its_parameters_and_threads(tmp_path):
 def test_one_that_breaks_off_is_named_and_the_others_end(tmp_path):
     broken = notebook(tmp_path, "01_broken", "raise ValueError('no dog')")
     fine = notebook(tmp_path, "02_fine", "pass")
-    with pytest.raises(StudyError, match=r"01_broken.ipynb broke off in cell 3 \(ValueError: no dog\); see .*failed"):
+    with pytest.raises(StudyError, match=r"01_broken.ipynb failed in cell 3 \(ValueError: no dog\); see .*failed"):
         list(execute_all([broken, fine], tmp_path / "out", {"word": "dogs"}, 2, 1))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["01_broken.failed.ipynb", "02_fine.ipynb"]

@@ -1,4 +1,4 @@
-"""What a study measures of its trained networks is measured once, and kept beside their runs."""
+"""A study evaluates its trained networks once and stores the results beside their runs."""
 
 from dataclasses import asdict
 
@@ -28,7 +28,7 @@ def test_arrays_are_measured_once(tmp_path):
     assert len(times) == 1
     other = finished_run(study.store / "other", np.eye(4, dtype=np.float32), np.arange(4))
     measured(study, [other], times)
-    assert len(times) == 2  # of another network
+    assert len(times) == 2  # another network is measured again
 
 
 def test_arrays_of_runs_that_are_kept_elsewhere_are_read_from_there(tmp_path):
@@ -41,7 +41,7 @@ def test_arrays_of_runs_that_are_kept_elsewhere_are_read_from_there(tmp_path):
 
 
 def test_a_run_that_is_kept_without_weights_is_trained_again_beside(tmp_path, monkeypatch):
-    """There it does not take the place of the one that is kept."""
+    """The separate folder prevents the new run from replacing the stored run."""
     study, asked = Study("toy", out=tmp_path / "toy" / "runs"), []
     run = finished_run(study.store / "one", np.eye(4, dtype=np.float32), np.arange(4))
     run.__dict__["record"] |= asdict(CONFIG)

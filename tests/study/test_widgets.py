@@ -1,4 +1,4 @@
-"""Menus and an upload where someone can use them, else a figure. In a real browser: notebooks/test_lab."""
+"""Menus and an upload with a front end, otherwise a figure; notebooks/test_lab tests them in a real browser."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ def front_end(monkeypatch):
 
 
 class Drawn(list):
-    """A figure each time, of what is kept here."""
+    """Returns an empty figure at each call and records the arguments."""
 
     def __call__(self, *photo, **chosen):
         self.append(photo[0].read_bytes() if photo else chosen)
@@ -45,7 +45,7 @@ def test_an_upload_is_drawn_and_what_is_no_picture_is_told_in_a_line(front_end, 
 
     def draw(photo):
         if photo.read_bytes() == b"text":
-            raise StudyError(f"{photo} is no picture")
+            raise StudyError(f"{photo} is no image")
         return drawn(photo)
 
     button, _ = widgets.upload(draw, example).children
@@ -55,5 +55,5 @@ def test_an_upload_is_drawn_and_what_is_no_picture_is_told_in_a_line(front_end, 
             {"name": "../own.jpg", "type": "", "size": 4, "content": content, "last_modified": datetime.now(UTC)}
         ]
     assert drawn == [b"example", b"mine"]
-    assert capsys.readouterr().out.endswith("own.jpg is no picture\n")
+    assert capsys.readouterr().out.endswith("own.jpg is no image\n")
     assert [path.name for path in tmp_path.rglob("*")] == ["photo.png"]

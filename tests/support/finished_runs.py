@@ -1,4 +1,4 @@
-"""Finished runs of which only what they predicted and how they learned matters, shared by the tests of their tables."""
+"""Finished runs with only predictions, history and record, for the tests of tables and claims."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from dogbreeds.training.runs import Run
 
 
 def finished_run(folder: Path, logits, labels, validation_accuracy=(0.5,), **record) -> Run:
-    """A run in `folder` that answered the test photos with `logits`; `record` replaces entries of its run.json."""
+    """Returns a run in `folder` with these test `logits` and `labels`; `record` replaces entries of its run.json."""
     folder.mkdir(parents=True)
     np.savez(folder / "predictions.npz", test_labels=np.array(labels), test_logits=np.array(logits, np.float32))
     run, epochs = Run(folder), len(validation_accuracy)
@@ -17,7 +17,7 @@ def finished_run(folder: Path, logits, labels, validation_accuracy=(0.5,), **rec
         "architecture": "resnet50",
         "framework": "keras",
         "weights": "scratch",
-        "start": "",
+        "source": "",
         "seed": 0,
         "breeds": ["a", "b", "c", "d", "e"],
         "epochs": epochs,
@@ -34,5 +34,5 @@ def finished_run(folder: Path, logits, labels, validation_accuracy=(0.5,), **rec
 
 
 def right_on_the_first(right: int, photos: int = 100):
-    """Logits of five breeds and labels: of so many photos the first `right` are named right."""
+    """Returns logits for five breeds, and labels: the first `right` of `photos` photos are classified correctly."""
     return np.eye(5)[np.where(np.arange(photos) < right, 0, 1)], np.zeros(photos, int)

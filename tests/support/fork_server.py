@@ -1,7 +1,7 @@
-"""Runs `dogbreeds` commands in processes of their own that need not import anything.
+"""Runs each `dogbreeds` command in its own process, without the time for imports.
 
-Each is a fork of one process that has imported PyTorch and Keras on PyTorch, and has computed nothing. Its ResNet50 is
-that of `shallow_networks`.
+Each process is a fork of one server that has imported PyTorch and Keras on PyTorch but computed nothing. Its ResNet50
+is the network of `shallow_networks`.
 """
 
 import json
@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 
 @dataclass
 class Command:
-    """A command that was started: what it prints goes to two files."""
+    """A command that was started; two files receive its output."""
 
     pid: int
     folder: Path
@@ -42,9 +42,9 @@ class Command:
 
 
 class ForkServer:
-    """Starts commands: `run(words)`, or `start(words)` for one that is not waited for.
+    """Runs commands: `run(words)` waits until a command ends, `start(words)` does not.
 
-    `stderr` is another place for what goes there, a terminal say; `largest_file` how many bytes a file may take.
+    `stderr` is another file for standard error, for example a terminal; `largest_file` limits the bytes of each file.
     """
 
     def __init__(self, folder: Path):
@@ -74,7 +74,7 @@ class ForkServer:
 
 
 def fork(request: dict) -> int:
-    """Starts a process that carries the command out and writes its exit status to a file, and returns its id."""
+    """Starts a process that runs the command and writes its exit status to a file; returns the process id."""
     child = os.fork()
     if child:
         return child
@@ -113,7 +113,7 @@ def serve() -> None:
     import shallow_networks
 
     shallow_networks.install("keras")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children but by their files
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # only the files show when a child has ended
     for line in sys.stdin:
         print(fork(json.loads(line)), flush=True)
 

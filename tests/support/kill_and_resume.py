@@ -1,7 +1,7 @@
-"""Trains the same run twice, once undisturbed and once killed at random moments: `kill_and_resume.py framework kills`.
+"""Trains the same run twice, once without and once with kills at random times: `kill_and_resume.py framework kills`.
 
-Prints how often it was killed, and exits with 1 when the two runs differ in a bit. Each training is a fork of this
-process, which has imported all that takes long and computed nothing. Its network is that of `shallow_networks`.
+Prints the number of kills, and exits with 1 if the two runs differ in any bit. Each training is a fork of this process,
+which has done the slow imports but computed nothing. The network is that of `shallow_networks`.
 """
 
 import os
@@ -50,10 +50,10 @@ def wait(child):
 
 
 def kill_until_done(config, dataset, store, kills, span):
-    """The number of kills it took until a training came to its end; after `kills` of them it is left in peace.
+    """Kills a training up to `kills` times and then lets it finish; returns the number of kills.
 
-    It is killed within `span` seconds, which grows after a kill that let no epoch pass, and shrinks after another: so
-    that moments fall on the start, on epochs and on the writing of checkpoints.
+    Each kill comes within `span` seconds. The span grows after a kill without a new epoch and shrinks after any other
+    kill, so that kills hit the start, the epochs and the writing of checkpoints.
     """
     chance, killed, reached = random.Random(0), 0, ""
     while True:
@@ -65,14 +65,14 @@ def kill_until_done(config, dataset, store, kills, span):
         if code == 0:
             return killed
         if code != -signal.SIGKILL:
-            sys.exit(f"a resumed training broke off by itself, with {code}")
+            sys.exit(f"a resumed training failed with exit status {code}")
         killed += 1
         before, reached = reached, max((path.name for path in store.glob("*/checkpoint-*.safetensors")), default="")
         span *= 1.2 if reached == before else 0.6
 
 
 def differences(first, second):
-    """What of two finished runs differs, times apart."""
+    """Returns the names of what differs between two finished runs, except times."""
     found = [] if first.history.drop(columns=TIMES).equals(second.history.drop(columns=TIMES)) else ["history"]
     with np.load(first.folder / "predictions.npz") as one, np.load(second.folder / "predictions.npz") as other:
         found += [name for name in one.files if not np.array_equal(one[name], other[name])]
@@ -82,7 +82,7 @@ def differences(first, second):
 
 
 def main(framework, kills):
-    backends.framework_module(framework)  # imported once, before the forks
+    backends.framework_module(framework)  # imported only once, before the forks
     shallow_networks.install(framework)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DOGBREEDS_DATA"] = os.environ["DOGBREEDS_OUTPUTS"] = folder
@@ -94,7 +94,7 @@ def main(framework, kills):
         stores = Path(folder) / "undisturbed", Path(folder) / "killed"
         start = time.monotonic()
         if wait(fork(config, dataset, stores[0])):
-            sys.exit("the undisturbed training broke off")
+            sys.exit("the undisturbed training failed")
         total = time.monotonic() - start
         undisturbed = runs.Run(stores[0] / config.id)
         killed = kill_until_done(config, dataset, stores[1], kills, total / 4)

@@ -1,4 +1,4 @@
-"""A server on the loopback that knows ranges and can break off, for tests of downloads."""
+"""A local server that supports ranges and can drop connections, for tests of downloads."""
 
 import functools
 import http.server
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves files, with ranges; breaks off in the middle as often as `breaks` says."""
+    """Serves files and ranges of them; drops the next `breaks` connections halfway through the response."""
 
     breaks, asked = 0, []
 
@@ -37,7 +37,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def serving(folder: Path):
-    """The address of a server of the files in `folder`."""
+    """Yields the address of a server for the files in `folder`."""
     Handler.breaks, Handler.asked = 0, []
     handler = functools.partial(Handler, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:

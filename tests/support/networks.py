@@ -1,4 +1,4 @@
-"""Networks with weights and statistics that are nowhere near their start, shared by the tests of models."""
+"""Networks whose weights and statistics differ clearly from the initial ones; the model tests share them."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from dogbreeds.models import weight_conversion
 
 
 def moved(architecture: str, num_classes: int = 7, **options) -> torch.nn.Module:
-    """A PyTorch network with every weight moved at random, and the statistics that random photos then have."""
+    """Returns a PyTorch network with randomly changed weights and the running statistics of a random batch."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = models.build(architecture, "pytorch", num_classes, **options)
@@ -30,7 +30,7 @@ def moved(architecture: str, num_classes: int = 7, **options) -> torch.nn.Module
 
 
 def twin(model: torch.nn.Module, architecture: str, num_classes: int = 7, **options):
-    """The Keras network with the same weights."""
+    """Returns the Keras network with the same weights."""
     return weight_conversion.fill(
         models.build(architecture, "keras", num_classes, **options), weight_conversion.read(model)
     )

@@ -1,11 +1,11 @@
-"""PNG files written byte by byte, as no program would."""
+"""PNG files built byte by byte, with contents that no ordinary program writes."""
 
 import struct
 import zlib
 
 
 def huge_png(side):
-    """A few bytes whose header claims `side` times `side` pixels."""
+    """Returns a small PNG file whose header claims `side` x `side` pixels."""
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
 
     def chunk(kind, content):

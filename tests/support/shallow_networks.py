@@ -1,4 +1,4 @@
-"""ResNet50 with one block a stage in both frameworks: where a training is under test, and not the network."""
+"""ResNet50 with one block per stage in both frameworks, for tests of the training rather than of the network."""
 
 import torchvision
 from torchvision.models.resnet import Bottleneck, ResNet
@@ -11,9 +11,9 @@ def resnet50(**options):
 
 
 def install(framework):
-    """Puts it in the place of ResNet50, for as long as this process lives.
+    """Replaces ResNet50 by the shallow network until the process ends.
 
-    In PyTorch whatever the framework: weights are drawn there.
+    PyTorch's ResNet50 is replaced for both frameworks, because PyTorch draws the initial weights of both.
     """
     torchvision.models.resnet50 = resnet50
     if framework == "keras":

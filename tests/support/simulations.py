@@ -1,7 +1,7 @@
-"""How often the tests of the study err where nothing is to be found, and how often they find what is there.
+"""Simulated error rates and power of the study's statistical tests.
 
-`python tests/simulations.py` prints the tables at full size, in about ten minutes; `test_simulations` asserts them at a
-small size. Luck is given in points of accuracy: its standard deviation over seeds, or over sources.
+`python tests/support/simulations.py` prints the tables at full size, in about four minutes; `test_simulations` asserts
+them at a small size. Effects of seeds and of sources are given as standard deviations in points of accuracy.
 """
 
 import sys
@@ -12,40 +12,41 @@ from scipy import stats
 
 from dogbreeds.analysis import claims_2020, intervals, metrics
 
-POINTS = 15.0  # of accuracy, for a change of one in the scores below, at about 70 % of the photos right
+POINTS = 15.0  # of accuracy per unit of the scores below, if the accuracy is about 70 %
 
 
 def correct_answers(generator, seeds, photos, ahead=0.0, of_seeds=0.0, of_source=0.0, shared_source=True):
-    """Which photos two networks name right, an array of seeds and photos each; the first is better by `ahead` / POINTS.
+    """Which photos two networks classify correctly: one boolean array of seeds and photos per network.
 
-    Photos are easy or hard for both and for each. Seeds and sources are lucky or not; a source is one for all seeds, or
-    each seed has its own.
+    The first network is better by `ahead` points. Photos have a random effect that both networks share and one for
+    each network. Seeds and sources of initial weights have random effects, too; all seeds share one source, or each
+    seed has its own.
     """
     shared, scores = generator.normal(1, 1.2, photos), []
     for better in (ahead / POINTS, 0):
         of_photo = generator.normal(0, 0.8, photos)
-        luck = generator.normal(0, of_seeds / POINTS, (seeds, 1))
-        luck = luck + generator.normal(0, of_source / POINTS, (1 if shared_source else seeds, 1))
-        scores.append(better + shared + of_photo + luck + generator.logistic(size=(seeds, photos)))
+        effect = generator.normal(0, of_seeds / POINTS, (seeds, 1))
+        effect = effect + generator.normal(0, of_source / POINTS, (1 if shared_source else seeds, 1))
+        scores.append(better + shared + of_photo + effect + generator.logistic(size=(seeds, photos)))
     return [score > 0 for score in scores]
 
 
 def true_gap(ahead, of_seeds=0.0):
-    """The difference in accuracy of two such networks over all photos and seeds."""
+    """The true difference in accuracy between two such networks, over the population of photos and seeds."""
     generator, deviation = np.random.default_rng(0), np.sqrt(1.2**2 + 0.8**2 + (of_seeds / POINTS) ** 2)
     scores = generator.normal(1, deviation, 10**6) + generator.logistic(size=10**6)
     return np.mean(scores + ahead / POINTS > 0) - np.mean(scores > 0)
 
 
-def size(studies, seeds, photos=234, **luck):
-    """How often two equally good networks are told apart at 5 %."""
+def size(studies, seeds, photos=234, **effects):
+    """How often a test at 5 % finds a difference between two equally good networks."""
     generator = np.random.default_rng(0)
-    found = [intervals.difference(*correct_answers(generator, seeds, photos, **luck)) for _ in range(studies)]
+    found = [intervals.difference(*correct_answers(generator, seeds, photos, **effects)) for _ in range(studies)]
     return np.mean([each["p"] < 0.05 for each in found])
 
 
 def coverage(studies, seeds, photos=234, ahead=6.0, of_seeds=0.0):
-    """How often the interval holds the difference between two networks of which one is better."""
+    """How often the interval contains the true difference between two networks, the first of which is better."""
     generator, truth = np.random.default_rng(0), true_gap(ahead, of_seeds)
     options = {"ahead": ahead, "of_seeds": of_seeds}
     found = [intervals.difference(*correct_answers(generator, seeds, photos, **options)) for _ in range(studies)]
@@ -53,14 +54,17 @@ def coverage(studies, seeds, photos=234, ahead=6.0, of_seeds=0.0):
 
 
 def learning_curve(generator, constant, plateau, epochs=30, noise=0.02):
-    """The validation accuracies of a training on five breeds, measured on so few photos that they jump about."""
+    """Validation accuracies of a training on five breeds, with the `noise` of a small number of photos."""
     levels = 0.2 + (plateau - 0.2) * (1 - np.exp(-np.arange(1, epochs + 1) / constant))
     accuracies = (levels + generator.normal(0, noise, epochs)).clip(0, 1)
     return pd.DataFrame({"epoch": range(1, epochs + 1), "validation_accuracy": accuracies})
 
 
 def verdicts_on_speed(studies, seeds, constants=(5.0, 5.0), plateaus=(0.7, 0.7)):
-    """How often the first network is found faster, slower or neither at 5 %, or not tested. Seeds differ by a tenth."""
+    """How often a test at 5 % finds the first network faster, slower or neither, or cannot be computed.
+
+    Time constants vary between seeds with a standard deviation of 10 %.
+    """
     generator, signs = np.random.default_rng(0), []
     for _ in range(studies):
         saved = []
@@ -77,7 +81,7 @@ def verdicts_on_speed(studies, seeds, constants=(5.0, 5.0), plateaus=(0.7, 0.7))
 
 
 def verdicts_on_chance(studies, accuracy, photos, networks=6):
-    """How often so many ResNet50s that name this share of their photos right, of five breeds, come out as what."""
+    """How often each verdict is given on ResNet50s with this accuracy on five breeds."""
     generator = np.random.default_rng(0)
     right = generator.binomial(photos, accuracy, (studies, networks)).tolist()
     found = [claims_2020.near_chance(each, photos, 0.2) for each in right]
@@ -89,17 +93,17 @@ def verdicts_on_chance(studies, accuracy, photos, networks=6):
 
 def tables(studies):
     seeds = {
-        (n, luck): {"size": size(studies, n, of_seeds=luck), "coverage": coverage(studies, n, of_seeds=luck)}
+        (n, effect): {"size": size(studies, n, of_seeds=effect), "coverage": coverage(studies, n, of_seeds=effect)}
         for n in (2, 3, 5, 10)
-        for luck in (0, 4, 7, 10)
+        for effect in (0, 4, 7, 10)
     }
-    yield "size, and coverage of a difference of six points: seeds, luck of a seed", seeds
+    yield "size, and coverage of a difference of six points: seeds, effect of a seed", seeds
     sources = {
-        (kind, luck): {"size": size(studies, 3, of_seeds=2, of_source=luck, shared_source=kind == "shared")}
+        (kind, effect): {"size": size(studies, 3, of_seeds=2, of_source=effect, shared_source=kind == "shared")}
         for kind in ("shared", "own")
-        for luck in (0, 1.6, 3.2, 6.4)
+        for effect in (0, 1.6, 3.2, 6.4)
     }
-    yield "size with three seeds: source, luck of a source", sources
+    yield "size with three seeds: source, effect of a source", sources
     speed = {
         (n, constants, plateaus): verdicts_on_speed(studies // 4, n, constants, plateaus)
         for n in (3, 5)

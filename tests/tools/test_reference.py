@@ -1,4 +1,4 @@
-"""What the README says is what was kept, to the letter."""
+"""The README states exactly the stored reference results."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from dogbreeds.errors import StudyError
 from dogbreeds.study import Study
 
 
-def test_the_readme_says_what_is_kept():
+def test_the_readme_states_the_stored_results():
     text = reference.README.read_text()
     assert len(reference.BLOCK.findall(text)) >= 1
     assert reference.written(text) == text
@@ -22,83 +22,86 @@ WITH_RUNS = sorted(folder.parent for folder in reference.REFERENCE.glob("*/runs"
 
 
 @pytest.mark.parametrize("folder", WITH_RUNS, ids=lambda folder: folder.name)
-def test_kept_tables_are_those_of_the_kept_runs(folder):
-    """Anyone can make them again, without weights and without a photograph."""
-    made = reference.tables_of(folder)
-    assert len(made) >= 9
-    for name, table in made.items():
-        kept = pd.read_csv(folder / f"{name}.csv")
-        again = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
-        pd.testing.assert_frame_equal(again, kept, check_dtype=False, rtol=1e-9)
+def test_stored_tables_are_those_of_the_stored_runs(folder):
+    """The tables can be recomputed without weights and without photos."""
+    recomputed = reference.tables_of(folder)
+    assert len(recomputed) >= 9
+    for name, table in recomputed.items():
+        stored = pd.read_csv(folder / f"{name}.csv")
+        flat = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
+        pd.testing.assert_frame_equal(flat, stored, check_dtype=False, rtol=1e-9)
 
 
 def test_a_block_is_written_from_its_folder_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path)
     monkeypatch.setattr(reference.paths, "REPOSITORY", tmp_path)
-    about = {"pictures": "7 pictures", "test pictures": 3, "pixels a side": 8, "seeds": 1}
+    about = {"images": "7 images", "test images": 3, "pixels a side": 8, "seeds": 1}
     about |= {"command": "make", "machine": "an abacus", "date": "2020-01-28"}
-    row = {"network": "Xception", "framework": "Keras", "start": "scratch", "test accuracy": 0.5}
+    row = {"network": "Xception", "framework": "Keras", "initial weights": "scratch", "test accuracy": 0.5}
     row |= {"low": 0.25, "high": 0.75, "seconds": 60.4, "photos/s": 9.6}
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "about.json").write_text(json.dumps(about))
     pd.DataFrame([row]).to_csv(tmp_path / "toy" / "results.csv")
-    claim = {"claim": "It flies", "start": "scratch", "measured": "+1.0 points", "verdict": "refuted"}
+    claim = {"claim": "It flies", "initial weights": "scratch", "measured": "+1.0 points", "verdict": "refuted"}
     pd.DataFrame([claim]).to_csv(tmp_path / "toy" / "claims.csv")
     text = reference.written("before\n<!-- results: toy -->\nold\n<!-- end of results -->\nafter")
     assert "old" not in text
-    assert text.startswith("before\n<!-- results: toy -->\n7 pictures, 3 of them for the test")
+    assert text.startswith("before\n<!-- results: toy -->\n7 images, 3 of them in the test set, at 8 x 8 pixels")
     assert "| Xception | Keras | scratch | 50.0% | 25.0% to 75.0% | 60 | 10 |\n" in text
-    assert "](toy/accuracies.png)\n\n| claim of 2020 | start | measured | verdict |\n" in text
+    assert "](toy/accuracies.png)\n\n| claim of 2020 | initial weights | measured | verdict |\n" in text
     assert "| It flies | scratch | +1.0 points | refuted |\n<!-- end of results -->\nafter" in text
 
 
-def test_a_benchmark_is_kept_by_its_device_and_written_as_ratios(tmp_path, monkeypatch):
+def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     outputs = tmp_path / "outputs"
     shared = {"network": "Xception", "framework": "Keras", "device": "cpu, keras on jax, cpu:0", "image_size": 96}
     shared |= {"batch_size": 32, "precision": "float32", "threads": 2, "photos": 384, "rounds": 6}
-    speeds = {"compute_only": 40.0, "ours": 39.0, "keras_directory": 30.0}
+    speeds = {"compute_only": 40.0, "this_library": 39.0, "keras_directory": 30.0}
     rows = [
-        shared | {"pipeline": name, "photos_per_second": speed, "share_of_limit": speed / 40}
+        shared | {"pipeline": name, "photos_per_second": speed, "share_of_upper_bound": speed / 40}
         for name, speed in speeds.items()
     ]
     rows[1] |= {"lowest_share": 0.9, "highest_share": 1.0}
-    fitted = {"axis": "photos", "measure": "seconds_an_epoch", "power": 1.014, "low": 0.9, "high": 1.1}
+    fitted = {"axis": "photos", "measure": "seconds_per_epoch", "power": 1.014, "low": 0.9, "high": 1.1}
     (outputs / "tables").mkdir(parents=True)
     pd.DataFrame(rows).to_csv(outputs / "tables" / "bench.csv")
-    pd.DataFrame([fitted]).to_csv(outputs / "tables" / "growth_fitted.csv")
-    pd.DataFrame({"axis": "photos", "size": [100, 1600]}).to_csv(outputs / "tables" / "growth.csv")
-    each = {"network": "Xception", "path": ["ours, float32", "ours, float32", "plain", "plain"], "seed": [0, 1, 0, 1]}
+    pd.DataFrame([fitted]).to_csv(outputs / "tables" / "scaling_fitted.csv")
+    pd.DataFrame({"axis": "photos", "size": [100, 1600]}).to_csv(outputs / "tables" / "scaling.csv")
+    each = {"network": "Xception", "pipeline": ["this library, float32"] * 2 + ["baseline"] * 2, "seed": [0, 1, 0, 1]}
     each |= {"test accuracy": [0.5, 0.6, 0.5, 0.4], "test photos": 234, "image_size": 64, "batch_size": 16, "epochs": 8}
     pd.DataFrame(each).to_csv(outputs / "tables" / "accuracy.csv")
-    gap = {"network": "Xception", "ours in": "float32", "difference": 0.1, "low": -0.05, "high": 0.25}
+    gap = {"network": "Xception", "this library in": "float32", "difference": 0.1, "low": -0.05, "high": 0.25}
     pd.DataFrame([gap]).to_csv(outputs / "tables" / "accuracy_difference.csv")
     assert reference.keep_bench(outputs).name == "bench_cpu"
     text = reference.block(tmp_path / "reference" / "bench_cpu")
-    asked = "--size 96 --batch-size 32 --precision float32 --rounds 6"
-    assert f"384 training photos. `dogbreeds bench --photos folder {asked}`" in text
+    options = "--size 96 --batch-size 32 --precision float32 --rounds 6"
+    assert f"384 training photos. `dogbreeds bench speed --photos folder {options}`" in text
     assert "| Xception | Keras | 39 | 97.5% (90.0% to 100.0%) |  |  |  | 1.30 |\n" in text
-    assert "234 test photos, 2 seeds: `dogbreeds bench --photos folder --size 64 --batch-size 16 --accuracy 8`" in text
+    assert (
+        "234 test photos, 2 seeds: `dogbreeds bench accuracy --photos folder --size 64 --batch-size 16 --epochs 8`"
+        in text
+    )
     difference = "+10.0 points (95 % interval -5.0 to +25.0)"
     assert f"| Xception | float32 | 55.0% | 45.0% | {difference} |\n" in text
-    assert "| photos | 100 to 1600 | s an epoch | 1.01 | 0.90 to 1.10 |\n" in text
+    assert "| photos | 100 to 1600 | s per epoch | 1.01 | 0.90 to 1.10 |\n" in text
 
 
 def test_rows_of_a_gpu_stay_empty_until_they_are_measured(tmp_path):
     text = reference.block(tmp_path / "bench_gpu")
     assert text.count(" | | | | | | |\n") == 6
-    assert "not run yet. `dogbreeds bench" in text
-    with pytest.raises(StudyError, match=r"has no bench\.csv: run dogbreeds bench"):
+    assert "Not measured on a GPU yet. `dogbreeds bench" in text
+    with pytest.raises(StudyError, match=r"has no bench\.csv: run dogbreeds bench speed"):
         reference.keep_bench(tmp_path)
 
 
-def test_a_study_that_was_not_run_cannot_be_kept(tmp_path):
+def test_an_unfinished_study_without_tables_is_refused(tmp_path):
     with pytest.raises(StudyError, match="has no finished study: run make study"):
         reference.keep({"profile": "sample"}, "sample", "make study")
 
 
 def finished_study(photo_folder):
-    """Parameters of a study of which every training is finished, as far as a reference result needs it."""
+    """The parameters of a study and the study, with the files of finished runs that a reference result needs."""
     parameters = {"profile": "toy", "photos": str(photo_folder), "image_size": 32}
     study = Study(**parameters)
     for job in study.plan():
@@ -111,13 +114,13 @@ def finished_study(photo_folder):
     (study.folder / "arrays").mkdir()
     (study.folder / "arrays" / "noise-0.npz").touch()
     (study.folder / "tables").mkdir()
-    row = {"network": "Xception", "framework": "Keras", "start": "scratch", "test accuracy": 0.5}
+    row = {"network": "Xception", "framework": "Keras", "initial weights": "scratch", "test accuracy": 0.5}
     pd.DataFrame([row | {"low": 0.25, "high": 0.75}]).to_csv(study.folder / "tables" / "results.csv", index=False)
     (study.folder / "tables" / "claims.csv").write_text("claim")
     return parameters, study
 
 
-def test_the_runs_of_a_finished_study_are_kept_without_their_weights(photo_folder, tmp_path, monkeypatch):
+def test_the_runs_of_a_finished_study_are_stored_without_their_weights(photo_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     parameters, study = finished_study(photo_folder)
     folder = reference.keep(parameters, "toy", "make study")
@@ -131,7 +134,7 @@ def test_the_runs_of_a_finished_study_are_kept_without_their_weights(photo_folde
     assert list(about["runs"]["failure"]) == ["rescaled", "expected"]
 
 
-def test_an_unfinished_study_leaves_what_was_kept_before(photo_folder, tmp_path, monkeypatch):
+def test_an_unfinished_study_leaves_stored_results_unchanged(photo_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     parameters, study = finished_study(photo_folder)
     folder = reference.keep(parameters, "toy", "make study")

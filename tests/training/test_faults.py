@@ -1,4 +1,4 @@
-"""What goes wrong while a training runs ends in one clear line, and what was finished is still there."""
+"""An error during a training ends in a one-line message, and finished epochs and runs are kept."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def run(words, **options):
 
 
 def complaint(outcome):
-    """The line that a person is left with."""
+    """Returns the last line that the user sees."""
     assert outcome.returncode == 2
     assert "Traceback" not in outcome.stderr
     line = outcome.stderr.splitlines()[-1]
@@ -40,7 +40,7 @@ def complaint(outcome):
 
 @pytest.fixture
 def refused(capsys):
-    """A function: the one line that a command, carried out in this process, ends with."""
+    """A function that runs a command in this process and returns its one-line message."""
 
     def line(words):
         assert main.main([str(word) for word in words]) == 2
@@ -57,7 +57,7 @@ def store(tmp_path):
 
 
 def test_a_full_disk(store, dogbreeds):
-    """A limit on the size of files stands for it: checkpoints of the head are small, those of the network are not."""
+    """Simulated by a limit on file size: checkpoints of the head are below it, those of the network are not."""
     gradual = command("pytorch", "--out", store, "--set", "head_epochs=2", "--set", "epochs=1")
     assert "File too large" in complaint(dogbreeds.run(gradual, largest_file=10**7))
     unfinished = next(store.glob("*.unfinished"))
@@ -67,7 +67,7 @@ def test_a_full_disk(store, dogbreeds):
     outcome = dogbreeds.run(gradual)
     assert outcome.returncode == 0, outcome.stderr
     assert len(before) == 0
-    assert "epoch  1" not in outcome.stdout  # what was kept is not trained again
+    assert "epoch  1" not in outcome.stdout  # stored epochs are not trained again
     finished = runs.Run(Path(outcome.stdout.splitlines()[-1]))
     assert finished.history["epoch"].tolist() == [1, 2, 3]
 
@@ -80,7 +80,7 @@ def test_outputs_that_cannot_be_written_to(refused, tmp_path):
 
 def test_weights_that_are_not_there(refused, store):
     line = refused(command("pytorch", "--out", store, "--weights", "nowhere.safetensors"))
-    assert "no file of weights nowhere.safetensors" in line
+    assert "weights file nowhere.safetensors does not exist" in line
     assert not store.exists()
 
 
@@ -98,14 +98,14 @@ def test_weights_without_a_network(refused, store, monkeypatch):
 
 @pytest.mark.parametrize("framework", ["keras", "pytorch"])
 def test_ctrl_c_and_on(store, framework, dogbreeds):
-    """The second start goes on after the epochs of the first, and ends as if it had not been stopped."""
+    """The second start resumes after the epochs of the first and trains the remaining ones."""
     words = command(framework, "--out", store, "--set", "epochs=8", "--set", "patience=0")
     first = dogbreeds.start(words)
     while "epoch  2" not in first.stdout:
         assert first.running(), first.stderr
     os.kill(first.pid, signal.SIGINT)
     assert first.wait().returncode == 130
-    assert "dogbreeds: stopped; what was finished is kept" in first.stderr.splitlines()[-1]
+    assert "dogbreeds: interrupted; finished work is kept" in first.stderr.splitlines()[-1]
     assert "Traceback" not in first.stderr
     second = dogbreeds.run(words)
     assert second.returncode == 0, second.stderr
@@ -122,18 +122,18 @@ def config(dataset, recipe, framework="pytorch", size=32):
 @pytest.mark.parametrize("framework", ["keras", "pytorch"])
 def test_a_loss_that_is_no_number(dataset, store, framework):
     recipe = Recipe(batch_size=4, epochs=3, optimizer="sgd", learning_rate=1e30, warm_up=0.0)
-    with pytest.raises(StudyError, match=r"loss of epoch 1 is no number .* lower learning_rate"):
+    with pytest.raises(StudyError, match=r"loss of epoch 1 is not finite .* lower learning_rate"):
         trainer.train(config(dataset, recipe, framework), dataset, store)
     assert len(runs.results(store)) == 0
 
 
 def test_a_batch_larger_than_the_training_photos(dataset, store):
-    with pytest.raises(StudyError, match="batch_size 15 is more than the 14 training photos"):
+    with pytest.raises(StudyError, match="batch_size 15 exceeds the 14 training photos"):
         trainer.train(config(dataset, Recipe(batch_size=15)), dataset, store)
 
 
 def test_a_batch_too_large_for_memory(store):
-    """The process may take 3 GB more than it has once PyTorch is there."""
+    """The process may use 3 GB more than it does after the import of PyTorch."""
     script = (
         "import sys, resource, torch, dogbreeds.training.pytorch_trainer, dogbreeds.study\n"
         "from dogbreeds.cli.main import main\n"
@@ -143,7 +143,7 @@ def test_a_batch_too_large_for_memory(store):
     )
     words = command("pytorch", "--out", store, "--parameter", "image_size=640", "--set", "batch_size=20")
     line = complaint(run([sys.executable, "-c", script, *words]))
-    assert "a batch of 20 photos of 640 pixels a side does not fit into memory: lower batch_size" in line
+    assert "a batch of 20 photos of 640 x 640 pixels does not fit into memory: lower batch_size" in line
 
 
 def test_two_processes_do_not_train_the_same_run(store, dogbreeds):
@@ -152,11 +152,11 @@ def test_two_processes_do_not_train_the_same_run(store, dogbreeds):
     outputs = [command.stdout.splitlines() for command in commands]
     assert [command.returncode for command in commands] == [0, 0]
     assert outputs[0][-1] == outputs[1][-1]
-    assert sorted(len(lines) for lines in outputs) == [1, 3]  # the one that came later only names the folder
+    assert sorted(len(lines) for lines in outputs) == [1, 3]  # the later process only prints the folder
 
 
 def test_several_processes_train_as_one(store, tmp_path):
-    """Two processes on this machine, spoken to over gloo, started by Lightning and by torchrun."""
+    """Two processes on this machine, connected by gloo and started by Lightning or by torchrun."""
     recipe = ["--set", "batch_norm=frozen", "--set", "epochs=2", "--set", "label_smoothing=0.1"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     assert main.main([str(word) for word in command("pytorch", "--out", tmp_path / "one", *recipe)]) == 0
@@ -175,10 +175,10 @@ def test_several_processes_train_as_one(store, tmp_path):
 @pytest.mark.parametrize(
     ("framework", "words", "message"),
     [
-        ("keras", ["--set", "batch_norm=frozen"], "several devices train with PyTorch, not keras"),
-        ("pytorch", ["--set", "batch_size=7"], "batch_size 7 cannot be shared by 2"),
-        ("pytorch", ["--set", "head_epochs=1"], "the head alone is trained on one device"),
-        ("pytorch", [], "several processors need batch_norm frozen"),
+        ("keras", ["--set", "batch_norm=frozen"], "several devices require PyTorch, not keras"),
+        ("pytorch", ["--set", "batch_size=7"], "batch_size 7 is not divisible by 2"),
+        ("pytorch", ["--set", "head_epochs=1"], "head warm-up and linear probes use one device"),
+        ("pytorch", [], "several processes on CPUs cannot share batch statistics"),
         ("pytorch", ["--devices", "0"], "must be 1 or more"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The three trainings that notebook 04 shows learn, alike, and end with the weights of their best epoch."""
+"""The three training loops of notebook 04 train, and end with the weights of their best epoch."""
 
 import dataclasses
 import warnings
@@ -22,14 +22,14 @@ def test_each_leaves_the_best_epoch_and_tells_its_accuracies(dataset, tmp_path, 
     recipe = Recipe(batch_size=4, epochs=3, augmentation=False)
     config = RunConfig("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
     streams = photo_streams.batches(config, dataset)
-    start = trainer.starting_weights(dataclasses.replace(config, framework="pytorch"), tmp_path)
+    initial = trainer.initial_weights(dataclasses.replace(config, framework="pytorch"), tmp_path)
     for train in TRAININGS[framework]:
-        model = weight_conversion.fill(models.build("resnet50", framework, 2), start)
+        model = weight_conversion.fill(models.build("resnet50", framework, 2), initial)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Lightning's advice on workers and logging intervals
+            warnings.simplefilter("ignore")  # Lightning's advice about workers and logging intervals
             accuracies = train(model, streams["train"], streams["validation"], 3, 1e-3)
         assert len(accuracies) == 3
-        assert streams["train"].epoch == 3  # shuffled anew for each
+        assert streams["train"].epoch == 3  # shuffled again for each epoch
         streams["train"].epoch = 0
         logits = backends.framework_module(framework).predict(model, streams["validation"])
         right = np.mean(logits.argmax(axis=1) == streams["validation"].labels[streams["validation"].rows])

@@ -1,4 +1,4 @@
-"""The recipe's optimisers move the same weights the same way in both frameworks: rates, shares and decay."""
+"""The recipe's optimisers update weights equally in both frameworks: rates, multipliers and decay."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ STEPS = 7
 
 
 class Network(nn.Module):
-    """A layer of the backbone and the head."""
+    """One backbone layer and the head."""
 
     def __init__(self):
         super().__init__()
@@ -67,18 +67,20 @@ def after_keras(recipe):
 RECIPES = list(product(["adamw", "sgd"], [1.0, 0.1, 0.0], [0.0, 0.5]))
 
 
-@pytest.mark.parametrize(("optimizer", "backbone_rate", "weight_decay"), RECIPES)
-def test_both_frameworks_move_alike(optimizer, backbone_rate, weight_decay):
-    recipe = Recipe(optimizer=optimizer, backbone_rate=backbone_rate, weight_decay=weight_decay, learning_rate=0.1)
+@pytest.mark.parametrize(("optimizer", "backbone_multiplier", "weight_decay"), RECIPES)
+def test_both_frameworks_move_alike(optimizer, backbone_multiplier, weight_decay):
+    recipe = Recipe(
+        optimizer=optimizer, backbone_multiplier=backbone_multiplier, weight_decay=weight_decay, learning_rate=0.1
+    )
     pytorch, in_keras = after_pytorch(recipe), after_keras(recipe)
-    for name, start in weights().items():
+    for name, initial in weights().items():
         np.testing.assert_allclose(in_keras[name], pytorch[name], rtol=2e-5, atol=2e-6)
-        assert np.array_equal(start, pytorch[name]) == (backbone_rate == 0 and name.startswith("conv"))
+        assert np.array_equal(initial, pytorch[name]) == (backbone_multiplier == 0 and name.startswith("conv"))
 
 
 @pytest.mark.slow
 def test_they_move_alike_where_keras_moves_all_variables_at_once():
-    """Which it does on PyTorch: the test above, there."""
+    """Runs the test above with Keras on PyTorch, which updates all variables at once."""
     script = "import keras, test_optimizers as these; assert keras.backend.backend() == 'torch'\n"
     script += "for recipe in these.RECIPES: these.test_both_frameworks_move_alike(*recipe)"
     environment = os.environ | {"KERAS_BACKEND": "torch"}
@@ -93,7 +95,7 @@ def test_weights_decay_and_biases_do_not(optimizer):
 
 
 def test_decay_is_decoupled_for_adamw_and_not_for_sgd():
-    """Without any gradient AdamW shrinks weights by rate times decay; SGD's momentum carries the decay on."""
+    """Without gradients, AdamW shrinks weights by rate times decay; in SGD the decay enters the momentum."""
     one = torch.ones(4, 3)
     for optimizer, expected in (("adamw", (1 - 0.01) ** 2), ("sgd", 0.99 - 0.1 * (0.9 * 0.1 + 0.1 * 0.99))):
         recipe = Recipe(optimizer=optimizer, weight_decay=0.1, learning_rate=0.1, warm_up=0.0, decay="constant")

@@ -1,4 +1,4 @@
-"""Workers that train one job after another: the bits of a fresh process, whatever they trained before."""
+"""A worker that trains several jobs gives the same bits as a new process for each."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ train_in_worker = parallel._train
 
 
 def train_shallow(config, dataset, store):
-    """What a worker does, with one block a stage."""
+    """The task of a worker, with one block per stage."""
     shallow_networks.install(config.framework)
     train_in_worker(config, dataset, store)
 
@@ -44,7 +44,7 @@ def one_worker(monkeypatch):
 
 
 def assert_same_bits(one, other):
-    """All files of two runs, what was measured apart."""
+    """Compares all files of two runs, except measured values."""
     assert one.history.drop(columns=TIMES).equals(other.history.drop(columns=TIMES))
     assert one.weights.read_bytes() == other.weights.read_bytes()
     for split in ("validation", "test"):
@@ -59,7 +59,7 @@ def assert_same_bits(one, other):
 @pytest.mark.usefixtures("one_worker")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_a_worker_that_trained_before_gives_the_bits_of_a_fresh_process(dataset, tmp_path, framework):
-    """Before it the same network was trained from another seed: its graph is used again."""
+    """The worker has trained the same network with another seed, so it reuses the graph."""
     wanted = job(dataset, framework, seed=1)
     _, after = parallel.train_all([job(dataset, framework), wanted], tmp_path / "shared")
     [fresh] = parallel.train_all([wanted], tmp_path / "fresh")
@@ -69,7 +69,7 @@ def test_a_worker_that_trained_before_gives_the_bits_of_a_fresh_process(dataset,
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 def test_peak_memory_is_that_of_the_training_itself(dataset, tmp_path):
-    """And not that of what its process did before."""
+    """It does not include what the process did before."""
     before = np.ones(250 * 2**20)  # two gigabytes
     peak = devices.peak_memory() / 1e6
     del before
@@ -80,9 +80,9 @@ def test_peak_memory_is_that_of_the_training_itself(dataset, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_worker")
 def test_a_killed_worker_costs_no_run_and_no_bit(dataset, tmp_path, monkeypatch):
-    """It is killed in the middle of its second job; a new one goes on with that job.
+    """The worker is killed during its second job; a new worker resumes that job.
 
-    The bits are those of two workers side by side, each with as many threads.
+    The result has the same bits as that of two parallel workers with the same number of threads.
     """
     wanted = [job(dataset, seed=seed, recipe=Recipe(batch_size=7, epochs=4, patience=0)) for seed in (0, 1)]
     pids = []
@@ -104,7 +104,7 @@ def test_a_killed_worker_costs_no_run_and_no_bit(dataset, tmp_path, monkeypatch)
 
 
 def train_or_die(config, dataset, store):
-    """What a worker does whose trainings of seed 1 take more memory than there is."""
+    """The task of a worker that the system kills in trainings with seed 1, as if memory ran out."""
     if config.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     train_shallow(config, dataset, store)
@@ -114,9 +114,9 @@ def train_or_die(config, dataset, store):
 def test_a_training_that_dies_twice_is_named_and_the_others_go_on(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "_train", train_or_die)
     source, fine = job(dataset, seed=1), job(dataset, seed=0)
-    dependent = job(dataset, seed=2, start=source.id)
-    told = f"2 of 3 trainings failed, the others are kept. {source.id}: its process was killed twice"
-    with pytest.raises(TrainingsFailed, match=told) as raised:
+    dependent = job(dataset, seed=2, source=source.id)
+    message = f"2 of 3 trainings failed; the finished runs are kept. {source.id}: its process was killed twice"
+    with pytest.raises(TrainingsFailed, match=message) as raised:
         parallel.train_all([source, dependent, fine], tmp_path)
     assert "\n" not in str(raised.value)
     assert [path.parent.name for path in tmp_path.glob("*/run.json")] == [fine.id]
@@ -138,15 +138,15 @@ def test_a_study_ends_with_status_1_when_a_training_dies_twice(photo_folder, tmp
 
 def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_network(dataset):
     source, other, later = job(dataset, "pytorch"), job(dataset, "keras", size=48), job(dataset, "keras", seed=1)
-    dependent, another = job(dataset, "keras", start=source.id), job(dataset, "keras", "xception")
+    dependent, another = job(dataset, "keras", source=source.id), job(dataset, "keras", "xception")
     queue = parallel._Queue([source, dependent, another, later, other])
     assert queue.take(None) is source
     worker = parallel._Worker(source.network, None, source)
     queue.running["future"] = worker
     assert queue.take(other.network) is other
-    assert queue.take(other.network) is another  # before another seed of the same network
+    assert queue.take(other.network) is another  # before the same network with another seed
     assert queue.take(other.network) is later
-    assert queue.take(other.network) is None  # the last one waits
+    assert queue.take(other.network) is None  # the last job waits for its source
     del queue.running["future"]
     assert queue.take(source.network) is dependent
     assert queue.waiting == []
@@ -155,6 +155,6 @@ def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_network(data
 def test_a_plan_has_each_training_once_and_sources_first():
     small = Study("small", photos_per_breed=12, image_size=32, weights=["scratch", "other-breeds"])
     planned = small.plan()
-    assert len({each.id for each in planned}) == len(planned) == 3 + 12 + 5  # the fair baseline is of the comparison
+    assert len({each.id for each in planned}) == len(planned) == 3 + 12 + 5  # the baseline is one of the 12
     assert [each.dataset for each in planned[:3]] == [small.other_breeds] * 3
-    assert {each.config.start for each in planned} == {"", *(each.id for each in planned[:3])}
+    assert {each.config.source for each in planned} == {"", *(each.id for each in planned[:3])}

@@ -1,4 +1,4 @@
-"""A bar where someone watches, a line an epoch elsewhere, and the same logs from both frameworks."""
+"""A bar if a user is watching, one line per epoch, and the same logs from both frameworks."""
 
 import os
 import pty
@@ -21,11 +21,11 @@ ROW |= {"validation_accuracy": 0.5, "photos_per_second": 30.0}
 def test_events_of_a_training(tmp_path, monkeypatch):
     events = []
     monkeypatch.setattr(progress, "INTERVAL", 0.0)
-    told = Progress("run", [], 40, 3, tmp_path, events.append)
-    told.step(1, 10, lambda: (0.7, 0.25))
-    told.epoch(ROW)
-    told.step(2, 10, lambda: (0.4, 0.5))
-    told.close()
+    reporter = Progress("run", [], 40, 3, tmp_path, events.append)
+    reporter.step(1, 10, lambda: (0.7, 0.25))
+    reporter.epoch(ROW)
+    reporter.step(2, 10, lambda: (0.4, 0.5))
+    reporter.close()
     assert [event["kind"] for event in events] == ["step", "epoch", "step", "end"]
     assert [event["photos"] for event in events if event["kind"] == "step"] == [10, 50]
     assert events[0] | {"total": 120, "loss": 0.7, "accuracy": 0.25} == events[0]
@@ -35,20 +35,20 @@ def test_events_of_a_training(tmp_path, monkeypatch):
 
 
 def test_the_loss_is_not_asked_for_at_every_step(tmp_path):
-    """On a GPU the answer waits for the step to end."""
+    """On a GPU, reading the loss waits for the step to finish."""
     asked = []
-    told = Progress("run", [], 1000, 1, tmp_path, lambda event: None)
+    reporter = Progress("run", [], 1000, 1, tmp_path, lambda event: None)
     for step in range(100):
-        told.step(1, step, lambda: asked.append(1) or (0.0, 0.0))
-    told.close()
+        reporter.step(1, step, lambda: asked.append(1) or (0.0, 0.0))
+    reporter.close()
     assert len(asked) < 5
 
 
 def test_the_log_holds_what_the_history_holds_and_nothing_twice(tmp_path):
-    for done in (0, 1):  # the second time it goes on after the first epoch
-        told = Progress("run", [ROW] * done, 40, 2, tmp_path, lambda event: None)
-        told.epoch(ROW | {"epoch": done + 1, "training_loss": 0.5 - 0.25 * done})
-        told.close()
+    for done in (0, 1):  # the second time, training resumes after the first epoch
+        reporter = Progress("run", [ROW] * done, 40, 2, tmp_path, lambda event: None)
+        reporter.epoch(ROW | {"epoch": done + 1, "training_loss": 0.5 - 0.25 * done})
+        reporter.close()
     log = EventAccumulator(str(tmp_path)).Reload()
     assert sorted(log.Tags()["scalars"]) == [
         "accuracy/training",
@@ -78,11 +78,11 @@ def test_in_a_terminal_a_bar_moves_and_logs_are_written(tmp_path, framework, dog
     os.close(master)
     lines = training.wait().stdout.splitlines()
     assert training.returncode == 0
-    # Below one photo a second tqdm turns the rate over.
+    # Below one photo/s, tqdm shows the inverse rate.
     assert re.search(
         rb"40.0/40.0 .*(photos/s|s/ photos), loss=\d\.\d{3}, accuracy=\d\.\d{3}", shown.replace(b"\r", b"\n")
     )
-    assert len(lines) == 3  # a line an epoch, then the folder
+    assert len(lines) == 3  # one line per epoch, then the folder
     run = Path(lines[-1])
     assert list((run.parent / "tensorboard" / run.name).glob("events.out.tfevents.*"))
 

@@ -1,4 +1,4 @@
-"""A sweep over a Ray cluster whose one node is killed ends with the bits of trainings in this process."""
+"""Training on a Ray cluster with a killed node gives the same bits as training in this process."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ from ray.cluster_utils import Cluster
 from safetensors import safe_open
 
 from dogbreeds import models
-from dogbreeds.cli import main
+from dogbreeds.cli import main, sweep
 from dogbreeds.errors import StudyError
 from dogbreeds.study import Study, variants
 from dogbreeds.training import ray_executor, runs, trainer
@@ -24,15 +24,15 @@ TIMES = ["seconds", "photos_per_second"]
 
 @pytest.fixture
 def study(photo_folder, tmp_path, monkeypatch):
-    """ResNet50 in PyTorch, two seeds, each from weights of two other breeds."""
+    """ResNet50 in PyTorch with two seeds, each with initial weights learned on two other breeds."""
     for breed in ("beagle", "corgi"):
         (photo_folder / breed).mkdir()
         for number in range(12):
             Image.effect_noise((50, 40), 20 + number).convert("RGB").save(photo_folder / breed / f"{number}.jpg")
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # which would write into one's home
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # authentication would write to the home folder
     monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "600")  # on a busy machine Ray starts slowly
     monkeypatch.setattr(variants, "of", lambda recipe: {})
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # as many as the nodes of the cluster have together
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # as many as all nodes of the cluster have
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
     monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
     recipe = {"epochs": 4, "batch_size": 4, "patience": 0}
@@ -42,7 +42,7 @@ def study(photo_folder, tmp_path, monkeypatch):
 
 @pytest.fixture
 def cluster(study):
-    """A node of one processor."""
+    """A cluster with one node, which has one CPU."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     yield cluster
     ray.shutdown()
@@ -52,7 +52,7 @@ def cluster(study):
 @pytest.mark.slow
 def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path):
     node = cluster.add_node(num_cpus=1)
-    begun = {}  # runs that were under way, with the seconds of their first epoch
+    begun = {}  # running trainings, with the seconds of their first epoch
 
     def kill_when_both_train():
         while len(begun) < 2:
@@ -66,7 +66,7 @@ def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path):
     killer = threading.Thread(target=kill_when_both_train, daemon=True)
     killer.start()
     found = ray_executor.train_all(study.plan(), study.store, cluster.address)[2:]
-    # On each node one was under way, and none began again: its first epoch is the one from before the kill.
+    # Each node trained one run, and no run started again: its first epoch is the one from before the kill.
     assert {run.id: run.history["seconds"][0] for run in found} == pytest.approx(begun)
     assert not list(study.store.glob("*.unfinished"))
 
@@ -86,7 +86,7 @@ def test_a_training_that_fails_is_told_when_the_others_are_finished(study):
     broken, fine = (config.id for config in study.configs())
     study.store.mkdir(parents=True)
     (study.store / f"{broken}.unfinished").touch()
-    with pytest.raises(StudyError, match=f"1 of 2 trainings failed, the others are kept. {broken}: .*File exists"):
+    with pytest.raises(StudyError, match=f"1 of 2 trainings failed; .* are kept. {broken}: .*File exists"):
         ray_executor.train_all(study.plan(), study.store)
     assert (study.store / fine / "run.json").is_file()
 
@@ -94,9 +94,9 @@ def test_a_training_that_fails_is_told_when_the_others_are_finished(study):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--seeds", "4-x"], "--seeds 4-x: write them as 0-4 or 0,2,5, each once"),
-        (["--seeds", "0,0"], "--seeds 0,0: write them as 0-4 or 0,2,5, each once"),
-        (["--seeds", "4-0"], "--seeds 4-0: write them as 0-4 or 0,2,5, each once"),
+        (["--seeds", "4-x"], "--seeds 4-x: give a range such as 0-4 or a list such as 0,2,5, each seed once"),
+        (["--seeds", "0,0"], "--seeds 0,0: give a range such as 0-4 or a list such as 0,2,5, each seed once"),
+        (["--seeds", "4-0"], "--seeds 4-0: give a range such as 0-4 or a list such as 0,2,5, each seed once"),
     ],
 )
 def test_seeds_that_are_none_are_told_in_one_line(words, message, capsys):
@@ -105,7 +105,7 @@ def test_seeds_that_are_none_are_told_in_one_line(words, message, capsys):
 
 
 def test_ranges_of_seeds():
-    assert main._seeds("0-2,7") == [0, 1, 2, 7]
+    assert sweep.seeds("0-2,7") == [0, 1, 2, 7]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])

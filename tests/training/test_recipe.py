@@ -10,7 +10,7 @@ from dogbreeds.training.recipe import PRESETS, Recipe
     ("values", "message"),
     [
         ({"batchsize": 4}, "unknown recipe field 'batchsize'"),
-        ({"preset": "deck_2021"}, "unknown preset 'deck_2021': choose one of fair, deck_2020"),
+        ({"preset": "deck_2021"}, "unknown preset 'deck_2021': choose one of controlled, deck_2020"),
         ({"epochs": "4"}, "'epochs' must be int"),
         ({"epochs": True}, "'epochs' must be int"),
         ({"epochs": 0}, "'epochs' must be 1 or more"),
@@ -21,7 +21,7 @@ from dogbreeds.training.recipe import PRESETS, Recipe
         ({"augmentation": 1}, "'augmentation' must be bool"),
         ({"optimizer": "adam"}, "'optimizer' must be one of adamw, sgd"),
         ({"monitor": "test_accuracy"}, "'monitor' must be one of validation_loss, validation_accuracy"),
-        ({"batch_norm": "still"}, "'batch_norm' must be one of adapt, slow, frozen"),
+        ({"batch_norm": "fixed"}, "'batch_norm' must be one of momentum_0.1, momentum_0.01, frozen"),
         ({"preprocessing": "caffe"}, "'preprocessing' must be one of expected, rescaled"),
         ({"freeze": "backbone"}, "'augmentation' must be false with freeze 'backbone'"),
     ],
@@ -36,9 +36,9 @@ def test_a_whole_number_will_do_for_a_float():
 
 
 def test_a_preset_is_changed_field_by_field():
-    assert Recipe.of({}) == Recipe.of({"preset": "fair"}) == Recipe()
+    assert Recipe.of({}) == Recipe.of({"preset": "controlled"}) == Recipe()
     deck = Recipe.of({"preset": "deck_2020", "epochs": 3})
-    assert (deck.batch_size, deck.epochs, deck.batch_norm, deck.decay) == (32, 3, "slow", "constant")
+    assert (deck.batch_size, deck.epochs, deck.batch_norm, deck.decay) == (32, 3, "momentum_0.01", "constant")
     assert all(Recipe(**values) for values in PRESETS.values())
 
 
@@ -72,8 +72,8 @@ def test_the_first_of_the_best_epochs_is_the_best():
     [
         ([0.9, 0.8, 0.7], 0.0, False),
         ([0.7, 0.8, 0.9], 0.0, True),
-        ([0.7, 0.8], 0.0, False),  # one epoch without a gain, of two that are borne
-        ([0.9, 0.89, 0.88], 0.05, True),  # gains too small to count, though two together would not be
+        ([0.7, 0.8], 0.0, False),  # one epoch without improvement, two are allowed
+        ([0.9, 0.89, 0.88], 0.05, True),  # each gain is too small to count, but their sum would count
         ([0.9, 0.89, 0.84], 0.05, False),
     ],
 )

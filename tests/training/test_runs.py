@@ -1,4 +1,4 @@
-"""A run is known by what makes it what it is, and its folder must hold it."""
+"""The configuration identifies a run, and the folder with its id must contain that run."""
 
 import json
 from dataclasses import asdict, replace
@@ -28,10 +28,10 @@ def test_a_finished_run_is_found_by_all_that_it_is(tmp_path):
 
 
 def test_a_folder_that_holds_another_training_is_refused(tmp_path):
-    """Of two trainings whose ids are the same the wrong one would come back."""
+    """Otherwise, if two trainings had the same id, the wrong run would be returned."""
     other = replace(CONFIG, recipe=Recipe(learning_rate=0.2))
     kept(other, tmp_path, CONFIG.id)
-    with pytest.raises(StudyError, match=f"{CONFIG.id} holds another training than its name says"):
+    with pytest.raises(StudyError, match=f"{CONFIG.id} contains a different run than its name says"):
         runs.finished(tmp_path, CONFIG)
 
 
@@ -42,7 +42,7 @@ def test_the_backend_of_keras_makes_another_run():
 
 def test_a_run_for_another_backend_is_not_trained_here(dataset, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    with pytest.raises(StudyError, match="is for Keras on jax, here is torch: set KERAS_BACKEND=jax"):
+    with pytest.raises(StudyError, match="needs Keras on jax, not torch: set KERAS_BACKEND=jax"):
         trainer.train(replace(CONFIG, backend="jax"), dataset, tmp_path)
     assert not list(tmp_path.glob("resnet50*"))
 

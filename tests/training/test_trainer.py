@@ -1,4 +1,4 @@
-"""Both frameworks train the smallest runs there are: two breeds, 24 noisy pictures, 32 pixels, two epochs."""
+"""Both frameworks train very small runs: two breeds, 24 noise photos, 32 pixels, two epochs."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ from dogbreeds.study import print_versions
 from dogbreeds.training import backends, inference, photo_streams, runs, trainer
 from dogbreeds.training.jobs import Job
 from dogbreeds.training.recipe import Recipe
-from dogbreeds.training.training_state import Course
+from dogbreeds.training.training_state import TrainingState
 
 RECIPE = Recipe(batch_size=4, epochs=2)
 
@@ -51,12 +51,12 @@ def test_a_run_is_recorded_reused_and_read_back(dataset, tmp_path, framework, mo
     logits = model(photos).detach().numpy() if framework == "pytorch" else model.predict(photos.numpy(), verbose=0)
     np.testing.assert_allclose(logits, run.logits("test"), atol=1e-4)
 
-    monkeypatch.setattr(backends, "framework_module", None)  # would fail if it trained again
+    monkeypatch.setattr(backends, "framework_module", None)  # fails if it trains again
     assert trainer.train(config(dataset, framework), dataset, tmp_path) == run
 
 
 def validation_loss(run):
-    """The mean loss of the stored logits of the validation photos."""
+    """Returns the mean loss of the stored logits of the validation photos."""
     logits, labels = torch.from_numpy(run.logits("validation")), torch.from_numpy(run.labels("validation"))
     return torch.nn.functional.cross_entropy(logits, labels).item()
 
@@ -69,7 +69,7 @@ def test_early_stopping_ends_a_training_and_the_best_weights_come_back(
 ):
     monkeypatch.setattr(
         photo_streams, "EVALUATION_BATCH_SIZE", len(dataset.rows("validation")) - 1
-    )  # the last is smaller
+    )  # the last batch is smaller
     recipe = Recipe(batch_size=4, epochs=20, learning_rate=0.01, patience=1, restore_best=restore_best)
     run = trainer.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
     losses = run.history["validation_loss"]
@@ -78,11 +78,11 @@ def test_early_stopping_ends_a_training_and_the_best_weights_come_back(
     assert validation_loss(run) == pytest.approx(losses.min() if restore_best else losses.iloc[-1], rel=1e-4)
 
 
-def moved(run, start):
-    """The stages of which any weight or statistic is no longer what it was at the start."""
+def moved(run, initial):
+    """Returns the stages in which any weight or statistic differs from the initial weights."""
     last = load_file(run.weights)
-    assert last.keys() == start.keys()
-    return {freezing.stage_of(key) for key in last if not torch.equal(last[key], start[key])}
+    assert last.keys() == initial.keys()
+    return {freezing.stage_of(key) for key in last if not torch.equal(last[key], initial[key])}
 
 
 @pytest.mark.slow
@@ -92,7 +92,7 @@ def test_partial_fine_tuning_leaves_the_first_stages_as_they_were(dataset, tmp_p
     recipe = Recipe(batch_size=4, epochs=1, freeze="layer2")
     this = config(dataset, framework, recipe=recipe)
     run = trainer.train(this, dataset, tmp_path)
-    assert moved(run, trainer.starting_weights(this, tmp_path)) == {"layer3", "layer4", "fc"}
+    assert moved(run, trainer.initial_weights(this, tmp_path)) == {"layer3", "layer4", "fc"}
 
 
 @pytest.mark.slow
@@ -100,19 +100,19 @@ def test_partial_fine_tuning_leaves_the_first_stages_as_they_were(dataset, tmp_p
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_gradual_unfreezing_trains_the_head_first(dataset, tmp_path, framework, monkeypatch):
     kept = []
-    end_epoch = Course.end_epoch
+    end_epoch = TrainingState.end_epoch
 
-    def listen(course, row, state, optimizer):
+    def listen(training_state, row, state, optimizer):
         kept.append((row["phase"], {freezing.stage_of(key) for key in state}))
-        return end_epoch(course, row, state, optimizer)
+        return end_epoch(training_state, row, state, optimizer)
 
-    monkeypatch.setattr(Course, "end_epoch", listen)
+    monkeypatch.setattr(TrainingState, "end_epoch", listen)
     this = config(dataset, framework, recipe=Recipe(batch_size=4, head_epochs=2, epochs=1, restore_best=False))
     run = trainer.train(this, dataset, tmp_path)
     every = {"stem", "layer1", "layer2", "layer3", "layer4", "fc"}
     assert kept == [("head", {"fc"}), ("head", {"fc"}), ("all", every)]
     assert run.history["phase"].tolist() == ["head", "head", "all"]
-    assert moved(run, trainer.starting_weights(this, tmp_path)) == every
+    assert moved(run, trainer.initial_weights(this, tmp_path)) == every
 
 
 @pytest.mark.slow
@@ -130,8 +130,8 @@ def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework,
     recipe = Recipe(batch_size=4, epochs=5, learning_rate=0.1, freeze="backbone", augmentation=False)
     this = config(dataset, framework, recipe=recipe)
     run = trainer.train(this, dataset, tmp_path)
-    assert shapes == [(14, 2048), (4, 2048)]  # training and validation photos, once for five epochs
-    assert moved(run, trainer.starting_weights(this, tmp_path)) == {"fc"}
+    assert shapes == [(14, 2048), (4, 2048)]  # training and validation photos, only once in five epochs
+    assert moved(run, trainer.initial_weights(this, tmp_path)) == {"fc"}
     assert run.history["training_loss"].iloc[-1] < run.history["training_loss"].iloc[0]
     assert validation_loss(run) == pytest.approx(run.history["validation_loss"].min(), rel=1e-4)
 
@@ -168,7 +168,7 @@ def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path):
-    """A head on features computed once, where nothing is chaotic: the same losses as in PyTorch, step for step."""
+    """A head on features computed once, which is not chaotic: each epoch has the same losses as in PyTorch."""
     recipe = Recipe(batch_size=4, epochs=3, learning_rate=0.05, freeze="backbone", augmentation=False)
     expected = trainer.train(config(dataset, "pytorch", recipe=recipe), dataset, tmp_path)
     this, store = dataclasses.replace(config(dataset, "keras", recipe=recipe), backend=backend), tmp_path / backend
@@ -184,14 +184,14 @@ def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path
 
 @pytest.mark.usefixtures("shallow")
 def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_breeds(dataset, tmp_path):
-    first, second = (trainer.starting_weights(config(dataset, each), tmp_path) for each in models.FRAMEWORKS)
+    first, second = (trainer.initial_weights(config(dataset, each), tmp_path) for each in models.FRAMEWORKS)
     assert all(torch.equal(first[key], second[key]) for key in first)
     source = trainer.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path)
     learned = load_file(source.weights)
-    again = dataclasses.replace(config(dataset, "keras"), start=source.id)
-    assert all(torch.equal(value, learned[key]) for key, value in trainer.starting_weights(again, tmp_path).items())
-    start = trainer.starting_weights(dataclasses.replace(again, breeds=("beagle", "boxer")), tmp_path)
-    assert all(torch.equal(value, (first if key.startswith("fc.") else learned)[key]) for key, value in start.items())
+    again = dataclasses.replace(config(dataset, "keras"), source=source.id)
+    assert all(torch.equal(value, learned[key]) for key, value in trainer.initial_weights(again, tmp_path).items())
+    initial = trainer.initial_weights(dataclasses.replace(again, breeds=("beagle", "boxer")), tmp_path)
+    assert all(torch.equal(value, (first if key.startswith("fc.") else learned)[key]) for key, value in initial.items())
 
 
 @pytest.mark.slow
@@ -200,12 +200,12 @@ def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
     this = config(dataset, "pytorch")
     undisturbed = trainer.train(this, dataset, tmp_path / "undisturbed")
     predict = backends.framework_module("pytorch").predict
-    monkeypatch.setattr(backends.framework_module("pytorch"), "predict", None)  # breaks off after the last epoch
+    monkeypatch.setattr(backends.framework_module("pytorch"), "predict", None)  # fails after the last epoch
     with pytest.raises(TypeError):
         trainer.train(this, dataset, tmp_path)
     assert len(runs.results(tmp_path)) == 0
     monkeypatch.setattr(backends.framework_module("pytorch"), "predict", predict)
-    monkeypatch.setattr(backends.framework_module("pytorch"), "train_phase", None)  # nothing is trained again
+    monkeypatch.setattr(backends.framework_module("pytorch"), "fit", None)  # nothing is trained again
     run = trainer.train(this, dataset, tmp_path)
     np.testing.assert_array_equal(run.logits(), undisturbed.logits())
     table = runs.results(tmp_path)
@@ -215,7 +215,7 @@ def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_pytorch_trains_without_tensorflow_and_notebooks_start_without_it():
-    """A GPU image may do without it; and no kernel should wait for its import."""
+    """A GPU image may lack TensorFlow, and no notebook kernel should wait for its import."""
     command = "import sys, dogbreeds.study, dogbreeds.training.pytorch_trainer; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command]).returncode == 0
 
@@ -248,7 +248,7 @@ def test_both_frameworks_are_given_the_same_batches(dataset):
 
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_tensorflow_is_fed_the_stream_and_nothing_is_tuned(dataset, split):
-    """While tf.data is tuned, the first step of an epoch may wait for seconds."""
+    """The autotuning of `tf.data` may delay the first step of an epoch by seconds."""
     stream = photo_streams.batches(config(dataset, "keras"), dataset)[split]
     fed = backends.framework_module("keras")._feed(stream)
     assert len(fed) == len(stream)
@@ -272,7 +272,7 @@ def test_colours_are_as_the_recipe_says(dataset):
 
 @pytest.mark.slow
 def test_other_processes_end_with_the_one_that_started_them(dataset, tmp_path):
-    """Even when that one is killed: a training that nobody waits for would go on for hours."""
+    """Even if the parent is killed: otherwise a training without a parent would run for hours."""
     script = """if __name__ == "__main__":
         import pickle, sys
         from dogbreeds.training import parallel
@@ -302,7 +302,7 @@ def running(process):
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_killed_again_and_again_it_ends_as_if_left_in_peace(framework):
-    """Keras on its PyTorch backend here, where nothing is traced; the script takes any backend and number of kills."""
+    """Keras uses its PyTorch backend, which needs no tracing; the script accepts any backend and number of kills."""
     command = [sys.executable, Path(__file__).parents[1] / "support" / "kill_and_resume.py", framework, "6"]
     outcome = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "torch"}, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr

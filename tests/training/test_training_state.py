@@ -1,11 +1,11 @@
-"""The course of a training on disk, with two numbers for a network."""
+"""The state of a training on disk, with a network of two numbers."""
 
 import pytest
 import torch
 
 from dogbreeds.errors import StudyError
-from dogbreeds.training.recipe import Recipe
-from dogbreeds.training.training_state import Course
+from dogbreeds.training.recipe import Phase, Recipe
+from dogbreeds.training.training_state import TrainingState
 
 RECIPE = Recipe(epochs=6, patience=0)
 LOSSES = [0.9, 0.5, 0.7, 0.6, 0.4, 0.8]
@@ -21,21 +21,21 @@ def row(epoch, loss=None, phase="all"):
 
 
 def trained(folder, epochs, recipe=RECIPE, versions=None):
-    course = Course(recipe, folder, state(0), versions)
-    for epoch in range(len(course.history) + 1, epochs + 1):
-        course.end_epoch(row(epoch), state(epoch), {"fc.weight.step": torch.tensor(epoch)})
-    return course
+    training_state = TrainingState(recipe, folder, state(0), versions)
+    for epoch in range(len(training_state.history) + 1, epochs + 1):
+        training_state.end_epoch(row(epoch), state(epoch), {"fc.weight.step": torch.tensor(epoch)})
+    return training_state
 
 
 @pytest.mark.parametrize("epochs", range(1, 7))
 def test_it_goes_on_where_it_was(tmp_path, epochs):
-    before, course = trained(tmp_path, epochs), Course(RECIPE, tmp_path, state(0))
-    assert course.history == before.history
-    assert course.state == state(epochs)
-    # At the end of its phase the state of an optimiser is of no use any more.
-    assert course.optimizer == ({"fc.weight.step": torch.tensor(epochs)} if epochs < 6 else {})
-    assert course.best() == state(before.recipe.best_epoch(course.history))
-    assert course.phase() == (("all", epochs, 6) if epochs < 6 else None)
+    before, training_state = trained(tmp_path, epochs), TrainingState(RECIPE, tmp_path, state(0))
+    assert training_state.history == before.history
+    assert training_state.state == state(epochs)
+    # At the end of its phase, the state of the optimiser is no longer needed.
+    assert training_state.optimizer == ({"fc.weight.step": torch.tensor(epochs)} if epochs < 6 else {})
+    assert training_state.best() == state(before.recipe.best_epoch(training_state.history))
+    assert training_state.next_phase() == (Phase("all", epochs, 6) if epochs < 6 else None)
 
 
 def test_two_checkpoints_are_kept_and_those_they_call_the_best(tmp_path):
@@ -49,7 +49,7 @@ def test_what_was_begun_with_other_versions_does_not_go_on(tmp_path):
     trained(tmp_path, 2, versions={"torch": "1.0"})
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert len(trained(tmp_path, 2, versions={"torch": "1.0"}).history) == 2
-    with pytest.raises(StudyError, match=r"was begun with torch 1\.0; here is torch 2\.0: install those again"):
+    with pytest.raises(StudyError, match=r"was started with torch 1\.0, but torch 2\.0 is installed: reinstall"):
         trained(tmp_path, 3, versions={"torch": "2.0"})
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -62,13 +62,13 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path, harm, capfd):
     if harm == "flip":
         content[-1] ^= 1
     last.write_bytes({"cut": content[:-3], "empty": b""}.get(harm, content))
-    course = Course(RECIPE, tmp_path, state(0))
-    assert len(course.history) == 4
-    assert course.state == state(4)
+    training_state = TrainingState(RECIPE, tmp_path, state(0))
+    assert len(training_state.history) == 4
+    assert training_state.state == state(4)
     assert "checkpoint-0005" in capfd.readouterr().err
     again = trained(tmp_path, 6)
     assert again.best() == state(5)
-    assert Course(RECIPE, tmp_path, state(0)).state == state(6)
+    assert TrainingState(RECIPE, tmp_path, state(0)).state == state(6)
 
 
 def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
@@ -76,7 +76,7 @@ def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
     whole = sorted(tmp_path.iterdir())
     for name in ("checkpoint.unfinished", ".tmp1aB2c3", "history.csv"):
         (tmp_path / name).write_text("half")
-    Course(RECIPE, tmp_path, state(0))
+    TrainingState(RECIPE, tmp_path, state(0))
     assert sorted(tmp_path.iterdir()) == whole
 
 
@@ -84,7 +84,7 @@ def test_a_checkpoint_is_of_no_use_when_the_best_weights_are_broken(tmp_path, ca
     trained(tmp_path, 4)
     best = next(tmp_path.glob("checkpoint-0002-*"))
     best.write_bytes(best.read_bytes()[:-1])
-    assert Course(RECIPE, tmp_path, state(0)).history == []
+    assert TrainingState(RECIPE, tmp_path, state(0)).history == []
     assert trained(tmp_path, 6).best() == state(5)
 
 
@@ -92,25 +92,27 @@ def test_with_no_whole_checkpoint_it_begins_at_its_start(tmp_path):
     trained(tmp_path, 2)
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    course = Course(RECIPE, tmp_path, state(0))
-    assert (course.history, course.state, course.optimizer) == ([], state(0), {})
+    training_state = TrainingState(RECIPE, tmp_path, state(0))
+    assert (training_state.history, training_state.state, training_state.optimizer) == ([], state(0), {})
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_is_not_kept(tmp_path, loss):
-    course = trained(tmp_path, 2)
-    with pytest.raises(StudyError, match="loss of epoch 3 is no number"):
-        course.end_epoch(row(3, loss), state(3), {})
-    assert Course(RECIPE, tmp_path, state(0)).history == course.history
+    training_state = trained(tmp_path, 2)
+    with pytest.raises(StudyError, match="loss of epoch 3 is not finite"):
+        training_state.end_epoch(row(3, loss), state(3), {})
+    assert TrainingState(RECIPE, tmp_path, state(0)).history == training_state.history
 
 
 def test_of_the_head_alone_nothing_else_is_written_and_nothing_else_changes(tmp_path):
     recipe = Recipe(epochs=2, head_epochs=2, patience=1)
-    course = Course(recipe, tmp_path, state(0))
+    training_state = TrainingState(recipe, tmp_path, state(0))
     head = {"fc.weight": torch.tensor([5.0])}
-    assert not course.end_epoch(row(1, 0.2, "head"), head, {"fc.weight.step": torch.tensor(1)})
-    assert course.end_epoch(row(2, 0.3, "head"), head, {"fc.weight.step": torch.tensor(2)})  # patience is at its end
-    course = Course(recipe, tmp_path, state(0))
-    assert course.state == state(0) | head
-    assert course.phase() == ("all", 0, 2)
-    assert course.optimizer == {}  # that of the head is of no use to the whole
+    assert not training_state.end_epoch(row(1, 0.2, "head"), head, {"fc.weight.step": torch.tensor(1)})
+    assert training_state.end_epoch(
+        row(2, 0.3, "head"), head, {"fc.weight.step": torch.tensor(2)}
+    )  # patience is exhausted
+    training_state = TrainingState(recipe, tmp_path, state(0))
+    assert training_state.state == state(0) | head
+    assert training_state.next_phase() == Phase("all", 0, 2)
+    assert training_state.optimizer == {}  # the optimiser state of the head is not reused

@@ -1,7 +1,7 @@
-"""One step of an optimiser moves the same weights to the same place in both frameworks, statistics included.
+"""One optimiser step changes weights and running statistics equally in both frameworks.
 
-In float64 the two must agree to rounding. In float32 a network of this depth makes much of the last bit, so the
-frameworks are held against what one of them does when its photos are nudged by one bit.
+In float64 the frameworks must agree up to rounding. In float32 a network of this depth amplifies the last bit, so the
+difference between the frameworks is compared with that of one framework under last-bit perturbations.
 """
 
 import functools
@@ -18,7 +18,7 @@ from dogbreeds.models import weight_conversion
 from dogbreeds.models.batch_norm import with_biased_variances
 
 RATE, DECAY = 0.01, 0.05
-BETAS = (1 - 2**-3, 1 - 2**-10)  # exact in float32, which Keras passes them through
+BETAS = (1 - 2**-3, 1 - 2**-10)  # exact in float32, to which Keras converts them
 
 
 def labels(batch):
@@ -28,7 +28,7 @@ def labels(batch):
 def pytorch_optimizer(model, name):
     if name == "sgd":
         return torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
-    # Keras adds its epsilon before it corrects the second moment for its start, PyTorch after; this is for step 1.
+    # Keras adds epsilon before the bias correction of the second moment, PyTorch after it; this is for step 1.
     epsilon = 1e-7 / (1 - BETAS[1]) ** 0.5
     return torch.optim.AdamW(model.parameters(), lr=RATE, betas=BETAS, weight_decay=DECAY, eps=epsilon)
 
@@ -47,7 +47,7 @@ def after_pytorch_step(architecture, state, batch, optimizer_name, dtype):
     optimizer.step()
     unbiased = {name: value.clone() for name, value in weight_conversion.read(model).items()}
     after = weight_conversion.read(with_biased_variances(model, len(batch), batch.shape[-1]))
-    for name in [name for name in after if name.endswith("running_var")]:  # of this step alone, not of what was kept
+    for name in [name for name in after if name.endswith("running_var")]:  # corrects only the part from this step
         after[name] += 0.9 * state[name] * (1 - after[name] / unbiased[name])
     return after
 
@@ -70,7 +70,7 @@ def set_precision(precision):
 
 
 def distance(first, second, state):
-    """The largest difference of any tensor, relative to how far the step moved it or, where that is more, its size."""
+    """Returns the largest difference in any tensor, relative to the largest absolute value of that tensor."""
     return max(((first[key] - second[key]).abs().max() / max(first[key].abs().max(), 1e-30)).item() for key in state)
 
 
@@ -83,18 +83,18 @@ def test_a_step_in_float64_is_the_same(architecture, optimizer):
     pytorch = after_pytorch_step(architecture, state, batch, optimizer, torch.float64)
     keras_state = after_keras_step(architecture, state, batch, optimizer, torch.float64)
     assert keras_state["fc.weight"].dtype == torch.float64
-    assert not any(torch.equal(pytorch[key], state[key]) for key in state)  # all moved, statistics too
+    assert not any(torch.equal(pytorch[key], state[key]) for key in state)  # all have changed, statistics too
     assert distance(pytorch, keras_state, state) < 1e-8
 
 
-def nudged(values, number):
-    """Photos or weights with every value moved to a neighbour in float32 by its coin; odd numbers the other way."""
-    coins = torch.rand(values.shape, generator=torch.Generator().manual_seed(number // 2)) < 0.5
-    return torch.nextafter(values, torch.where(coins ^ bool(number % 2), torch.inf, -torch.inf))
+def perturbed(values, number):
+    """Returns images or weights with each value moved to a random float32 neighbour; odd numbers invert all moves."""
+    draws = torch.rand(values.shape, generator=torch.Generator().manual_seed(number // 2)) < 0.5
+    return torch.nextafter(values, torch.where(draws ^ bool(number % 2), torch.inf, -torch.inf))
 
 
 def spread(first, second, state):
-    """How far two ends of a step lie apart, in units of the step itself, over all weights and statistics."""
+    """Returns the distance between two results of a step relative to the step, over all weights and statistics."""
     apart = sum((first[key] - second[key]).double().square().sum() for key in state)
     moved_by = sum((first[key] - state[key]).double().square().sum() for key in state)
     return (apart / moved_by).sqrt().item()
@@ -103,14 +103,15 @@ def spread(first, second, state):
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
 def test_a_step_in_float32_is_as_close_as_last_bit_neighbours_are(architecture):
-    """With the study's optimiser; the two are told apart in float64, above.
+    """Uses the optimiser of the study; the float64 test above compares the frameworks exactly.
 
-    Keras is about as far from PyTorch as PyTorch is from itself with photos and weights that differ in a last bit.
+    Keras differs from PyTorch about as much as PyTorch differs from itself when images and weights change in the last
+    bit.
 
-    Frameworks round in every layer, so the weights of every layer are nudged; and in every operation, so that on some
-    processors Keras lies a few per cent beyond the farthest of so few neighbours: no more than twice as far is asked. A
-    bare tolerance would prove nothing: where a nudge sends one value across zero, a ReLU opens or shuts. The batch is
-    large enough for some values to lie that close.
+    Frameworks round in every layer, so the weights of every layer are perturbed. They also round in every operation,
+    so on some processors Keras is a few per cent farther away than the farthest of the few perturbed steps; the limit
+    is twice that distance. A fixed tolerance would prove nothing: if a perturbation moves a value across zero, a ReLU
+    switches on or off. The batch is large enough for some values to be that close to zero.
     """
     state, batch = weight_conversion.read(moved(architecture)), photos(16, 96, seed=1)
     step = functools.partial(after_pytorch_step, architecture, optimizer_name="adamw", dtype=torch.float32)
@@ -118,7 +119,7 @@ def test_a_step_in_float32_is_as_close_as_last_bit_neighbours_are(architecture):
     keras_state = after_keras_step(architecture, state, batch, "adamw", torch.float32)
     neighbours = [pytorch]
     for number in range(5):
-        weights = {key: nudged(value, number) for key, value in state.items()}
-        neighbours.append(step(weights, nudged(batch, number)))
+        weights = {key: perturbed(value, number) for key, value in state.items()}
+        neighbours.append(step(weights, perturbed(batch, number)))
     farthest = max(spread(first, second, state) for first, second in combinations(neighbours, 2))
     assert 0 < spread(pytorch, keras_state, state) <= 2 * farthest

@@ -1,1 +1,1 @@
-"""What finished runs say: intervals, comparisons, errors, and why a network fails."""
+"""Analysis of finished runs: intervals, comparisons, errors, and why a network fails."""

@@ -1,4 +1,4 @@
-"""What happens inside a network, and which places of a photo spoke for a breed."""
+"""Activations inside a network, and class activation maps: the evidence for a breed at each position of a photo."""
 
 import numpy as np
 import torch
@@ -13,10 +13,11 @@ from dogbreeds.training.runs import Run
 def class_activation_maps(
     run: Run, photos: Float[np.ndarray, "photos size size 3"], breeds: Int[np.ndarray, " photos"]
 ) -> Float[np.ndarray, "photos height width"]:
-    """For each photo (colours in 0 to 1) how strongly each place spoke for the breed of that index.
+    """The class activation map of each photo: the evidence at each position for the breed of the given index.
 
-    Class activation maps (Zhou et al., https://arxiv.org/abs/1512.04150, equation 2): all three networks end in
-    global average pooling and a linear head, for which they are exact.
+    `photos` has colours in 0 to 1; `breeds` has one index per photo. The method is that of Zhou et al.
+    (https://arxiv.org/abs/1512.04150, equation 2). The maps are exact, because all three networks end in global average
+    pooling and a linear head.
     """
     ready = prepared(photos, run.record["architecture"], run.record["recipe"]["preprocessing"])
     maps, head = framework_module(run.record["framework"]).last_features(load(run), ready)
@@ -26,7 +27,7 @@ def class_activation_maps(
 def activations(
     network: nn.Module, photos: Float[Tensor, "photos 3 height width"], modules: list[str]
 ) -> dict[str, Tensor]:
-    """What each of `modules`, by its name, puts out while a PyTorch network looks at `photos`."""
+    """The output of each of `modules`, by its name, when a PyTorch network processes `photos`."""
     kept = {}
 
     def keep(name):

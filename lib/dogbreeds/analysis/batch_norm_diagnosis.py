@@ -1,8 +1,8 @@
-"""Why a network that learned can fail outside training: its weights held still, its statistics as found or taken anew.
+"""Why a trained network can fail at inference: the same weights with running and with re-estimated statistics.
 
-While a network trains, batch normalisation uses the statistics of each batch; afterwards it uses running averages of
-them. The weights never see these averages, so that both can be told apart: whatever changes when the averages are
-taken anew from the same weights was not overfitting.
+During training, batch normalisation uses the statistics of each batch; at inference it uses running averages of them.
+These averages do not influence the weights, so their effect can be separated from the effect of the weights: if
+accuracy changes when the averages are re-estimated for the same weights, the difference was not overfitting.
 """
 
 from collections.abc import Mapping
@@ -19,30 +19,33 @@ from dogbreeds.models.batch_norm import reestimate_statistics
 from dogbreeds.training import backends, photo_streams
 from dogbreeds.training.runs import Run
 
-AS_TRAINED, TAKEN_ANEW = "as training left them", "taken anew"
-SPLITS = {"training": "train", "validation": "validation"}  # and what their photos are called
+RUNNING, REESTIMATED = "running statistics", "re-estimated"
+SPLITS = {"training": "train", "validation": "validation"}  # the name in keys and columns, and the split
 
 
 def logits_by_statistics(run: Run, dataset: Dataset) -> dict[str, Float[np.ndarray, "photos breeds"]]:
-    """What the network of `run` answers to its training and validation photos, each once as it is.
+    """Logits of the network of `run` on its training and validation photos, for both sets of statistics.
 
-    By the statistics, those that training left and the plain average over the training photos, and the split:
-    "taken anew, validation". All in PyTorch, whichever framework trained: the weights are the same to the bit.
+    The running statistics are those at the end of training; the re-estimated ones are plain averages over the training
+    photos. The keys name the statistics and the split: "re-estimated, validation". Each photo is predicted once,
+    without augmentation. All predictions are made in PyTorch, whichever framework trained the run: the weights are
+    identical bit for bit.
     """
     config = replace(run.config, framework="pytorch")
     predict = backends.framework_module("pytorch").predict
     streams = {name: stream.in_order(64) for name, stream in photo_streams.batches(config, dataset).items()}
     model = models.build(config.architecture, "pytorch", len(config.breeds))
     weight_conversion.fill(model, weight_files.read(run.weights, config.architecture))
-    found = {f"{AS_TRAINED}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
+    found = {f"{RUNNING}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
     reestimate_statistics(model, streams["train"].mixed(64).loader())
-    return found | {f"{TAKEN_ANEW}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
+    return found | {f"{REESTIMATED}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
 
 
 def logits(runs: dict[str, Run], dataset: Dataset) -> dict[str, np.ndarray]:
-    """`logits_by_statistics` of some runs, with the name of the run before: "rescaled, taken anew, validation".
+    """`logits_by_statistics` of several runs, and the labels of the photos.
 
-    Beside them the labels of the photos, as "labels, validation".
+    The keys begin with the name of the run: "rescaled, re-estimated, validation". The labels have keys such as
+    "labels, validation".
     """
     found = {name: logits_by_statistics(run, dataset) for name, run in runs.items()}
     labels = dataset.photos["label"].to_numpy()
@@ -51,14 +54,15 @@ def logits(runs: dict[str, Run], dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def two_by_two(runs: dict[str, Run], logits: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Accuracy of some runs in inference mode, all in 0 to 1: a row a run, by its name, and a set of statistics.
+    """Accuracy in inference mode, in 0 to 1: one row per run and set of statistics.
 
-    `logits` are those of the function of that name. Columns: "while training", as the last epoch measured it on
-    the batches that it learned from; "training" and "validation", on each photo once as it is.
+    `logits` is the result of the function `logits`. The column "while training" is the accuracy that the last epoch
+    measured on its training batches. The columns "training" and "validation" are the accuracies on the photos of these
+    splits, each predicted once, without augmentation.
     """
     rows = {}
     for name, run in runs.items():
-        for statistics in (AS_TRAINED, TAKEN_ANEW):
+        for statistics in (RUNNING, REESTIMATED):
             row = {"while training": run.history["training_accuracy"].iloc[-1]}
             for photos in SPLITS:
                 right = logits[f"{name}, {statistics}, {photos}"].argmax(axis=1) == logits[f"labels, {photos}"]
@@ -68,5 +72,8 @@ def two_by_two(runs: dict[str, Run], logits: Mapping[str, np.ndarray]) -> pd.Dat
 
 
 def renewed(momentum: float, steps: int) -> float:
-    """The share of a running average, in 0 to 1, that after so many steps comes from batches and not from the start."""
+    """The share of a running average, in 0 to 1, that comes from batches and not from its initial value.
+
+    `momentum` follows Keras' convention (0.99 or 0.9); `steps` is the number of training steps.
+    """
     return 1 - momentum**steps

@@ -1,4 +1,4 @@
-"""What the proof of concept of 2020 claimed, each claim beside what the runs of a study say to it."""
+"""The claims of the proof of concept of 2020, each compared with the runs of a study."""
 
 import numpy as np
 import pandas as pd
@@ -10,30 +10,31 @@ from dogbreeds.training.runs import Run
 
 CONFIRMED, REFUTED, OPEN = "confirmed", "refuted", "not decidable here"
 NOT_TESTED, FAULT = "not tested", "below chance: look for a fault"
-# Of one seed: another training of the same network may come out otherwise.
+# With one seed: another training of the same network may give another result.
 HOLDS, FAILS = "true of these trained networks", "not true of these trained networks"
-# Of several seeds that share their initial weights: others may come out otherwise.
+# With several seeds that share their initial weights: other initial weights may give another result.
 HOLDS_FROM_THESE, FAILS_FROM_THESE = "true from these initial weights", "not true from these initial weights"
-RESNET50_2020 = (44, 164)  # right, of how many: 26.83 %
-RESNET50_CURVES_2020 = (0.897, 0.183)  # its accuracy in training and validation at epoch 9
+RESNET50_2020 = (44, 164)  # correctly classified, number of photos: 26.83 %
+RESNET50_CURVES_2020 = (0.897, 0.183)  # training and validation accuracy at epoch 9
 XCEPTION_2020 = (161, 164)  # 98.17 %
-NEAR_CHANCE = 2.0  # an accuracy below so many times the chance level is near it
+NEAR_CHANCE = 2.0  # an accuracy below this multiple of the chance level is near chance
 
 
 def confront(runs: list[Run]) -> pd.DataFrame:
-    """A row a claim and start: what was claimed, what was measured, its p-value after Holm, and the verdict.
+    """One row per claim and initial weights: the claim, the measurement, its p-value after Holm, and the verdict.
 
-    Runs of one seed and both frameworks count as one (`tables.by_seed`). A claim about a difference is confirmed or
-    refuted where its p-value, corrected over the rows that are tested, is below 0.05. Trainings of one seed give no
-    such verdict on networks: then it says what is true of these trained networks. Where all seeds share the learned
-    weights that they start from, whose luck no interval over seeds holds, it says what is true from those weights.
-    "Learns faster" compares the time constants of learning curves. It is not tested where a curve has no plateau.
+    Runs of both frameworks with the same seed count as one sample (`tables.by_seed`). A claim about a difference is
+    confirmed or refuted if its p-value, corrected over the rows that are tested, is below 0.05. Runs of a single seed
+    cannot confirm or refute a claim about networks: the verdict is then about these trained networks only. If all seeds
+    share their pretrained initial weights, the interval over seeds does not include the variation between initial
+    weights: the verdict is then about these initial weights only. "Learns faster" compares the time constants of
+    learning curves. It is not tested if a curve has no plateau.
     """
-    by_start: dict[str, list[Run]] = {}
+    by_weights: dict[str, list[Run]] = {}
     for run in runs:
-        by_start.setdefault(run.record["weights"], []).append(run)
+        by_weights.setdefault(run.record["weights"], []).append(run)
     rows = []
-    for start, mine in by_start.items():
+    for weights, mine in by_weights.items():
         xception, resnet50, se_resnet50 = (_of(mine, name) for name in ("xception", "resnet50", "se_resnet50"))
         found = [
             ("Xception stays ahead of ResNet50", *_ahead(xception, resnet50)),
@@ -42,29 +43,33 @@ def confront(runs: list[Run]) -> pd.DataFrame:
             ("ResNet50 learns faster than Xception", *_faster(resnet50, xception)),
             ("SE-ResNet50 learns faster than Xception", *_faster(se_resnet50, xception)),
         ]
-        if start != "scratch" and "scratch" in by_start:
-            found.append(("Learned weights are a better start than none", *_ahead(mine, by_start["scratch"])))
-        rows += [(claim, start, measured, sign, p) for claim, measured, sign, p in found]
-    table = pd.DataFrame(rows, columns=["claim", "start", "measured", "sign", "p (Holm)"])
+        if weights != "scratch" and "scratch" in by_weights:
+            found.append(("Learned weights are a better start than none", *_ahead(mine, by_weights["scratch"])))
+        rows += [(claim, weights, measured, sign, p) for claim, measured, sign, p in found]
+    table = pd.DataFrame(rows, columns=["claim", "initial weights", "measured", "sign", "p (Holm)"])
     tested = table["p (Holm)"].notna()
     table.loc[tested, "p (Holm)"] = multipletests(table.loc[tested, "p (Holm)"], method="holm")[1]
-    decided = {start: _verdicts(mine) for start, mine in by_start.items()}
+    decided = {weights: _verdicts(mine) for weights, mine in by_weights.items()}
     signs = table.pop("sign").where(table["p (Holm)"] < 0.05)
-    table["verdict"] = [decided[start].get(sign, OPEN) for start, sign in zip(table["start"], signs, strict=True)]
+    table["verdict"] = [
+        decided[weights].get(sign, OPEN) for weights, sign in zip(table["initial weights"], signs, strict=True)
+    ]
     table.loc[~tested, "verdict"] = NOT_TESTED
-    chance = [("ResNet50 stays near chance (26.83%)", start, *_near_chance(each)) for start, each in by_start.items()]
+    chance = [
+        ("ResNet50 stays near chance (26.83%)", weights, *_near_chance(each)) for weights, each in by_weights.items()
+    ]
     return pd.concat(
-        [table, pd.DataFrame(chance, columns=["claim", "start", "measured", "verdict"])], ignore_index=True
+        [table, pd.DataFrame(chance, columns=["claim", "initial weights", "measured", "verdict"])], ignore_index=True
     )
 
 
 def _verdicts(runs: list[Run]) -> dict[int, str]:
-    """What a significant difference is called by its sign, for runs that share a kind of start."""
+    """The verdict for a significant difference by its sign, for runs that share a kind of initial weights."""
     seeds = {run.record["seed"] for run in runs}
     if len(seeds) == 1:
         return {1: HOLDS, -1: FAILS}
-    learned = {(run.record["start"], run.record["seed"]) for run in runs if run.record["start"]}
-    if len(learned) > len({start for start, _ in learned}):
+    learned = {(run.record["source"], run.record["seed"]) for run in runs if run.record["source"]}
+    if len(learned) > len({source for source, _ in learned}):
         return {1: HOLDS_FROM_THESE, -1: FAILS_FROM_THESE}
     return {1: CONFIRMED, -1: REFUTED}
 
@@ -74,18 +79,18 @@ def _of(runs: list[Run], architecture: str) -> list[Run]:
 
 
 def _ahead(better: list[Run], worse: list[Run]) -> tuple[str, int, float]:
-    """The gap in accuracy with its interval, the side it is on, and its p-value."""
+    """The difference in accuracy with its interval as text, its sign, and its p-value."""
     gap = tables.gap(better, worse)
     p = gap.pop("p")
     return intervals.format_difference(**gap), int(np.sign(gap["difference"])), p
 
 
 def _faster(faster: list[Run], slower: list[Run]) -> tuple[str, int, float]:
-    """How much shorter the time constant of the first network's learning curve is, in epochs: the mean over seeds.
+    """The difference between the time constants of two learning curves in epochs as text, its sign, and its p-value.
 
-    Runs are paired by seed and framework, and the pairs of a seed are averaged. The p-value is that of a t-test over
-    seeds. Fewer than three seeds decide nothing. NaN, and not tested, where a curve has no plateau
-    (`statistics.time_constant`).
+    The difference is positive if the first network learns faster. Runs are paired by seed and framework, and the pairs
+    of a seed are averaged. The p-value is that of a t-test over seeds; with fewer than three seeds it is 1. It is NaN,
+    and the claim is not tested, if a curve has no plateau (`metrics.time_constant`).
     """
     constants = [
         {_pair(run): metrics.time_constant(run.history, _chance(run)) for run in runs} for runs in (faster, slower)
@@ -114,18 +119,20 @@ def _chance(run: Run) -> float:
 
 
 def _near_chance(runs: list[Run]) -> tuple[str, str]:
-    """The range of the ResNet50s' accuracies, and the verdict on them."""
+    """The range of the accuracies of the ResNet50 runs as text, and the verdict on them."""
     mine, chance = [run.correct() for run in _of(runs, "resnet50")], _chance(runs[0])
-    measured = f"runs: {min(map(np.mean, mine)):.1%} to {max(map(np.mean, mine)):.1%}, by guessing {chance:.1%}"
+    measured = f"runs: {min(map(np.mean, mine)):.1%} to {max(map(np.mean, mine)):.1%}, chance {chance:.1%}"
     return measured, near_chance([int(each.sum()) for each in mine], len(mine[0]), chance)
 
 
 def near_chance(right: list[int], photos: int, chance: float) -> str:
-    """The verdict on networks that named `right` of so many photos right: are all near chance, below twice its level?
+    """The verdict on the claim that all networks are near chance, that is, below twice the chance level.
 
-    Confirmed where every 95 % interval ends below that, refuted where every one begins above it. An accuracy below
-    chance confirms nothing: it is the mark of a fault, such as labels in another order. It is called so where an
-    interval lies wholly below chance, at a confidence that makes 5 % of such alarms false over all networks.
+    `right` is the number of correctly classified photos of each network, out of `photos`. The claim is confirmed if
+    every 95 % interval ends below twice the chance level, and refuted if every interval begins above it. An accuracy
+    below chance does not confirm the claim: it indicates a fault, such as labels in another order. The verdict is
+    `FAULT` if an interval is entirely below chance. The confidence of these intervals is corrected for the number of
+    networks, so that the probability of a false alarm over all networks is at most 5 %.
     """
     careful = 1 - 0.05 / len(right)
     if any(intervals.accuracy_interval(each, photos, careful)[1] < chance for each in right):

@@ -1,4 +1,4 @@
-"""Where a network errs, where it looks, and what happens inside it."""
+"""The errors of a network: which breeds it confuses, and which errors are most confident."""
 
 import numpy as np
 import pandas as pd
@@ -8,17 +8,17 @@ from dogbreeds.training.runs import Run
 
 
 def confused_pairs(run: Run) -> pd.DataFrame:
-    """Pairs of breeds (true, predicted) by how many test photos of the one were taken for the other, most first."""
-    breeds, labels, guesses = np.array(run.record["breeds"]), run.labels(), run.logits().argmax(axis=1)
-    wrong = labels != guesses
-    pairs = pd.DataFrame({"true": breeds[labels[wrong]], "predicted": breeds[guesses[wrong]]})
+    """Pairs of breeds (true, predicted) with the number of misclassified test photos, in descending order."""
+    breeds, labels, predicted = np.array(run.record["breeds"]), run.labels(), run.logits().argmax(axis=1)
+    wrong = labels != predicted
+    pairs = pd.DataFrame({"true": breeds[labels[wrong]], "predicted": breeds[predicted[wrong]]})
     return pairs.value_counts().rename("photos").reset_index()
 
 
-def worst_mistakes(run: Run, count: int = 8) -> pd.DataFrame:
-    """The test photos that the run was surest about and wrong: true breed, predicted, and with which probability.
+def most_confident_errors(run: Run, count: int = 8) -> pd.DataFrame:
+    """The `count` most confident errors on the test photos: true breed, predicted breed and its probability in 0 to 1.
 
-    `place` is the photo's among the test photos.
+    The column `place` is the index of the photo among the test photos.
     """
     breeds, labels, logits = np.array(run.record["breeds"]), run.labels(), run.logits()
     table = pd.DataFrame({

@@ -1,8 +1,8 @@
-"""The control of fine-tuning: what a network trained on ImageNet names right with its untouched head.
+"""The control for fine-tuning: the accuracy of the original ImageNet classifier on the test photos.
 
-Stanford Dogs was cut from ImageNet's training set (Khosla et al., 2011, section 2), so a network with ImageNet weights
-has been shown the test photos with their labels. Its accuracy on them is no accuracy on unseen photos; what fine-tuning
-adds to the untouched head is what the study can still measure.
+Stanford Dogs is a part of ImageNet's training set (Khosla et al., 2011, section 2), so a network with ImageNet weights
+was trained on the test photos and their labels. Its accuracy on them is not an accuracy on unseen photos. The study can
+still measure how much fine-tuning gains over the original ImageNet classifier.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ from dogbreeds.training.runs import Run
 
 
 def networks(dataset: Dataset) -> list[str]:
-    """The networks whose ImageNet weights lie in the cache; none where ImageNet lacks a breed of the dataset."""
+    """The networks whose ImageNet weights are in the cache; empty if ImageNet lacks a breed of the dataset."""
     try:
         imagenet_classes.outputs(dataset.breeds)
     except StudyError:
@@ -31,12 +31,13 @@ def networks(dataset: Dataset) -> list[str]:
     return [name for name in models.ARCHITECTURES if pretrained.on_disk(pretrained.find("imagenet", name))]
 
 
-def untouched_logits(
+def original_classifier_logits(
     architecture: str, dataset: Dataset, image_size: int, crop: str = "centre"
 ) -> Float[np.ndarray, "photos breeds"]:
-    """What the 1000-way ImageNet head says to the test photos, of its outputs only those of the dataset's breeds.
+    """Logits of the original ImageNet classifier on the test photos, for the breeds of the dataset only.
 
-    In PyTorch: the published weights are the same function in Keras. Raises StudyError for a breed that ImageNet lacks.
+    The classifier has 1000 outputs; those of other classes are dropped. The predictions are made in PyTorch; the
+    published weights compute the same function in Keras. Raises StudyError if ImageNet lacks a breed of the dataset.
     """
     outputs = imagenet_classes.outputs(dataset.breeds)
     array, labels = pixel_cache.load(dataset, image_size, crop), dataset.photos["label"].to_numpy()
@@ -47,24 +48,25 @@ def untouched_logits(
 
 
 def table(runs: list[Run], dataset: Dataset, image_size: int, crop: str = "centre") -> pd.DataFrame:
-    """A row a network of `networks` and a framework: the untouched head, fine-tuning, and the gain.
+    """One row per network of `networks` and framework: the original ImageNet classifier, fine-tuning, and the gain.
 
-    Of `runs` those that started from "imagenet" count. Accuracies and the gain with its 95 % interval (`low`, `high`)
-    are shares of the same test photos; without such runs fine-tuning and gain are missing.
+    Only `runs` with the initial weights "imagenet" are used. Accuracies and the gain with its 95 % interval
+    (`low`, `high`) are shares of the same test photos. A network without such runs has one row without a framework, in
+    which fine-tuning and gain are missing.
     """
     labels, rows = dataset.photos["label"].to_numpy()[dataset.rows("test")], []
     tuned = tables.by_choice([run for run in runs if run.record["weights"] == "imagenet"])
     for architecture in networks(dataset):
-        untouched = untouched_logits(architecture, dataset, image_size, crop).argmax(axis=1) == labels
+        original = original_classifier_logits(architecture, dataset, image_size, crop).argmax(axis=1) == labels
         title = models.TITLES[architecture]
-        row = {"network": title, "framework": "", "untouched head": untouched.mean()}
+        row = {"network": title, "framework": "", "original classifier": original.mean()}
         mine = {framework: mine for (network, framework, _), mine in tuned.items() if network == title}
         for framework, trained in mine.items():
             right = tables.correct(trained)
-            gain = intervals.difference(right, np.repeat(untouched[None], len(right), axis=0))
+            gain = intervals.difference(right, np.repeat(original[None], len(right), axis=0))
             row |= {"framework": framework, "fine-tuned": right.mean(), "gain": gain["difference"]}
             rows.append(row | {"low": gain["low"], "high": gain["high"]})
         if not mine:
             rows.append(row)
-    columns = ["network", "framework", "untouched head", "fine-tuned", "gain", "low", "high"]
+    columns = ["network", "framework", "original classifier", "fine-tuned", "gain", "low", "high"]
     return pd.DataFrame(rows, columns=columns)

@@ -1,4 +1,4 @@
-"""Intervals, paired tests, power and baselines; SciPy, statsmodels, torchmetrics and scikit-learn do the arithmetic."""
+"""Confidence intervals, paired tests and power of accuracies, computed with SciPy and statsmodels."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -14,17 +14,20 @@ def accuracy_interval(correct: int, photos: int, confidence: float = 0.95) -> tu
 
 
 def format_accuracy(correct: Bool[np.ndarray, " photos"] | tuple[int, int]) -> str:
-    """`87.0 % of 138 (95 % interval 80.3 % to 91.6 %)`, from which are right or (how many, of how many)."""
+    """An accuracy as text: `87.0 % of 138 (95 % interval 80.3 % to 91.6 %)`.
+
+    `correct` says for each photo whether it is correctly classified, or is the pair (number correct, number of photos).
+    """
     right, photos = correct if isinstance(correct, tuple) else (int(correct.sum()), len(correct))
     low, high = accuracy_interval(right, photos)
     return f"{right / photos:.1%} of {photos} (95 % interval {low:.1%} to {high:.1%})"
 
 
 def paired_test(first: Bool[np.ndarray, " photos"], second: Bool[np.ndarray, " photos"]) -> float:
-    """The p-value of McNemar's test that two networks err alike on the same photos (McNemar, 1947).
+    """The p-value of McNemar's test that two networks are equally accurate on the same photos (McNemar, 1947).
 
-    It is the score test, without correction, which keeps its size better than the exact one (Fagerland, Lydersen and
-    Laake, https://doi.org/10.1186/1471-2288-13-91).
+    It is the score test without continuity correction. Its size is closer to the nominal level than that of the exact
+    test (Fagerland, Lydersen and Laake, https://doi.org/10.1186/1471-2288-13-91).
     """
     table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), np.sum(~first & ~second)]]
     if table[0][1] == table[1][0]:
@@ -37,12 +40,13 @@ def paired_difference(
     second: Bool[np.ndarray, " photos"] | Float[np.ndarray, " photos"],
     confidence: float = 0.95,
 ) -> tuple[float, float, float]:
-    """Accuracy of `first` less that of `second` on the same photos, and its interval, all in -1 to 1.
+    """Accuracy of `first` minus that of `second` on the same photos, and the ends of its interval, all in -1 to 1.
 
-    Of each photo it is known whether it was named right, or how often by several runs, in 0 to 1. The interval holds
-    every gap that the test beside it does not reject: for two networks Tango's score interval (Statistics in Medicine
-    17, 1998, 891 to 908), which holds zero just where the p-value of `paired_test` is above 5 %; for shares Student's.
-    Where no photo tells shares apart it is what a share can be that was seen in none of so many photos.
+    The arrays say for each photo whether it is correctly classified, or which share of several runs, in 0 to 1,
+    classifies it correctly. The interval contains every difference that the corresponding test does not reject. For two
+    networks it is Tango's score interval (Statistics in Medicine 17, 1998, 891 to 908), which contains zero exactly if
+    the p-value of `paired_test` is above 5 %. For shares it is Student's interval. If the shares differ on no photo,
+    its half-width is the exact upper limit of a proportion that was observed zero times in this number of photos.
     """
     if first.dtype == bool == second.dtype:
         return _score_interval(int(np.sum(first & ~second)), int(np.sum(~first & second)), len(first), confidence)
@@ -58,7 +62,7 @@ def _score_interval(first_alone: int, second_alone: int, photos: int, confidence
     quantile = stats.norm.ppf((1 + confidence) / 2)
 
     def excess(gap: float) -> float:
-        """Of the squared score at this gap over the quantile's; Tango's equations 5 and 6."""
+        """Squared score at this gap minus the squared quantile, times the variance; Tango's equations 5 and 6."""
         b = (2 * photos - first_alone + second_alone) * gap - first_alone - second_alone
         root = np.sqrt(b**2 + 8 * photos * second_alone * gap * (1 - gap))
         variance = photos * ((root - b) / (2 * photos) + gap * (1 - gap))
@@ -68,14 +72,14 @@ def _score_interval(first_alone: int, second_alone: int, photos: int, confidence
         most = quantile**2 / (photos + quantile**2)
         return 0.0, -most, most
     gap = (first_alone - second_alone) / photos
-    if abs(gap) == 1:  # every photo tells the two apart, all in the same way
+    if abs(gap) == 1:  # the networks differ on every photo, always in the same direction
         inner = gap * (photos - quantile**2) / (photos + quantile**2)
         return gap, min(gap, inner), max(gap, inner)
     return gap, float(optimize.brentq(excess, -1, gap)), float(optimize.brentq(excess, gap, 1))
 
 
 def over_seeds(accuracies: list[float], confidence: float = 0.95) -> dict[str, float]:
-    """Mean, standard deviation and the interval of the mean by Student's t; with one seed only the mean is known."""
+    """Mean, standard deviation (`sd`) and Student's interval of the mean; with one seed all but the mean are NaN."""
     mean, deviation = float(np.mean(accuracies)), float("nan")
     low = high = float("nan")
     if len(accuracies) > 1:
@@ -86,14 +90,14 @@ def over_seeds(accuracies: list[float], confidence: float = 0.95) -> dict[str, f
 
 
 def over_seeds_and_photos(values: Float[np.ndarray, "seeds photos"], confidence: float = 0.95) -> dict[str, float]:
-    """The mean of what two or more trainings made of the same photos, its interval, and the p-value that it is zero.
+    """The mean over two or more seeds and the same photos, its interval, and the p-value for a true mean of zero.
 
-    Both the photos and the seeds are taken as samples, crossed: a mixed model without replication, by its mean squares.
-    The degrees of freedom are Hillis' (Statistics in Medicine 26, 2007, https://doi.org/10.1002/sim.2532), of two seeds
-    one: with Hillis' their intervals would be too narrow. A few seeds can lie close together by luck, so that their
-    mean square counts for no less than a third of the residual one: with this the interval covers as it should from
-    three seeds on, and that of two seeds is wide (see the simulations in the tests). `sd` is of the seeds' means, `low`
-    and `high` are the ends of the interval.
+    Seeds and photos are crossed random effects, in a mixed model without replication that is estimated from its mean
+    squares. The degrees of freedom are those of Hillis (Statistics in Medicine 26, 2007,
+    https://doi.org/10.1002/sim.2532). For two seeds they are one, because Hillis' formula would give intervals that are
+    too narrow. A few seeds can be similar by chance, so their mean square is set to at least a third of the residual
+    one. The interval then has the nominal coverage from three seeds on, and is wide for two seeds (see the simulations
+    in the tests). `sd` is the standard deviation of the seeds' means; `low` and `high` are the ends of the interval.
     """
     seeds, photos = values.shape
     mean, by_seed, by_photo = values.mean(), values.mean(axis=1), values.mean(axis=0)
@@ -112,16 +116,17 @@ def over_seeds_and_photos(values: Float[np.ndarray, "seeds photos"], confidence:
 
 
 def accuracy(correct: Bool[np.ndarray, "seeds photos"]) -> dict[str, float]:
-    """Accuracy over all seeds, `sd` over seeds and the 95 % interval (`low`, `high`), all in 0 to 1.
+    """Mean accuracy over all seeds, `sd` over seeds and the 95 % interval (`low`, `high`), all in 0 to 1.
 
-    With one seed Wilson's interval, which holds the training still; else one over seeds and photos.
+    With one seed it is Wilson's interval, which treats the trained network as fixed. With several seeds it is the
+    interval over seeds and photos.
     """
     low, high = accuracy_interval(int(correct[0].sum()), correct.shape[1])
     summary = {"mean": float(correct.mean()), "sd": float("nan"), "low": low, "high": high}
     if len(correct) > 1:
         both = over_seeds_and_photos(correct.astype(float))
         summary["sd"] = both["sd"]
-        if both["low"] < both["high"]:  # all right or all wrong tells of the photos alone
+        if both["low"] < both["high"]:  # otherwise all are right or all wrong: Wilson's interval stays
             summary |= {"low": max(both["low"], 0.0), "high": min(both["high"], 1.0)}
     return summary
 
@@ -130,11 +135,12 @@ def difference(
     first: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
     second: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
 ) -> dict[str, float]:
-    """Accuracy of `first` less that of `second` on the same photos and seeds: `difference`, 95 % `low`, `high`, `p`.
+    """Accuracy of `first` minus that of `second` on the same photos and seeds, with 95 % interval and p-value.
 
-    Of each photo and seed it is known whether it was named right, or by which share of several trainings. With one seed
-    McNemar's test, or for shares a t-test, and the interval that belongs to it, which hold the trainings still; else
-    one interval and test over seeds and photos.
+    The keys are `difference`, `low`, `high` and `p`. The arrays say for each seed and photo whether the photo is
+    correctly classified, or which share of several runs classifies it correctly. With one seed the test is McNemar's,
+    or a t-test for shares, with the corresponding interval; both treat the trained networks as fixed. With several
+    seeds there is one interval and one test over seeds and photos.
     """
     if len(first) == 1:
         gain, low, high = paired_difference(first[0], second[0])
@@ -149,15 +155,16 @@ def difference(
 
 
 def format_difference(difference: float, low: float, high: float) -> str:
-    """`+6.5 points (95 % interval +1.4 to +12.3)`, from shares."""
+    """A difference of shares as text: `+6.5 points (95 % interval +1.4 to +12.3)`."""
     return f"{100 * difference:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def detectable_difference(photos: int, discordant: float, power: float = 0.8, size: float = 0.05) -> float:
-    """The smallest gap in accuracy, in 0 to 1, that McNemar's test finds with probability `power`.
+    """The smallest difference in accuracy, in 0 to 1, that McNemar's test detects with probability `power`.
 
-    `discordant` is the share of photos that one network alone gets right, in 0 to 1. Connor, Biometrics 43, 1987,
-    equation 2, solved for the gap. NaN where not even a gap as large as `discordant` would be found.
+    `discordant` is the share of photos, in 0 to 1, that exactly one of the networks classifies correctly; `size` is the
+    significance level. The formula is equation 2 of Connor (Biometrics 43, 1987), solved for the difference. Returns
+    NaN if the test would not detect even a difference as large as `discordant`.
     """
     for_size, for_power = stats.norm.ppf(1 - size / 2), stats.norm.ppf(power)
 

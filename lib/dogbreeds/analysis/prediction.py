@@ -1,4 +1,4 @@
-"""What a trained network says to one's own photos: breeds with probabilities, where it looked, and a warning."""
+"""Predictions for a user's own photos: breeds with probabilities, a class activation map, and a warning."""
 
 import hashlib
 import sys
@@ -17,19 +17,19 @@ from dogbreeds.errors import StudyError
 from dogbreeds.training import inference
 from dogbreeds.training.runs import Run
 
-UNLIKE = 0.05  # a picture with less evidence than this share of the validation photos is called unlike them
+OUT_OF_DISTRIBUTION = 0.05  # images with less evidence than this quantile of the validation photos are flagged
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One picture as the network got it, what it answered, and the warning if there is one."""
+    """One image as the network received it, the network's prediction, and whether it is out of distribution."""
 
-    picture: UInt8[np.ndarray, "size size 3"]
+    image: UInt8[np.ndarray, "size size 3"]
     logits: Float[np.ndarray, " breeds"]
     breeds: list[str]
-    spoken_for: str  # the breed that the activation is about
-    activation: Float[np.ndarray, "height width"]  # how strongly each place spoke for it
-    unlike: bool
+    explained: str  # the breed that the activation map is for
+    activation: Float[np.ndarray, "height width"]  # the evidence for it at each position
+    out_of_distribution: bool
 
     def best(self, count: int = 5) -> dict[str, float]:
         """The most likely breeds, with their probabilities in 0 to 1, most likely first."""
@@ -38,62 +38,63 @@ class Prediction:
 
 
 def find_run(name: str) -> Run:
-    """A run by its folder or by its id in any profile's outputs; raises StudyError for one that is not there."""
+    """The finished run with this folder, or with this id in the outputs of any profile.
+
+    Raises StudyError if there is none.
+    """
     folders = [Path(name), *sorted(paths.outputs().glob(f"*/runs/{name}"))]
     for folder in folders:
         if (folder / "run.json").is_file():
             return Run(folder)
-    raise StudyError(f"no finished run '{name}': name its folder, or an id from {paths.outputs()}/*/runs")
+    raise StudyError(f"no finished run '{name}': give its folder, or an id from {paths.outputs()}/*/runs")
 
 
 def short_name(photo: Path) -> str:
-    """A name for what is drawn of a photo: its own, and what tells it from others of that name."""
+    """A file name for a figure of a photo: the photo's own name, and a hash of its path that makes it unique."""
     return f"{photo.stem[:60]}-{hashlib.sha256(bytes(photo.resolve())).hexdigest()[:6]}"
 
 
 def evidence(logits: Float[np.ndarray, "photos breeds"]) -> Float[np.ndarray, " photos"]:
-    """How much of anything it knows a network sees: the negative energy of Liu et al. (arXiv:2010.03759, eq. 4)."""
+    """The evidence for any known breed in each image: negative energy (Liu et al., arXiv:2010.03759, equation 4)."""
     return logsumexp(logits, axis=1)
 
 
 def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Prediction]:
-    """What the network of `run` says to each photo, cut and resized as its own were, and where it saw `breed`.
+    """Predictions of the network of `run` for photo files, with class activation maps for `breed`.
 
-    Without one, where it saw the breed that it finds most likely.
+    The photos are cropped and resized like those of the run. Without a `breed`, each map is for the most likely breed.
 
-    A picture is called unlike the training photos where the network finds less evidence in it than in 95 % of the
-    validation photos, which it was not trained on either. Photos of one's own have no box: a network that was trained
-    with crop "box" gets them whole, which standard error tells, and they are compared with validation photos that are
-    whole, too. Raises StudyError for a file that is no picture, and for such a run that did not keep the logits of
+    An image is out of distribution if the network finds less evidence in it than in 95 % of the validation photos,
+    which it was not trained on either. A user's photos have no bounding box. A network trained with crop "box"
+    therefore receives them whole, and a line on standard error says so; they are then compared with whole validation
+    photos. Raises StudyError if a file is missing or is not an image, or if a run with crop "box" has no logits of
     whole photos.
     """
     record = run.record
     crop, known = record["crop"], "validation"
     if crop == "box":
         crop, known = "centre", "validation_whole"
-        told = "was trained on dogs cut out by their boxes and answers worse to whole photos"
-        print(f"dogbreeds: {run.id} {told}", file=sys.stderr)
+        note = "was trained on photos cropped to the dog's box and is less accurate on whole photos"
+        print(f"dogbreeds: {run.id} {note}", file=sys.stderr)
     missing = [photo for photo in photos if not photo.is_file()]
     if missing:
-        raise StudyError(f"{shown(missing[0])} is not there: name a photo")
-    pictures = np.stack([_picture(photo, record["image_size"], crop) for photo in photos])
+        raise StudyError(f"{shown(missing[0])} does not exist: give the path of a photo")
+    images = np.stack([_image(photo, record["image_size"], crop) for photo in photos])
     try:
-        least = np.quantile(evidence(run.logits(known)), UNLIKE)
+        least = np.quantile(evidence(run.logits(known)), OUT_OF_DISTRIBUTION)
     except KeyError as error:
-        raise StudyError(f"{run.id} kept no logits of whole photos, as runs do since: train it again") from error
-    breeds, logits = list(record["breeds"]), inference.logits(run, pictures)
-    spoken_for = np.full(len(photos), breeds.index(breed)) if breed else logits.argmax(axis=1)
-    maps = activation_maps.class_activation_maps(run, pictures / 255, spoken_for)
+        raise StudyError(f"{run.id} is an older run without logits of whole photos: train it again") from error
+    breeds, logits = list(record["breeds"]), inference.logits(run, images)
+    explained = np.full(len(photos), breeds.index(breed)) if breed else logits.argmax(axis=1)
+    maps = activation_maps.class_activation_maps(run, images / 255, explained)
     return [
-        Prediction(picture, row, breeds, breeds[label], activation, bool(seen < least))
-        for picture, row, label, activation, seen in zip(
-            pictures, logits, spoken_for, maps, evidence(logits), strict=True
-        )
+        Prediction(image, row, breeds, breeds[label], activation, bool(seen < least))
+        for image, row, label, activation, seen in zip(images, logits, explained, maps, evidence(logits), strict=True)
     ]
 
 
-def _picture(photo: Path, size: int, crop: str) -> UInt8[np.ndarray, "size size 3"]:
+def _image(photo: Path, size: int, crop: str) -> UInt8[np.ndarray, "size size 3"]:
     try:
         return pixel_cache.decode(photo, size, crop)
-    except StudyError as error:  # one's own photo cannot be left out of a data set
+    except StudyError as error:  # the remedies for photos of a data set do not apply here
         raise StudyError(str(error).replace(REMEDY, "choose another")) from error

@@ -1,4 +1,4 @@
-"""Tables over the runs of a study: what each network, framework and start reached, and what each choice changes."""
+"""Tables of the runs of a study: results of each network, framework and initial weights, and their comparisons."""
 
 from itertools import combinations
 
@@ -11,13 +11,18 @@ from dogbreeds.analysis import intervals, metrics
 from dogbreeds.models import TITLES
 from dogbreeds.training.runs import Run
 
-CHOICES = {"network": "architecture", "framework": "framework", "start": "weights"}  # and their names in run.json
+CHOICES = {
+    "network": "architecture",
+    "framework": "framework",
+    "initial weights": "weights",
+}  # the name in tables, and the key in run.json
 
 
 def by_choice(runs: list[Run]) -> dict[tuple[str, str, str], list[Run]]:
-    """Runs that differ in their seed alone, in the order of the seeds, by their three choices as a person writes them.
+    """Runs grouped by network, framework and initial weights; the runs of a group differ only in their seed.
 
-    Raises ValueError where two runs of one choice have the same seed: then they differ in something else.
+    The keys are the titles of the three choices; each group is in the order of the seeds. Raises ValueError if two runs
+    of a group have the same seed, because then they differ in something else.
     """
     groups: dict = {}
     for run in sorted(runs, key=lambda run: run.record["seed"]):
@@ -25,20 +30,21 @@ def by_choice(runs: list[Run]) -> dict[tuple[str, str, str], list[Run]]:
         groups.setdefault(choice, []).append(run)
     for choice, mine in groups.items():
         if len({run.record["seed"] for run in mine}) < len(mine):
-            raise ValueError(f"{', '.join(choice)}: several runs of one seed")
+            raise ValueError(f"{', '.join(choice)}: several runs with the same seed")
     return groups
 
 
 def correct(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"]:
-    """Which test photos each of some runs named right."""
+    """Whether each of `runs` classifies each test photo correctly."""
     return np.stack([run.correct() for run in runs])
 
 
 def by_seed(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"]:
-    """Which share of the runs of each seed named each test photo right, in 0 to 1, in the order of the seeds.
+    """The share of the runs of each seed, in 0 to 1, that classify each test photo correctly, one row per seed.
 
-    Runs of one seed share start, batches and augmentation: together they are one draw, not several. With one run a
-    seed it is whether that run named the photo right.
+    Runs with the same seed share initial weights, batches and augmentation: together they are one sample, not several.
+    The rows are in the order of the seeds. With one run per seed, they say whether that run classifies each photo
+    correctly.
     """
     seeds = sorted({run.record["seed"] for run in runs})
     if len(seeds) == len(runs):
@@ -47,9 +53,9 @@ def by_seed(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"] | Float[np.ndar
 
 
 def gap(first: list[Run], second: list[Run]) -> dict[str, float]:
-    """What some runs are ahead of others on the same photos and seeds, as `statistics.difference` of `by_seed`.
+    """The difference in accuracy between two sets of runs on the same photos and seeds.
 
-    Raises ValueError where they are not of the same seeds.
+    It is `intervals.difference` of `by_seed`. Raises ValueError if the two sets have different seeds.
     """
     _check_seeds(first, second)
     return intervals.difference(by_seed(first), by_seed(second))
@@ -58,14 +64,14 @@ def gap(first: list[Run], second: list[Run]) -> dict[str, float]:
 def _check_seeds(first: list[Run], second: list[Run]) -> None:
     seeds = [sorted({run.record["seed"] for run in runs}) for runs in (first, second)]
     if seeds[0] != seeds[1]:
-        raise ValueError(f"runs of seeds {seeds[0]} cannot be compared with runs of seeds {seeds[1]}")
+        raise ValueError(f"runs with seeds {seeds[0]} cannot be compared with runs with seeds {seeds[1]}")
 
 
 def result_table(runs: list[Run]) -> pd.DataFrame:
-    """A row a network, framework and start: accuracy on the test photos, its interval, other measures, and the cost.
+    """One row per network, framework and initial weights: test accuracy, its interval, other measures, and the cost.
 
-    Intervals are those of `statistics.accuracy`; other measures are means over seeds, as `statistics.quality` defines
-    them. Memory is the peak of the training's process.
+    Intervals are those of `intervals.accuracy`. The other measures are those of `metrics.quality`, as means over seeds.
+    Memory is the peak of the training process.
     """
     rows = []
     for choice, mine in by_choice(runs).items():
@@ -100,12 +106,13 @@ def format_table(table: pd.DataFrame) -> str:
 
 
 def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
-    """Every two choices that differ in `between` alone ("network", "framework" or "start"), on the same test photos.
+    """One row per pair of choices that differ only in `between`: "network", "framework" or "initial weights".
 
-    Gap in accuracy with interval and p-value as in `statistics.difference`, and Holm's correction over the rows of the
-    table (Holm, Scandinavian Journal of Statistics 6, 1979). `detectable` is the smallest gap that McNemar's test finds
-    four times in five with one seed, on as many photos that tell the two apart. Without a pair the table has no row.
-    Raises ValueError for a pair of other seeds.
+    A row has the difference in accuracy on the same test photos, with interval and p-value as in
+    `intervals.difference`, and the p-value after Holm's correction over the rows of the table (Holm, Scandinavian
+    Journal of Statistics 6, 1979). `detectable` is the smallest difference that McNemar's test detects with 80 % power
+    for one seed, given the share of photos that only one of the two classifies correctly. The table is empty if there
+    is no pair. Raises ValueError if the runs of a pair have different seeds.
     """
     groups, kept = by_choice(runs), [name for name in CHOICES if name != between]
     rows = []
@@ -126,9 +133,9 @@ def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
 
 
 def learning_speed(runs: list[Run]) -> pd.DataFrame:
-    """Epochs and seconds to the highest validation accuracy that all `runs` reach, a row a choice, means over seeds.
+    """Epochs and seconds until the highest validation accuracy that all `runs` reach, as means over seeds.
 
-    The accuracy is in the column `to`, in 0 to 1.
+    One row per network, framework and initial weights. The column `to` is this validation accuracy, in 0 to 1.
     """
     target = min(run.history["validation_accuracy"].max() for run in runs)
     rows = []
@@ -140,10 +147,10 @@ def learning_speed(runs: list[Run]) -> pd.DataFrame:
 
 
 def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
-    """A row a variant of one training, by its name: test accuracy and its interval, and what it is ahead of the first.
+    """One row per variant of a training: test accuracy with its interval, and the difference from the first variant.
 
-    `ahead` with its interval (`from`, `to`) and `p` are those of `statistics.difference` on the same photos; `steps`
-    are those of the optimiser.
+    `ahead`, its interval (`from`, `to`) and `p` are those of `intervals.difference` on the same photos. `steps` is the
+    number of optimiser steps.
     """
     first = next(iter(runs.values()))
     rows = {}

@@ -1,1 +1,1 @@
-"""How fast the library is, how it scales, and that its speed costs no accuracy."""
+"""Benchmarks of training: throughput, scaling, and test accuracy against a baseline pipeline."""

@@ -1,9 +1,10 @@
-"""`dogbreeds bench --accuracy`: does speed cost accuracy? One recipe, from the same weights, ours and the plain way.
+"""`dogbreeds bench accuracy`: compares the test accuracy of this library with that of a baseline pipeline.
 
-The plain way opens every photo anew in every epoch, turns and crops it by itself with PIL and torchvision at its own
-resolution, and trains in a bare loop in float32, in PyTorch's own layout, with the optimiser as it stands. Ours is the
-training of the study: pixels decoded once at the size of training, augmented a batch at a time, channels last, a fused
-step, in float32 and in bfloat16.
+Both train with the same recipe from the same initial weights, which shows whether speed costs accuracy. The baseline
+pipeline opens every photo again in every epoch, rotates and crops each photo separately with PIL and torchvision at the
+photo's own resolution, and trains in a minimal loop in float32, in PyTorch's default memory format, with the standard
+optimiser. This library decodes each photo once at the training size, augments whole batches, and trains in the
+channels-last memory format with a fused optimiser step, in float32 and in bfloat16.
 """
 
 import copy
@@ -39,19 +40,19 @@ from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import RunConfig
 
 PRECISIONS = ("float32", "bfloat16")
-# What the plain way does not do: a recipe must leave it as it is by default.
-NOT_DONE = ("head_epochs", "optimizer", "backbone_rate", "freeze", "restore_best")
+# Recipe fields that the baseline pipeline does not support: they must have their default values.
+UNSUPPORTED = ("head_epochs", "optimizer", "backbone_multiplier", "freeze", "restore_best")
 
 
 class Photos(torch.utils.data.Dataset):
-    """The photos of a split, each read from its file when it is asked for; augmented when they are for training."""
+    """The photos of one split, read from their files on access; training photos are augmented if the recipe says so."""
 
     def __init__(self, config: RunConfig, dataset: Dataset, split: str):
         self.photos, self.size = dataset.photos.iloc[dataset.rows(split)], config.image_size
         self.augmentation = split == "train" and config.recipe.augmentation
         self.crop = v2.RandomResizedCrop(self.size, AREA, RATIO)
         colours = models.preprocessing(config.architecture, config.recipe.preprocessing)
-        self.to_numbers = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(*colours)])
+        self.to_tensor = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(*colours)])
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -59,23 +60,26 @@ class Photos(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> tuple[Float[Tensor, "3 height width"], int]:
         path, label = self.photos[["path", "label"]].iloc[index]
         if not self.augmentation:
-            return self.to_numbers(pixel_cache.decode(path, self.size).copy()), int(label)
+            return self.to_tensor(pixel_cache.decode(path, self.size).copy()), int(label)
         photo = open_photo(path)
         side = min(photo.size)
-        # Mirrored at the edges before it is turned: there are no black corners in ours either.
+        # Reflection padding before the rotation: like this library, the baseline produces no black corners.
         photo = change.pad(change.center_crop(photo, [side]), side // 6, padding_mode="reflect")
-        turn = math.degrees(TURN) * (2 * torch.rand(1).item() - 1)
-        photo = change.center_crop(change.rotate(photo, turn, v2.InterpolationMode.BILINEAR), [side])
+        angle = math.degrees(TURN) * (2 * torch.rand(1).item() - 1)
+        photo = change.center_crop(change.rotate(photo, angle, v2.InterpolationMode.BILINEAR), [side])
         photo = change.horizontal_flip(photo) if torch.rand(1) < 0.5 else photo
-        return self.to_numbers(self.crop(photo)), int(label)
+        return self.to_tensor(self.crop(photo)), int(label)
 
 
 def train(config: RunConfig, dataset: Dataset, workers: int) -> Float[np.ndarray, "photos breeds"]:
-    """The logits of the test photos after the recipe of `config`, from scratch, by the best epoch."""
+    """Trains a network from scratch with the baseline pipeline and returns the logits of the test photos.
+
+    The logits come from the weights of the best epoch. `workers` processes read the photos.
+    """
     recipe, device = config.recipe, ONE.of_this_process()
     torch.manual_seed(config.seed)
     model = models.build(config.architecture, "pytorch", len(config.breeds), batch_norm=recipe.batch_norm)
-    weight_conversion.fill(model, trainer.starting_weights(config, ".")).to(device)
+    weight_conversion.fill(model, trainer.initial_weights(config, ".")).to(device)
     options = {"num_workers": workers, "persistent_workers": workers > 0}
     photos = DataLoader(Photos(config, dataset, "train"), recipe.batch_size, shuffle=True, drop_last=True, **options)
     optimizer = _optimizer(model, config)
@@ -101,7 +105,7 @@ def train(config: RunConfig, dataset: Dataset, workers: int) -> Float[np.ndarray
 
 
 def _optimizer(model: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
-    """As torch has it, but for the decay, which the recipe has for weights alone."""
+    """PyTorch's AdamW with weight decay on weight matrices and kernels only, as in the recipe."""
     parameters, decay = list(model.parameters()), config.recipe.weight_decay
     groups = [
         {"params": [value for value in parameters if value.ndim > 1], "weight_decay": decay},
@@ -119,40 +123,42 @@ def _predict(model: nn.Module, config: RunConfig, dataset: Dataset, split: str, 
     return torch.cat(logits), torch.cat(labels)
 
 
-def _refuse_what_is_not_done(study: Study) -> None:
-    asked, done = Recipe.of(study.recipe), Recipe()
-    others = [name for name in NOT_DONE if getattr(asked, name) != getattr(done, name)]
-    others += ["crop"] if study.crop != "centre" else []
-    if others:
-        raise StudyError(f"the plain way does not know {', '.join(others)}: leave that out")
-    if asked.patience:
-        raise StudyError("the plain way does not stop early: set patience to 0")
+def _check_supported(study: Study) -> None:
+    recipe, default = Recipe.of(study.recipe), Recipe()
+    unsupported = [name for name in UNSUPPORTED if getattr(recipe, name) != getattr(default, name)]
+    unsupported += ["crop"] if study.crop != "centre" else []
+    if unsupported:
+        raise StudyError(f"the baseline pipeline does not support {', '.join(unsupported)}: use the default values")
+    if recipe.patience:
+        raise StudyError("the baseline pipeline does not support early stopping: set patience to 0")
 
 
 def measure(study: Study, workers: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Test accuracy by network, path and seed, and what ours is ahead of the plain path: so far, after each network.
+    """Yields two tables after each network, which contain all results so far.
 
-    Raises StudyError for a recipe and a crop that the plain way does not obey.
+    The first table has one row per network, pipeline and seed with the test accuracy. The second has one row per
+    network and precision of this library: the difference in test accuracy, this library minus the baseline pipeline,
+    with its 95 % interval. Raises StudyError if the baseline pipeline does not support the recipe or the crop.
     """
-    _refuse_what_is_not_done(study)
+    _check_supported(study)
     dataset, accuracies, differences = study.dataset, [], []
     labels = dataset.photos["label"].to_numpy()[dataset.rows("test")]
     for architecture in models.ARCHITECTURES:
         configs = [study.config(architecture, "pytorch", seed) for seed in study.seeds]
         found = {}
         for precision in PRECISIONS:
-            exact = [replace(each, recipe=replace(each.recipe, precision=precision)) for each in configs]
-            runs = parallel.train_all([Job(each, dataset) for each in exact], study.store)
-            found[f"ours, {precision}"] = np.stack([run.correct() for run in runs])
+            precise = [replace(each, recipe=replace(each.recipe, precision=precision)) for each in configs]
+            runs = parallel.train_all([Job(each, dataset) for each in precise], study.store)
+            found[f"this library, {precision}"] = np.stack([run.correct() for run in runs])
         network = models.TITLES[architecture]
-        watched = tqdm(configs, f"{network}, the plain way", unit="training")
-        plain = [parallel.in_own_process(train, config, dataset, workers) for config in watched]
-        found["plain"] = np.stack([logits.argmax(axis=1) == labels for logits in plain])
-        for (path, correct), place in product(found.items(), range(len(study.seeds))):
-            row = {"network": network, "path": path, "seed": study.seeds[place]}
-            row |= {"test accuracy": correct[place].mean(), "test photos": len(labels), "image_size": study.image_size}
+        watched = tqdm(configs, f"{network}, baseline pipeline", unit="training")
+        baseline = [parallel.in_own_process(train, config, dataset, workers) for config in watched]
+        found["baseline"] = np.stack([logits.argmax(axis=1) == labels for logits in baseline])
+        for (pipeline, correct), index in product(found.items(), range(len(study.seeds))):
+            row = {"network": network, "pipeline": pipeline, "seed": study.seeds[index]}
+            row |= {"test accuracy": correct[index].mean(), "test photos": len(labels), "image_size": study.image_size}
             accuracies.append(row | {name: getattr(configs[0].recipe, name) for name in ("batch_size", "epochs")})
         for precision in PRECISIONS:
-            gap = intervals.difference(found[f"ours, {precision}"], found["plain"])
-            differences.append({"network": network, "ours in": precision} | gap)
+            difference = intervals.difference(found[f"this library, {precision}"], found["baseline"])
+            differences.append({"network": network, "this library in": precision} | difference)
         yield pd.DataFrame(accuracies), pd.DataFrame(differences)

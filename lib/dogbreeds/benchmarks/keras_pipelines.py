@@ -1,17 +1,17 @@
-"""Training in Keras as others do it, beside this study's own; see `pipelines`."""
+"""The pipelines that `dogbreeds bench speed` times in Keras: this library and a reference pipeline; see `pipelines`."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
 
 import numpy as np
 
-from dogbreeds.benchmarks.pipelines import Work, ours, ours_loader, turns
+from dogbreeds.benchmarks.pipelines import Work, this_library, this_library_loader, timed_epochs
 from dogbreeds.models.quiet_keras import keras
 from dogbreeds.training import keras_trainer
 
 
 def compute_only(work: Work) -> Iterator[float]:
-    """The limit in Keras: its compiled step on one batch that the backend holds."""
+    """The compute-only upper bound: Keras' compiled training step on one batch of random data in backend memory."""
     model = _network(work)
     size = work.config.image_size
     photos = keras.ops.convert_to_tensor(np.random.default_rng(0).random((work.batch_size, size, size, 3), np.float32))
@@ -22,7 +22,7 @@ def compute_only(work: Work) -> Iterator[float]:
             model.train_on_batch(photos, labels)
         return work.steps * work.batch_size
 
-    return turns(epoch)
+    return timed_epochs(epoch)
 
 
 def _network(work: Work):
@@ -35,35 +35,36 @@ def _network(work: Work):
 
 
 def directory_loader(work: Work):
-    """Keras' guide on image classification from scratch: a directory, decoded, mirrored and turned in tf.data."""
-    import tensorflow  # which Keras on another backend does without
+    """Keras' guide "Image classification from scratch": tf.data decodes, flips and rotates photos of a directory."""
+    import tensorflow  # imported here, because Keras on another backend does not need it
 
     size, (mean, deviation) = work.config.image_size, work.normalisation
     photos = keras.utils.image_dataset_from_directory(
         work.folder, image_size=(size, size), batch_size=work.batch_size, verbose=False
     )
     layers = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomRotation(0.1)]
-    # Normalization, as Sequential, fails in tf.data where Keras is not on TensorFlow.
+    # Rescaling and Pipeline, because Normalization and Sequential fail in tf.data on backends other than TensorFlow.
     layers += [keras.layers.Rescaling(list(1 / (255 * np.array(deviation))), list(-np.array(mean) / deviation))]
     augment = keras.layers.Pipeline(layers)
-    at_once = tensorflow.data.AUTOTUNE
-    augmented = photos.map(lambda images, labels: (augment(images, training=True), labels), num_parallel_calls=at_once)
-    return augmented.prefetch(at_once)
+    autotune = tensorflow.data.AUTOTUNE
+    augmented = photos.map(lambda images, labels: (augment(images, training=True), labels), num_parallel_calls=autotune)
+    return augmented.prefetch(autotune)
 
 
 def directory(work: Work) -> Iterator[float]:
+    """`model.fit` on the batches of `directory_loader`, as in Keras' guide."""
     model, loader = _network(work), directory_loader(work)
 
     def epoch():
-        model.fit(loader, shuffle=False, verbose=0)  # tf.data shuffles
+        model.fit(loader, shuffle=False, verbose=0)  # tf.data shuffles already
         return len(work.dataset.rows("train"))
 
-    return turns(epoch)
+    return timed_epochs(epoch)
 
 
 PIPELINES = {
     "compute_only": (compute_only, None),
-    "ours": (ours, ours_loader),
+    "this_library": (this_library, this_library_loader),
 }
-if find_spec("tensorflow"):  # which it reads photos with, on any backend
+if find_spec("tensorflow"):  # it reads photos with tf.data on every backend
     PIPELINES["keras_directory"] = (directory, directory_loader)

@@ -1,7 +1,8 @@
-"""What `bench` times: training on one folder of photos, this study's own, and as others do it.
+"""What the pipelines of `dogbreeds bench speed` share, and the pipeline of this library.
 
-A pipeline is given a `Work` and yields photos a second, turn by turn: one epoch each, the first of which warms up.
-Each has a loader that can be read without training. Those of others are in `pipelines_pytorch` and `pipelines_keras`.
+A pipeline is a function that takes a `Work`, trains on one folder of photos and yields the photos/s of one timed epoch
+after another. The first epoch is a warm-up. Each pipeline except the compute-only upper bound has a loader, which can
+be read without training. The upper bound and the reference pipelines are in `pytorch_pipelines` and `keras_pipelines`.
 """
 
 import tempfile
@@ -21,14 +22,15 @@ from dogbreeds.training import photo_streams, trainer
 from dogbreeds.training.devices import ONE
 from dogbreeds.training.progress import Progress
 from dogbreeds.training.runs import RunConfig
-from dogbreeds.training.training_state import Course
+from dogbreeds.training.training_state import TrainingState
 
 
 @dataclass(frozen=True)
 class Work:
-    """One network in one framework on the training photos of `dataset`, which `folder` holds and nothing else.
+    """One network in one framework and the photos it trains on.
 
-    The folder around it takes what a training writes.
+    `folder` contains the training photos of `dataset` and nothing else. Files that a training writes go to the parent
+    folder. `workers` is the number of processes that read photos in the reference pipelines.
     """
 
     config: RunConfig
@@ -57,61 +59,62 @@ class Work:
         return models.preprocessing(self.config.architecture)
 
 
-def ours_loader(work: Work) -> DataLoader:
+def this_library_loader(work: Work) -> DataLoader:
     return photo_streams.batches(work.config, work.dataset)["train"].loader()
 
 
-class _Turns(Progress):
-    """Progress of a training that stands still after every epoch until it is told to go on."""
+class _PausingProgress(Progress):
+    """Progress of a training that pauses after every epoch until `resume` is released."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.ended, self.go_on = Queue(), Semaphore(0)
+        self.speeds, self.resume = Queue(), Semaphore(0)
 
     def epoch(self, row):
         super().epoch(row)
-        self.ended.put(row["photos_per_second"])
-        self.go_on.acquire()
+        self.speeds.put(row["photos_per_second"])
+        self.resume.acquire()
 
-    def turn(self) -> float:
-        """The speed of the epoch that ends next; raises what ended the training."""
-        speed = self.ended.get()
+    def next_speed(self) -> float:
+        """Waits for the end of the next epoch and returns its photos/s; raises the error that ended the training."""
+        speed = self.speeds.get()
         if isinstance(speed, BaseException):
             raise speed
         return speed
 
 
-def ours(work: Work) -> Iterator[float]:
-    """The training of the study, by the speed it writes into its history: of its steps, without validation.
+def this_library(work: Work) -> Iterator[float]:
+    """The training of the study, with the speed that it records in its history (training steps without validation).
 
-    One training in a thread of its own: its epochs are the turns.
+    A separate thread runs one training, which pauses after every epoch until the next one is requested.
     """
     recipe, folder = replace(work.config.recipe, epochs=1000), Path(tempfile.mkdtemp(dir=work.folder.parent))
     config, streams = replace(work.config, recipe=recipe), photo_streams.batches(work.config, work.dataset)
-    course = Course(recipe, folder, trainer.starting_weights(config, folder))
-    told = _Turns(config.id, [], work.steps * work.batch_size, recipe.epochs, folder / "log", lambda event: None)
+    training_state = TrainingState(recipe, folder, trainer.initial_weights(config, folder))
+    photos = work.steps * work.batch_size
+    progress = _PausingProgress(config.id, [], photos, recipe.epochs, folder / "log", lambda event: None)
 
     def train():
         try:
-            trainer.train_phase(config, streams, course, told)
+            trainer.run_phase(training_state.next_phase(), config, streams, training_state, progress)
         except BaseException as error:
-            told.ended.put(error)
+            progress.speeds.put(error)
 
     Thread(target=train, daemon=True).start()
     while True:
-        yield told.turn()
-        told.go_on.release()
+        yield progress.next_speed()
+        progress.resume.release()
 
 
 def synchronised() -> float:
-    """The time, when all that is queued on a GPU is done."""
+    """Waits until a GPU has finished its queued work and returns the time in seconds."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
     return time.perf_counter()
 
 
-def turns(epoch) -> Iterator[float]:
-    """The speed of one `epoch` after the other, which returns the number of its photos."""
+def timed_epochs(epoch) -> Iterator[float]:
+    """Calls `epoch`, which returns its number of photos, again and again and yields the photos/s of each call."""
     while True:
         start = synchronised()
         photos = epoch()

@@ -1,4 +1,4 @@
-"""Training in PyTorch as others do it, beside this study's own; see `pipelines`."""
+"""The PyTorch pipelines of `dogbreeds bench speed`: this library and reference pipelines; see `pipelines`."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +14,7 @@ from torchvision import transforms
 from torchvision.transforms import v2
 
 from dogbreeds import models
-from dogbreeds.benchmarks.pipelines import Work, ours, ours_loader, turns
+from dogbreeds.benchmarks.pipelines import Work, this_library, this_library_loader, timed_epochs
 
 
 def _network(work: Work) -> nn.Module:
@@ -27,7 +27,10 @@ def _autocast(work: Work):
 
 
 def compute_only(work: Work) -> Iterator[float]:
-    """The limit: a bare loop over one batch that lies on the device, in the layout and with the optimiser of ours."""
+    """The compute-only upper bound: a minimal training loop on one batch of random data that stays on the device.
+
+    It uses the memory format and the fused optimiser of this library.
+    """
     model = _network(work).train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     size = work.config.image_size
@@ -43,7 +46,7 @@ def compute_only(work: Work) -> Iterator[float]:
             optimizer.step()
         return work.steps * work.batch_size
 
-    return turns(epoch)
+    return timed_epochs(epoch)
 
 
 def _image_folder(work: Work, steps: list, collate=None) -> DataLoader:
@@ -60,7 +63,7 @@ def tutorial_loader(work: Work) -> DataLoader:
 
 
 def tutorial(work: Work) -> Iterator[float]:
-    """PyTorch's tutorial on transfer learning: ImageFolder, PIL, SGD, loss and accuracy added up step by step."""
+    """PyTorch's tutorial on transfer learning: ImageFolder, PIL, SGD; loss and accuracy are summed at every step."""
     model, loader = _network(work).train(), tutorial_loader(work)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
 
@@ -77,7 +80,7 @@ def tutorial(work: Work) -> Iterator[float]:
             running_corrects += torch.sum(outputs.argmax(1) == labels)
         return len(loader) * work.batch_size
 
-    return turns(epoch)
+    return timed_epochs(epoch)
 
 
 def timm_loader(work: Work):
@@ -90,7 +93,10 @@ def timm_loader(work: Work):
 
 
 def timm_training(work: Work) -> Iterator[float]:
-    """timm's loader, optimiser and the step of its train.py (https://github.com/huggingface/pytorch-image-models)."""
+    """timm: its loader, its optimiser and the training step of its train.py.
+
+    Source: https://github.com/huggingface/pytorch-image-models.
+    """
     model, loader = _network(work).train().to(memory_format=torch.channels_last), timm_loader(work)
     optimizer = timm.optim.create_optimizer_v2(model, "adamw", lr=0.001, weight_decay=0.05)
 
@@ -106,7 +112,7 @@ def timm_training(work: Work) -> Iterator[float]:
             photos += len(inputs)
         return photos
 
-    return turns(epoch)
+    return timed_epochs(epoch)
 
 
 def _mixed(mix, batch: list):
@@ -122,7 +128,10 @@ def torchvision_loader(work: Work) -> DataLoader:
 
 
 def torchvision(work: Work) -> Iterator[float]:
-    """torchvision's reference recipe (references/classification, "the new weights"): its augmentation, SGD and loss."""
+    """torchvision's reference recipe for its new weights: augmentation, SGD, loss and averaged weights.
+
+    Source: references/classification in the torchvision repository, section "the new weights".
+    """
     model, loader = _network(work).train(), torchvision_loader(work)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5 * work.batch_size / 1024, momentum=0.9, weight_decay=2e-5)
     average = torch.optim.swa_utils.AveragedModel(
@@ -141,12 +150,12 @@ def torchvision(work: Work) -> Iterator[float]:
                 average.update_parameters(model)
         return len(loader) * work.batch_size
 
-    return turns(epoch)
+    return timed_epochs(epoch)
 
 
 PIPELINES = {
     "compute_only": (compute_only, None),
-    "ours": (ours, ours_loader),
+    "this_library": (this_library, this_library_loader),
     "tutorial": (tutorial, tutorial_loader),
     "timm": (timm_training, timm_loader),
     "torchvision": (torchvision, torchvision_loader),

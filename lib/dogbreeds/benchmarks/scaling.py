@@ -1,6 +1,6 @@
-"""`dogbreeds bench --growth`: what more photos, more breeds and larger batches cost, measured and fitted.
+"""`dogbreeds bench scaling`: how time and memory scale with the numbers of photos and breeds and the batch size.
 
-ResNet50 in PyTorch, the first epoch of a training, each size in a process of its own.
+Measures the first training epoch of ResNet50 in PyTorch, each size in a separate process, and fits power laws.
 """
 
 import os
@@ -24,20 +24,22 @@ from dogbreeds.study import Study
 from dogbreeds.training.parallel import in_own_process
 
 AXES = {"photos": (1, 2, 4, 8, 16), "breeds": (5, 10, 20, 40, 80, 120), "batch": (16, 32, 64, 128, 256, 512)}
-MEASURES = {"seconds_to_decode": "s to decode", "seconds_an_epoch": "s an epoch", "memory_mb": "MB at most"}
+MEASURES = {"seconds_to_decode": "s to decode", "seconds_per_epoch": "s per epoch", "memory_mb": "peak memory in MB"}
 
 
 def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
-    """The axis, the size and the study of it: 1/16 to all of `most` photos; breeds that share as many; batches.
+    """Returns (axis, size, study) for each size to measure.
 
-    Sizes that the photos do not allow are left out: two whole batches are the least.
+    On the axis "photos" the size goes from 1/16 of `most` photos to all of them. On "breeds" a constant number of
+    photos is divided among more and more breeds. On "batch" the batch size varies, with all photos. Sizes without
+    two full training batches, or with too few photos of a breed, are left out.
     """
-    counts = datasets.load(study.photos, study.breeds).photos["breed"].value_counts()  # most photos first
-    breeds, batch, kinds = list(counts.index), study.recipe["batch_size"], len(counts)
-    most, shared = min(most, kinds * int(counts.iloc[-1])), min(most, 5 * int(counts.iloc[:5].min()))
-    wanted = [("photos", kinds, most * times // 16 // kinds, batch) for times in AXES["photos"]]
-    wanted += [("breeds", count, shared // count, batch) for count in AXES["breeds"] if count <= kinds]
-    wanted += [("batch", kinds, most // kinds, size) for size in AXES["batch"]]
+    counts = datasets.load(study.photos, study.breeds).photos["breed"].value_counts()  # in descending order
+    breeds, batch, breed_count = list(counts.index), study.recipe["batch_size"], len(counts)
+    most, shared = min(most, breed_count * int(counts.iloc[-1])), min(most, 5 * int(counts.iloc[:5].min()))
+    wanted = [("photos", breed_count, most * times // 16 // breed_count, batch) for times in AXES["photos"]]
+    wanted += [("breeds", count, shared // count, batch) for count in AXES["breeds"] if count <= breed_count]
+    wanted += [("batch", breed_count, most // breed_count, size) for size in AXES["batch"]]
     found = []
     for axis, count, each, batch in wanted:
         if datasets.FEWEST_PHOTOS <= each <= counts.iloc[count - 1] and 2 * batch <= count * (each // 2):
@@ -50,32 +52,38 @@ def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
 
 def _point(study: Study) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as fresh:
-        dataset = study.dataset  # drawn, where it is, before the clock runs
-        os.environ["DOGBREEDS_DATA"] = fresh  # of this process alone
+        dataset = study.dataset  # dogs are drawn here, before the timing starts
+        os.environ["DOGBREEDS_DATA"] = fresh  # an empty pixel cache, for this process only
         start = time.perf_counter()
         pixel_cache.load(dataset, study.image_size, study.crop)
         decoded = time.perf_counter() - start
         epoch = reproducibility.first_epoch(study.config("resnet50", "pytorch", 0), dataset, Path(fresh))
     steps = len(dataset.rows("train")) // study.recipe["batch_size"]
-    seconds = {"seconds_to_decode": decoded, "seconds_an_epoch": steps * epoch.seconds_a_step}
+    seconds = {"seconds_to_decode": decoded, "seconds_per_epoch": steps * epoch.seconds_per_step}
     return seconds | {"memory_mb": epoch.memory_mb, "photos": len(dataset.photos), "steps": steps}
 
 
 def measure(study: Study, most: int) -> Iterator[pd.DataFrame]:
-    """A row a size: axis, size, seconds to decode all photos, seconds an epoch, MB at most, photos and steps.
+    """Yields the table of all measured sizes after each size; at most `most` photos are used.
 
-    An epoch is its number of steps times the median one. The table so far, after each size.
+    The table has one row per size: axis, size, seconds to decode all photos, seconds per epoch, peak memory in MB,
+    photos and steps. The time per epoch is the number of steps times the median time of a step. Raises StudyError if
+    no size has two full training batches.
     """
     rows, wanted = [], sizes(study, most)
     if not wanted:
-        raise StudyError(f"--growth {most}: two batches of {study.recipe['batch_size']} take more photos")
+        batch = study.recipe["batch_size"]
+        raise StudyError(f"--up-to {most}: too few for two training batches of {batch}: use more photos")
     for axis, size, changed in wanted:
         rows.append({"axis": axis, "size": size} | in_own_process(_point, changed))
         yield pd.DataFrame(rows)
 
 
 def fitted(table: pd.DataFrame) -> pd.DataFrame:
-    """A row an axis and measure: the power of the size it grows by (1: in proportion), and its 95 % interval."""
+    """One row per axis and measure: the exponent of a power law of the size (1: proportional), with its 95 % interval.
+
+    The exponent ("power") is the slope of a linear regression of the logarithms. Fewer than three sizes give no row.
+    """
     rows = []
     for (axis, measure), points in table.melt(["axis", "size"], list(MEASURES)).groupby(
         ["axis", "variable"], sort=False
@@ -90,9 +98,9 @@ def fitted(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def chart(table: pd.DataFrame) -> Figure:
-    """Each measure against the size, a row a measure and a panel an axis, both scales logarithmic."""
+    """Plots each measure against the size on logarithmic scales: one row per measure, one column per axis."""
     axes_names = list(table["axis"].unique())
-    # One scale a row: what a cost does not grow with looks flat.
+    # A shared scale per row makes a cost that does not depend on the size look flat.
     panels = {"nrows": 3, "ncols": len(axes_names), "sharex": "col", "sharey": "row", "squeeze": False}
     figure, axes = make_figure(3.6 * len(axes_names), 7.5, **panels)
     for column, name in enumerate(axes_names):
@@ -105,5 +113,5 @@ def chart(table: pd.DataFrame) -> Figure:
             axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.yaxis.set_minor_locator(NullLocator())
             axis.yaxis.set_major_formatter("{x:g}")
-        axes[-1, column].set_xlabel("photos a batch" if name == "batch" else name)
+        axes[-1, column].set_xlabel("photos per batch" if name == "batch" else name)
     return figure

@@ -1,6 +1,7 @@
-"""`dogbreeds bench`: how fast each network trains here, ours and as others do it, beside what the device could do.
+"""`dogbreeds bench speed`: training throughput of this library and of reference pipelines.
 
-On the same photos, in one run, in turns: the ratios are the result, for the speed itself belongs to the machine.
+The pipelines take turns on the same photos. The results are ratios to a compute-only upper bound, because the photos/s
+depend on the machine.
 """
 
 import re
@@ -29,14 +30,15 @@ from dogbreeds.study import Study
 from dogbreeds.training import backends, runs
 from dogbreeds.training.parallel import own_process
 
-# Dense bfloat16 operations a second of the tensor cores, from NVIDIA's data sheets; the first name that fits counts.
+# Dense bfloat16 operations per second of the tensor cores, from NVIDIA's data sheets. The first matching name counts.
 PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12}
 PEAKS |= {"A100": 312e12, "L4": 121e12, "T4": 65e12}
-COLUMNS = ["network", "framework", "device", "pipeline", "photos_per_second", "share_of_limit", "seconds_to_read"]
+COLUMNS = ["network", "framework", "device", "pipeline"]
+COLUMNS += ["photos_per_second", "share_of_upper_bound", "seconds_to_read"]
 
 
 def linked(dataset: Dataset, folder: Path) -> Path:
-    """`folder` with a sub-folder a breed that holds links to the training photos of `dataset`."""
+    """Fills `folder` with one sub-folder per breed of links to the training photos of `dataset` and returns it."""
     for path, breed in dataset.photos.iloc[dataset.rows("train")][["path", "breed"]].itertuples(index=False):
         (folder / breed).mkdir(parents=True, exist_ok=True)
         (folder / breed / path.name).symlink_to(path.resolve())
@@ -44,7 +46,11 @@ def linked(dataset: Dataset, folder: Path) -> Path:
 
 
 def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
-    """A row a network, framework and pipeline; the table so far, each time one of the networks is measured."""
+    """Yields the table of all results so far each time a network has been measured in one framework.
+
+    The table has one row per network, framework and pipeline. `rounds` is the number of timed epochs per pipeline
+    after the warm-up epoch, `workers` the number of processes that read photos in the reference pipelines.
+    """
     rows = []
     pixel_cache.load(study.dataset, study.image_size, study.crop)
     with tempfile.TemporaryDirectory() as folder:
@@ -57,26 +63,27 @@ def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
 
 
 def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int, workers: int) -> list[dict]:
-    """Each pipeline in turn, so that what else the machine does falls on all alike; the first turn warms up.
+    """Times the pipelines in turn, one epoch each, so that other load on the machine affects all of them.
 
-    Each has a process of its own that waits while the others work: in one process they slow each other down.
+    The first epoch is a warm-up. Each pipeline has its own process, which waits while the others work: in one process
+    they would slow each other down.
     """
-    ways, work = _pipelines(config.framework), pipelines.Work(config, dataset, folder, workers)
-    speeds = {pipeline: [] for pipeline in ways}
+    names, work = list(_pipelines(config.framework)), pipelines.Work(config, dataset, folder, workers)
+    speeds = {pipeline: [] for pipeline in names}
     with ExitStack() as stack:
-        processes = {pipeline: stack.enter_context(own_process()) for pipeline in ways}
-        for begun in [process.submit(_begin, work, pipeline) for pipeline, process in processes.items()]:
-            begun.result()
+        processes = {pipeline: stack.enter_context(own_process()) for pipeline in names}
+        for started in [process.submit(_start, work, pipeline) for pipeline, process in processes.items()]:
+            started.result()
         for _ in range(rounds + 1):
             for pipeline, process in processes.items():
-                speeds[pipeline].append(process.submit(_turn).result())
+                speeds[pipeline].append(process.submit(_time_epoch).result())
         facts = {pipeline: process.submit(_facts).result() for pipeline, process in processes.items()}
-    limits, rows = speeds["compute_only"][1:], []
-    for pipeline in ways:
-        counted = speeds[pipeline][1:]
-        reached = statistics.median(counted)
-        # Turn by turn, for what else the machine does changes from turn to turn.
-        shares = [speed / limit for speed, limit in zip(counted, limits, strict=True)]
+    upper_bounds, rows = speeds["compute_only"][1:], []
+    for pipeline in names:
+        timed = speeds[pipeline][1:]
+        median = statistics.median(timed)
+        # Each epoch is compared with the upper bound of its own round, because the load changes between rounds.
+        shares = [speed / upper_bound for speed, upper_bound in zip(timed, upper_bounds, strict=True)]
         precision = "float32" if pipeline == "tutorial" else config.recipe.precision
         comparable = (config.framework, precision) == ("pytorch", "bfloat16")
         rows.append(
@@ -84,12 +91,12 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
                 "network": models.TITLES[config.architecture],
                 "framework": models.TITLES[config.framework],
                 "pipeline": pipeline,
-                "photos_per_second": reached,
-                "share_of_limit": statistics.median(shares),
+                "photos_per_second": median,
+                "share_of_upper_bound": statistics.median(shares),
                 "lowest_share": min(shares),
                 "highest_share": max(shares),
                 **facts[pipeline],
-                "share_of_peak": _share_of_peak(config, reached) if comparable else None,
+                "share_of_peak": _share_of_peak(config, median) if comparable else None,
                 "photos": len(dataset.rows("train")),
                 "rounds": rounds,
                 "image_size": config.image_size,
@@ -104,19 +111,22 @@ def _pipelines(framework: str) -> dict:
     return import_module(f"dogbreeds.benchmarks.{framework}_pipelines").PIPELINES
 
 
-_begun = None  # in the process of a pipeline: its work, its loader and its turns
+_pipeline = None  # in the process of a pipeline: its work, its loader and its iterator over timed epochs
 
 
-def _begin(work: pipelines.Work, pipeline: str) -> None:
-    global _begun
-    torch.backends.cudnn.benchmark = True  # for all alike
+def _start(work: pipelines.Work, pipeline: str) -> None:
+    global _pipeline
+    torch.backends.cudnn.benchmark = True  # the same setting for all pipelines
     train, loader = _pipelines(work.config.framework)[pipeline]
-    _begun = work, loader, train(work)
+    _pipeline = work, loader, train(work)
 
 
-def _turn() -> float:
-    """Photos a second; where a GPU's memory runs short, what PyTorch keeps for its next step is left to the others."""
-    speed = next(_begun[2])
+def _time_epoch() -> float:
+    """The photos/s of the next epoch.
+
+    If less than a quarter of the GPU memory is free, PyTorch's cached memory is released for the other processes.
+    """
+    speed = next(_pipeline[2])
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         if free < total / 4:
@@ -125,8 +135,8 @@ def _turn() -> float:
 
 
 def _facts() -> dict:
-    """Of the process of a pipeline, after its turns: its device, threads, seconds to read, and PyTorch's GPU memory."""
-    work, loader, _ = _begun
+    """The device, threads, seconds to read one epoch and PyTorch's peak GPU memory in the process of a pipeline."""
+    work, loader, _ = _pipeline
     gpu = torch.cuda.max_memory_allocated() // 10**6 if torch.cuda.is_available() else None
     return {
         "device": _device(work.config.framework),
@@ -137,7 +147,10 @@ def _facts() -> dict:
 
 
 def _seconds_to_read(loader) -> float:
-    """One epoch of batches without training, the second time: workers have started and files are in the cache."""
+    """Seconds to read the batches of one epoch without training.
+
+    The second of two passes counts: by then the workers have started and the operating system has cached the files.
+    """
     for _ in range(2):
         start = pipelines.synchronised()
         for _ in loader:
@@ -146,12 +159,16 @@ def _seconds_to_read(loader) -> float:
 
 
 def _device(framework: str) -> str:
-    told = "" if framework == "pytorch" else f", {backends.framework_module('keras').device(None)}"
-    return f"{torch.cuda.get_device_name() if torch.cuda.is_available() and 'cpu' not in told else 'cpu'}{told}"
+    keras_device = "" if framework == "pytorch" else f", {backends.framework_module('keras').device(None)}"
+    on_gpu = torch.cuda.is_available() and "cpu" not in keras_device
+    return f"{torch.cuda.get_device_name() if on_gpu else 'cpu'}{keras_device}"
 
 
 def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float | None:
-    """Of the GPU's arithmetic: forward, and twice as much backward, two operations a multiply-add."""
+    """The share of the GPU's peak operations per second, or None if the peak is unknown.
+
+    A multiply-add counts as two operations, and the backward pass as twice the forward pass.
+    """
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     peak = next((value for part, value in PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
     if peak is None:
@@ -165,17 +182,17 @@ def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float | 
 
 
 def chart(table: pd.DataFrame) -> Figure:
-    """Photos a second as a share of what the device can train, a panel a framework, a bar a pipeline and network."""
+    """Bar chart of the share of the compute-only upper bound, one panel per framework, one bar per pipeline."""
     frameworks, names = table["framework"].unique(), table["pipeline"].unique()
     colours = dict(zip(names, sns.color_palette(n_colors=len(names)), strict=True))
     hatches = dict(zip(names, ("", "//", "..", "\\\\", "xx", "--"), strict=False))
     figure, axes = make_figure(5.5 * len(frameworks), 4.0, ncols=len(frameworks), sharey=True, squeeze=False)
     for axis, framework in zip(axes[0], frameworks, strict=True):
-        mine = table[table["framework"] == framework]
+        rows = table[table["framework"] == framework]
         sns.barplot(
-            mine,
+            rows,
             x="network",
-            y="share_of_limit",
+            y="share_of_upper_bound",
             hue="pipeline",
             palette=colours,
             saturation=1,
@@ -183,11 +200,11 @@ def chart(table: pd.DataFrame) -> Figure:
             legend=False,
             ax=axis,
         )
-        for bars, name in zip(axis.containers, mine["pipeline"].unique(), strict=True):
+        for bars, name in zip(axis.containers, rows["pipeline"].unique(), strict=True):
             for bar in bars:
                 bar.set_hatch(hatches[name])
         axis.axhline(1, color="grey", linestyle=":")
-        axis.set(title=framework, xlabel="", ylabel="share of the limit, compute only")
+        axis.set(title=framework, xlabel="", ylabel="share of compute-only upper bound")
     handles = [
         Patch(facecolor=colours[name], hatch=hatches[name], edgecolor="black", label=name.replace("_", " "))
         for name in names

@@ -1,1 +1,1 @@
-"""The command `dogbreeds`."""
+"""The command line interface `dogbreeds`."""

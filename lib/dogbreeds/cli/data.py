@@ -5,24 +5,37 @@ from pathlib import Path
 
 from dogbreeds.paths import from_here
 
+SUMMARY = "Downloads, checks or describes a data set of photos."
 
-def add_data_commands(commands: argparse._SubParsersAction) -> None:
-    data = commands.add_parser("data", help="Fetches, checks or describes photographs.")
-    verbs = data.add_subparsers(required=True, metavar="verb")
-    for function in (download, check, describe):
-        verb = verbs.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
-        verb.set_defaults(function=function, of_a_profile=False)
-        if function is download:
-            verb.add_argument("--root", type=Path, help="where data lives (default: data/, or DOGBREEDS_DATA)")
-            verb.add_argument("--mirror", help="another address with the three archives")
-            verb.add_argument("--checksums", type=Path, help="the mirror's own sums, as sha256sum writes them")
-        else:
-            verb.add_argument("--photos", default="stanford_dogs", help="folder of photographs, or drawn_dogs")
-            verb.add_argument("--breeds", nargs="+", default=[], help="some of the breeds (default: all)")
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    data = commands.add_parser("data", help=SUMMARY, description=SUMMARY)
+    verbs = data.add_subparsers(required=True, title="commands", metavar="command")
+
+    parser = _add_command(verbs, download)
+    root = "folder for data sets (default: the value of DOGBREEDS_DATA, or else data/)"
+    parser.add_argument("--root", type=Path, metavar="FOLDER", help=root)
+    mirror = "address of a mirror that holds the three archives (default: the official address)"
+    parser.add_argument("--mirror", metavar="URL", help=mirror)
+    checksums = "file with the mirror's checksums, in the format of sha256sum (default: the official checksums)"
+    parser.add_argument("--checksums", type=Path, metavar="FILE", help=checksums)
+
+    for function in (check, describe):
+        parser = _add_command(verbs, function)
+        photos = "folder with one sub-folder per breed, stanford_dogs or drawn_dogs (default: stanford_dogs)"
+        parser.add_argument("--photos", default="stanford_dogs", help=photos)
+        breeds = "names of the breeds to include (default: all)"
+        parser.add_argument("--breeds", nargs="+", default=[], metavar="BREED", help=breeds)
+
+
+def _add_command(commands: argparse._SubParsersAction, function) -> argparse.ArgumentParser:
+    parser = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
+    parser.set_defaults(function=function)
+    return parser
 
 
 def download(arguments: argparse.Namespace) -> None:
-    """Fetches Stanford Dogs (about 800 MB), verifies and extracts it."""
+    """Downloads Stanford Dogs (about 800 MB), verifies the archives and extracts them."""
     from dogbreeds import paths
     from dogbreeds.data import stanford_dogs
 
@@ -32,7 +45,7 @@ def download(arguments: argparse.Namespace) -> None:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Opens every photo and lists what is broken, odd or there twice; status 1 where a training would be harmed."""
+    """Lists broken, unusual and duplicate photos; exits with status 1 if any of them would harm a training."""
     from dogbreeds.data import audit, datasets
 
     dataset = datasets.load(arguments.photos, arguments.breeds, leave_out_broken=True)
@@ -46,7 +59,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def describe(arguments: argparse.Namespace) -> None:
-    """Counts the photos of each breed and split, with their sizes and boxes."""
+    """Prints the number of photos per breed and split, with photo sizes and bounding boxes."""
     from dogbreeds.data import audit, datasets, splits
 
     dataset = datasets.load(arguments.photos, arguments.breeds)

@@ -1,1 +1,1 @@
-"""Photos: found, checked, split, decoded, and handed out in batches."""
+"""Finds, checks, splits and decodes photos, and serves them in batches."""

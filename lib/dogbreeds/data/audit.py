@@ -1,4 +1,4 @@
-"""What a set of photos holds, and what in it would harm a training: `describe` and `check`."""
+"""Summarises a set of photos (`describe`) and finds problems that would harm a training (`check`)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,21 +11,21 @@ from dogbreeds.data import near_duplicates
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import photo_name
 
-TINY = 32  # pixels: the last feature maps of all three networks are a thirty-second of their input
+TINY = 32  # pixels; the last feature maps of all three networks have 1/32 of the side length of their input
 COLOUR_MODELS = {"L": "grey", "1": "black and white", "P": "palette", "CMYK": "CMYK", "RGBA": "transparent"}
 
 
 def check(dataset: Dataset) -> pd.DataFrame:
-    """One row a finding: photo, finding, detail, and whether it harms a training or its test.
+    """Returns one row per finding: photo, finding, detail, and whether it harms a training or its test.
 
-    Load the dataset with `leave_out_broken`, so that what cannot be read is a finding and not an error. Harmful are
-    files that were left out, tiny photos, and duplicates under two breeds.
+    Files that were left out, tiny photos, and duplicates in two splits or of two breeds are harmful. Load the dataset
+    with `leave_out_broken`, so that an unreadable file is reported as a finding and does not raise an error.
     """
     rows = [(photo, "left out", reason, True) for photo, reason in dataset.left_out.items()]
     files = list(dataset.photos["path"])
     with ThreadPoolExecutor() as pool:
-        looked_at = list(tqdm(pool.map(_look_at, files), total=len(files), desc="checking photos", unit="photo"))
-    for path, findings in zip(files, looked_at, strict=True):
+        inspected = list(tqdm(pool.map(_inspect, files), total=len(files), desc="checking photos", unit="photo"))
+    for path, findings in zip(files, inspected, strict=True):
         rows += [(photo_name(path), finding, detail, finding == "tiny") for finding, detail in findings]
     same_bytes = _same_bytes(dataset)
     similar = {
@@ -36,8 +36,8 @@ def check(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["photo", "finding", "detail", "harmful"])
 
 
-def _look_at(path: Path) -> list[tuple[str, str]]:
-    """Findings of one readable photo."""
+def _inspect(path: Path) -> list[tuple[str, str]]:
+    """Returns the findings of one readable photo, each as a pair of finding and detail."""
     findings = []
     with Image.open(path) as photo:
         if min(photo.size) < TINY:
@@ -69,7 +69,11 @@ def _duplicate_rows(dataset: Dataset, pairs: set[tuple[int, int]], finding: str)
 
 
 def describe(dataset: Dataset) -> pd.DataFrame:
-    """One row a breed: photos in each split, median width, height and ratio, and the share of the frame in the box."""
+    """Returns one row per breed: photos in each split, and the medians of width, height and ratio.
+
+    Width and height are in pixels; the ratio is width divided by height. If the dataset has bounding boxes, the column
+    "box share" is the median share of the frame that the box covers.
+    """
     photos = dataset.photos.assign(ratio=dataset.photos["width"] / dataset.photos["height"])
     table = pd.crosstab(photos["breed"], photos["split"])[["train", "validation", "test"]]
     table = table.join(photos.groupby("breed")[["width", "height", "ratio"]].median())
@@ -79,15 +83,15 @@ def describe(dataset: Dataset) -> pd.DataFrame:
 
 
 def box_share(dataset: Dataset) -> pd.Series:
-    """For each photo of Stanford Dogs the share of its frame that its box covers, in 0 to 1."""
+    """Returns the share of the frame that the box covers, in 0 to 1, for each photo of Stanford Dogs."""
     photos = dataset.photos
     area = (photos["right"] - photos["left"]) * (photos["bottom"] - photos["top"])
     return (area / (photos["frame_width"] * photos["frame_height"])).rename("box share")
 
 
 def box_summary(dataset: Dataset) -> str:
-    """One line on how much of their photos the dogs fill, where boxes are known."""
+    """Returns one line that says how much of the frame the boxes cover, or that there are no boxes."""
     if "left" not in dataset.photos:
         return f"No boxes: these {dataset.kind} carry none."
     low, middle, high = box_share(dataset).quantile([0.05, 0.5, 0.95])
-    return f"Boxes cover {middle:.0%} of the frame in the median, {low:.0%} to {high:.0%} in nine photos of ten."
+    return f"The median box covers {middle:.0%} of the frame; 90% of the boxes cover {low:.0%} to {high:.0%}."

@@ -1,4 +1,4 @@
-"""The one stream of batches both frameworks are trained on: a standard DataLoader over the array of pixels."""
+"""The stream of batches that trains both frameworks: a standard DataLoader over the array of pixels."""
 
 import copy
 import math
@@ -10,19 +10,20 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-AREA, RATIO, TURN = (0.6, 1.0), (3 / 4, 4 / 3), math.radians(8)  # of a random crop
+AREA, RATIO, TURN = (0.6, 1.0), (3 / 4, 4 / 3), math.radians(8)  # of a random crop; TURN is the largest rotation
 
 
 def augment(
     photos: Float[Tensor, "batch 3 height width"], draws: Float[Tensor, "batch 6"]
 ) -> Float[Tensor, "batch 3 height width"]:
-    """Each photo mirrored or not, turned by up to 8 degrees, and a random part of it resized to the whole.
+    """Mirrors, rotates and crops each image at random, and resizes the crop to the size of the image.
 
-    The part has 0.6 to 1 of the area and sides in a ratio of 3:4 to 4:3, within the photo before it is turned (the
-    random resized crop of Szegedy et al., https://arxiv.org/abs/1409.4842, section 6, with a larger least area: dogs
-    fill their photos). Four of five turned parts have corners outside the photo, which its reflection fills. One
-    affine map a photo, so that a whole batch is resampled once, on the device it lies on. `draws` are six uniform
-    numbers in 0 to 1 a photo, drawn on the processor: the same whatever the device.
+    An image is mirrored with probability 0.5. The rotation is at most 8 degrees. The crop has 0.6 to 1 of the image's
+    area and an aspect ratio of 3:4 to 4:3, and is inside the image before the rotation (the random resized crop of
+    Szegedy et al., https://arxiv.org/abs/1409.4842, section 6, with a larger minimum area, because dogs fill their
+    photos). Four of five rotated crops have corners outside the image, which are filled by reflection. Each image has
+    one affine map, so that the whole batch is resampled once, on its own device. `draws` are six uniform random numbers
+    in 0 to 1 per image. They are drawn on the CPU, so that they do not depend on the device.
     """
     chance = draws.T
     mirror, turn = torch.where(chance[0] < 0.5, -1.0, 1.0), TURN * (2 * chance[1] - 1)
@@ -39,13 +40,14 @@ def augment(
 
 
 class Batches(Dataset):
-    """One epoch of batches: item i is the i-th batch, (photos float32, labels int64).
+    """One epoch of batches: item i is the i-th batch, a pair of images (float32) and labels (int64).
 
-    With a `seed` they are a training's: shuffled anew for every `epoch`, augmented, without the last incomplete
-    batch. Without, in order and complete. Every batch depends on (seed, epoch, i) alone, so a stream can be read
-    again from any place, by any number of workers. `preprocessing` is a network's mean and deviation of colours in 0 to
-    1. Bytes go to `device` as they are; all arithmetic is done there, on the whole batch. Of several processes that
-    share each batch this one takes the `part` (which, of how many).
+    With a `seed`, the batches are for training: the photos are shuffled again in every `epoch`, `augmentation` may be
+    applied, and the last incomplete batch is dropped. Without a `seed`, the batches contain all photos in order. Each
+    batch depends only on (seed, epoch, i), so a stream can be read again from any position and by any number of
+    workers. `preprocessing` is the mean and the standard deviation of each colour for a network, for colours in 0 to 1.
+    The pixels are copied to `device` as bytes, and all arithmetic is done there on the whole batch. If several
+    processes share each batch, `part` is the index of this process and the number of processes.
     """
 
     def __init__(
@@ -70,69 +72,69 @@ class Batches(Dataset):
         whole = len(self.rows) / self.batch_size
         return math.ceil(whole) if self.seed is None else math.floor(whole)
 
-    def _places(self, index: int) -> np.ndarray:
-        """Which of `rows` the batch holds."""
+    def _positions(self, index: int) -> np.ndarray:
+        """Returns the positions in `rows` that the batch contains."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        places = np.arange(len(self.rows))
+        positions = np.arange(len(self.rows))
         if self.seed is not None:
-            places = np.random.default_rng([self.seed, self.epoch]).permutation(places)
-        return places[index * self.batch_size : (index + 1) * self.batch_size][self.part[0] :: self.part[1]]
+            positions = np.random.default_rng([self.seed, self.epoch]).permutation(positions)
+        return positions[index * self.batch_size : (index + 1) * self.batch_size][self.part[0] :: self.part[1]]
 
-    def _bytes(self, places: np.ndarray) -> UInt8[Tensor, "batch height width 3"]:
-        """The photos on the device. A GPU keeps all of them where they take no more than half of its free memory."""
+    def _pixels_on_device(self, positions: np.ndarray) -> UInt8[Tensor, "batch height width 3"]:
+        """Returns the pixels on the device. A GPU keeps all photos if they need at most half of its free memory."""
         on_gpu = torch.device(self.device).type == "cuda"
         if on_gpu and self._resident is None:
             needed, free = self.pixels[0].nbytes * len(self.rows), torch.cuda.mem_get_info(self.device)[0]
             self._resident = torch.from_numpy(self.pixels[self.rows]).to(self.device) if needed <= free / 2 else False
         if torch.is_tensor(self._resident):
-            return self._resident[self._on_device(places)]
-        return self._on_device(self.pixels[self.rows[places]])
+            return self._resident[self._on_device(positions)]
+        return self._on_device(self.pixels[self.rows[positions]])
 
     def _on_device(self, array: np.ndarray) -> Tensor:
-        """Without waiting for it: from pinned memory a GPU fetches it beside its work."""
+        """Copies an array to the device. A GPU copies it from pinned memory while it computes."""
         tensor = torch.from_numpy(array)
         on_gpu = torch.device(self.device).type == "cuda"
         return tensor.pin_memory().to(self.device, non_blocking=True) if on_gpu else tensor.to(self.device)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        places = self._places(index)
-        bytes_of_photos = self._bytes(places)
-        # Put in order while they are bytes, then changed in place: arithmetic on strided copies is far slower.
-        photos = bytes_of_photos.permute(0, 3, 1, 2).contiguous().float().div_(255)
+        positions = self._positions(index)
+        pixels = self._pixels_on_device(positions)
+        # Make the bytes contiguous first and compute in place: arithmetic on strided copies is much slower.
+        images = pixels.permute(0, 3, 1, 2).contiguous().float().div_(255)
         if self.augmentation:
             state = np.random.SeedSequence([self.seed, self.epoch, index]).generate_state(1)
             draws = torch.rand(self.batch_size, 6, generator=torch.Generator().manual_seed(int(state[0])))
-            photos = augment(photos, draws[self.part[0] :: self.part[1]])
-        photos.sub_(self.mean).div_(self.deviation)
+            images = augment(images, draws[self.part[0] :: self.part[1]])
+        images.sub_(self.mean).div_(self.deviation)
         if self.channels_last:
-            photos = photos.permute(0, 2, 3, 1)
-        return photos.contiguous(), self._on_device(self.labels[self.rows[places]])
+            images = images.permute(0, 2, 3, 1)
+        return images.contiguous(), self._on_device(self.labels[self.rows[positions]])
 
     def in_order(self, batch_size: int) -> "Batches":
-        """The same photos once each, as they are, in the order of `rows`."""
+        """Returns a stream of the same photos, each once and without augmentation, in the order of `rows`."""
         other = copy.copy(self)
         other.batch_size, other.seed, other.augmentation, other.part = batch_size, None, False, (0, 1)
         return other
 
     def mixed(self, batch_size: int) -> "Batches":
-        """The same photos once each, as they are, in an order that is always the same but not sorted by breed."""
+        """Returns a stream like `in_order`, but in a fixed random order, so that breeds are mixed."""
         other = self.in_order(batch_size)
         other.rows, other._resident = np.random.default_rng(0).permutation(self.rows), None
         return other
 
     def loader(self, workers: int = 0) -> DataLoader:
-        """The batches as a DataLoader, which Keras' `fit` and Lightning's Trainer both take."""
+        """Returns the batches as a DataLoader, which both the `fit` of Keras and the Trainer of Lightning accept."""
         return DataLoader(self, batch_size=None, num_workers=workers)
 
 
 class FeatureBatches(Batches):
-    """The batches of a stream with what a frozen backbone makes of its photos, computed once, in their place."""
+    """The batches of a stream with precomputed features of a frozen backbone in place of the images."""
 
     def __init__(self, stream: Batches, features: Float[np.ndarray, "photos 2048"]):
         vars(self).update(vars(stream))
         self.features, self.labels, self.rows = features, stream.labels[stream.rows], np.arange(len(stream.rows))
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        rows = self.rows[self._places(index)]
+        rows = self.rows[self._positions(index)]
         return self._on_device(self.features[rows]), self._on_device(self.labels[rows])

@@ -1,4 +1,4 @@
-"""Tables of photos: `load("drawn_dogs" | "stanford_dogs" | folder)` gives a Dataset with a fixed split."""
+"""Tables of photos: `load("drawn_dogs" | "stanford_dogs" | folder)` returns a Dataset with a fixed split."""
 
 import hashlib
 import re
@@ -17,20 +17,20 @@ from dogbreeds.data import drawn_dogs, near_duplicates, splits, stanford_dogs
 from dogbreeds.data.photo_files import photo_name, size_and_digest
 from dogbreeds.errors import StudyError
 
-DRAWINGS = 110  # of each breed, where their number is not given
-FEWEST_PHOTOS = 8  # a breed needs some photos in each split
+DRAWINGS = 110  # per breed, unless photos_per_breed is given
+FEWEST_PHOTOS = 8  # per breed, so that each split contains some
 LEAKED = "near-duplicate of a photo in a later split"
 STANFORD_PREFIX = re.compile(r"^n\d{8}-")  # the WordNet id before a breed's name
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Photos of some breeds.
+    """Photos of several breeds, with their splits.
 
-    `photos` has one row a photo: path, breed, label (0 to breeds - 1), split, the sha256 of its bytes, width and height
-    in pixels as it is shown (EXIF rotation applied); of Stanford Dogs also its box and the frame that belongs to.
-    `fingerprint` changes with any byte of any photo, any box, the breeds and the split. `left_out` names the files
-    that are no part of `photos`, each with the reason.
+    `photos` has one row per photo: path, breed, label (0 to breeds - 1), split, the sha256 of its bytes, and the width
+    and height in pixels as displayed (EXIF rotation applied); for Stanford Dogs also its bounding box and the size of
+    the frame that the box refers to. `fingerprint` changes with any byte of any photo, any box, the breeds and the
+    split. `left_out` maps each file that was left out of `photos` to the reason.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Dataset:
 
     @property
     def kind(self) -> str:
-        """What the pictures are called in titles: drawn dogs are never passed off as photographs."""
+        """The word that titles use for the photos, so that they never present drawn dogs as photographs."""
         return "drawn dogs" if self.drawn else "photographs"
 
     def rows(self, split: str) -> np.ndarray:
-        """The row numbers of one split."""
+        """Returns the row numbers of one split."""
         return np.flatnonzero(self.photos["split"] == split)
 
 
@@ -62,31 +62,31 @@ def load(
     other_than: Dataset | None = None,
     test_drawings_per_breed: int = 0,
 ) -> Dataset:
-    """The dataset in the folder `photos`, or the one of that name.
+    """Returns the dataset in the folder `photos`, or the dataset with that name.
 
-    `breeds` picks some of the sub-folders (all when empty), `photos_per_breed` at most so many of each. Stanford Dogs
-    keeps its official test list; a tenth of its training list, stratified and seeded, becomes validation. A folder may
-    hold `splits.csv`; otherwise the stratified split that `split_seed` draws gives 60 % to training, 15 % to validation
-    and 25 % to test. Of drawn dogs `test_drawings_per_breed` more of each can be drawn: then so many are the test, and
-    a fifth of the others are validation. With `other_than` it is the breeds that are not in that dataset, to learn
-    initial weights from: none of their photos needs to be kept for a test, so 90 % are for training, whatever the lists
-    say.
+    `breeds` selects sub-folders (all if empty), and `photos_per_breed` limits the number of photos of each. Stanford
+    Dogs keeps its official test list; a tenth of its training list, stratified and drawn with `split_seed`, becomes the
+    validation split. A folder may contain `splits.csv`. Without this file, `split_seed` draws a stratified split of
+    60 % training, 15 % validation and 25 % test. For drawn dogs, `test_drawings_per_breed` adds that many drawings per
+    breed: the test split has this many per breed, and a fifth of the others become validation. With `other_than`, the
+    dataset contains the breeds that are not in that dataset, to learn initial weights from. No test of them is needed,
+    so 90 % of their photos are for training, and lists of splits are ignored.
 
-    Photos that show one scene (`near_duplicates`) never lie on both sides of a split. Where the split is drawn they get
-    the same; where a list gives it, the photo in the earlier split is left out, as is one of another breed that the
-    dataset `other_than` has too. With `leave_out_broken` every photo is decoded first, and those that cannot be are
-    left out, each named on standard error.
+    Photos of the same scene (`near_duplicates`) are never in different splits. If the split is drawn, they get the same
+    split. If a list gives the split, the photo in the earlier split is left out. With `other_than`, photos that are
+    near-duplicates of photos in that dataset are also left out. With `leave_out_broken`, every photo is decoded first;
+    photos that cannot be decoded are left out, and standard error lists each of them.
 
-    Raises StudyError for a missing or empty folder, a single breed, an unknown breed, a file that is no picture, and
-    for splits that do not fit the photos.
+    Raises StudyError if the folder is missing or empty, if there is only one breed, if a breed is unknown or has fewer
+    than 8 photos, if a file is not an image, and if the splits do not fit the photos.
     """
     if str(photos) == "drawn_dogs":
         return _load_drawn_dogs(breeds, photos_per_breed or DRAWINGS, split_seed, other_than, test_drawings_per_breed)
     if test_drawings_per_breed:
-        raise StudyError(f"only drawn dogs can be drawn for the test: set test_drawings_per_breed to 0 for {photos}")
+        raise StudyError(f"only drawn dogs can have extra test drawings: set test_drawings_per_breed to 0 for {photos}")
     folder = paths.data() / "stanford_dogs" if str(photos) == "stanford_dogs" else Path(photos)
     if str(photos) == "stanford_dogs" and not folder.is_dir():
-        raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or give PHOTOS=folder")
+        raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or set PHOTOS=folder")
     official = (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file()
     folders = _breed_folders(folder / "Images" if official else folder, breeds, other_than)
     table, left_out = _photo_table(folders, photos_per_breed, leave_out_broken)
@@ -94,8 +94,8 @@ def load(
     if other_than:
         of_study = near_duplicates.within(hashes, near_duplicates.hashes(other_than.photos))
         table = _leave_out(table, of_study, "near-duplicate of a photo of the study", left_out)
-        _refuse_few(table, folders)
-        table["split"] = splits.kept_together(_split_of_others(table, split_seed), hashes[~of_study])
+        _require_enough_photos(table, folders)
+        table["split"] = splits.kept_together(_split_of_other_breeds(table, split_seed), hashes[~of_study])
     elif official:
         table["split"] = splits.official_split(table, stanford_dogs.official_splits(folder), split_seed)
         table = _leave_out(table, splits.leaks(table["split"], hashes), LEAKED, left_out)
@@ -111,7 +111,7 @@ def load(
 def _load_drawn_dogs(
     breeds: Sequence[str], photos_per_breed: int, split_seed: int, other_than: Dataset | None, test_drawings: int
 ) -> Dataset:
-    """No near-duplicates are looked for: drawings of one breed differ in less than a perceptual hash sees."""
+    """Does not search for near-duplicates: a perceptual hash does not distinguish drawings of one breed."""
     wanted = list(breeds or drawn_dogs.TARGET)
     if other_than:
         wanted = [breed for breed in drawn_dogs.BREEDS if breed not in other_than.breeds]
@@ -120,7 +120,7 @@ def _load_drawn_dogs(
     table, _ = _photo_table(folders, None, leave_out_broken=False)
     share = test_drawings / each
     if other_than:
-        table["split"] = _split_of_others(table, split_seed)
+        table["split"] = _split_of_other_breeds(table, split_seed)
     elif test_drawings:
         table["split"] = splits.random_split(table["label"], split_seed, test=share, validation=0.2 * (1 - share))
     else:
@@ -133,7 +133,7 @@ def _dataset(
 ) -> Dataset:
     empty = [split for split in splits.SPLITS if split not in set(table["split"])]
     if empty:
-        raise StudyError(f"so many photos of {name} are near-duplicates that none is left for {', '.join(empty)}")
+        raise StudyError(f"{name} has too many near-duplicates, no photo is left for {', '.join(empty)}: add photos")
     digest = hashlib.sha256(repr(tuple(folders)).encode())
     if boxes is not None:
         table = table.join(boxes)
@@ -143,15 +143,15 @@ def _dataset(
     return Dataset(name, table, tuple(folders), digest.hexdigest()[:16], left_out)
 
 
-def _split_of_others(table: pd.DataFrame, seed: int) -> np.ndarray:
-    share = max(0.05, table["label"].nunique() / len(table))  # one photo of each breed at least
+def _split_of_other_breeds(table: pd.DataFrame, seed: int) -> np.ndarray:
+    share = max(0.05, table["label"].nunique() / len(table))  # at least one photo of each breed
     return splits.random_split(table["label"], seed, test=share, validation=share)
 
 
 def _leave_out(
     table: pd.DataFrame, rows: Bool[np.ndarray, " photos"], reason: str, left_out: dict[str, str]
 ) -> pd.DataFrame:
-    """The table without some of its rows, which are added to `left_out` and counted on standard error."""
+    """Returns the table without `rows`, adds these to `left_out`, and prints their number to standard error."""
     names = table.loc[rows, "path"].map(photo_name)
     left_out.update(dict.fromkeys(names, reason))
     if len(names):
@@ -163,29 +163,30 @@ def _leave_out(
 def _drawn_folder(wanted: list[str], photos_per_breed: int) -> Path:
     unknown = set(wanted) - set(drawn_dogs.BREEDS)
     if unknown:
-        raise StudyError(f"no drawing of {', '.join(sorted(unknown))}; there are {', '.join(drawn_dogs.BREEDS)}")
-    code = [path.read_bytes() for path in sorted(Path(drawn_dogs.__file__).parent.glob("*.py"))]  # another drawing
+        raise StudyError(f"no drawing of {', '.join(sorted(unknown))}: choose from {', '.join(drawn_dogs.BREEDS)}")
+    # The key includes the drawing code, so that the dogs are drawn again after a change to it.
+    code = [path.read_bytes() for path in sorted(Path(drawn_dogs.__file__).parent.glob("*.py"))]
     key = hashlib.sha256(repr((wanted, photos_per_breed, 0, code)).encode()).hexdigest()[:8]
     return drawn_dogs.write(paths.data() / "drawn_dogs" / key, wanted, photos_per_breed, 0)
 
 
 def _breed_folders(folder: Path, breeds: Sequence[str], other_than: Dataset | None) -> dict[str, Path]:
-    """Breed names, in alphabetical order, and their sub-folders."""
+    """Returns the sub-folder of each breed, in alphabetical order of the breeds."""
     if not folder.is_dir():
-        raise StudyError(f"no folder {folder}: give one that has a sub-folder of photos for each breed")
+        raise StudyError(f"no folder {folder}: give a folder that has one sub-folder of photos per breed")
     found = {STANFORD_PREFIX.sub("", entry.name): entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
     found = {breed: entry for breed, entry in found.items() if not breed.startswith(".")}
     if other_than:
         found = {breed: entry for breed, entry in found.items() if breed not in other_than.breeds}
         if len(found) < 2:
             count = len(other_than.breeds)
-            raise StudyError(f"{folder} has no two breeds besides the {count} of the study to learn from")
+            raise StudyError(f"{folder} has fewer than two breeds besides the {count} of the study: add breeds")
     missing = [breed for breed in breeds if breed not in found]
     if missing:
         raise StudyError(f"no sub-folder for {', '.join(missing)} in {folder}; it has {', '.join(found) or 'none'}")
     chosen = {breed: found[breed] for breed in sorted(breeds or found)}
     if len(chosen) < 2:
-        raise StudyError(f"{len(chosen)} breeds in {folder}: a comparison needs sub-folders of at least two")
+        raise StudyError(f"{len(chosen)} breeds in {folder}: the study needs sub-folders of at least two breeds")
     return chosen
 
 
@@ -209,7 +210,7 @@ def _photo_table(
             else:
                 rows.append((path, breed, label, *found))
     table = pd.DataFrame(rows, columns=["path", "breed", "label", "width", "height", "digest"])
-    _refuse_few(table, folders)
+    _require_enough_photos(table, folders)
     return table, left_out
 
 
@@ -220,9 +221,9 @@ def _size_and_digest(path: Path, decode: bool) -> tuple[int, int, str] | StudyEr
         return error
 
 
-def _refuse_few(table: pd.DataFrame, folders: dict[str, Path]) -> None:
+def _require_enough_photos(table: pd.DataFrame, folders: dict[str, Path]) -> None:
     counts = table["breed"].value_counts().reindex(list(folders), fill_value=0)
     few = [f"{count} photos of {breed}" for breed, count in counts.items() if count < FEWEST_PHOTOS]
     if few:
         folder = next(iter(folders.values())).parent
-        raise StudyError(f"{', '.join(few)} in {folder}: at least {FEWEST_PHOTOS} of a breed are needed")
+        raise StudyError(f"{', '.join(few)} in {folder}: each breed needs at least {FEWEST_PHOTOS} photos")

@@ -1,4 +1,4 @@
-"""Photos that show the same scene: found by perceptual hash, kept on one side of every split."""
+"""Finds photos of the same scene by perceptual hash, so that they never end up in different splits."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,30 +15,30 @@ from tqdm.auto import tqdm
 from dogbreeds import paths
 from dogbreeds.data.photo_files import perceptual_hash
 
-NEAR_DUPLICATE_BITS = 3  # of the 64 of a perceptual hash, between two photos of the same scene
+NEAR_DUPLICATE_BITS = 3  # of 64: the largest difference between the hashes of two photos of the same scene
 
 
 def hashes(photos: pd.DataFrame) -> UInt64[np.ndarray, " photos"]:
-    """The perceptual hash of each photo of a table, from its columns path and digest.
+    """Returns the 64-bit perceptual hash of each photo in a table with the columns path and digest.
 
-    Photos are decoded the first time only. Raises StudyError for a photo that cannot be decoded.
+    Photos are decoded only on the first call. Raises StudyError if a photo cannot be decoded.
     """
     key = hashlib.sha256(" ".join([PIL.__version__, *photos["digest"]]).encode()).hexdigest()[:16]
     file = paths.data() / "perceptual_hashes" / f"{key}.npy"
     if not file.is_file():
         with ThreadPoolExecutor() as pool:
             numbers = pool.map(perceptual_hash, photos["path"])
-            bar = tqdm(numbers, total=len(photos), desc="looking for near-duplicates", unit="photo", delay=2)
+            bar = tqdm(numbers, total=len(photos), desc="searching for near-duplicates", unit="photo", delay=2)
             found = np.array(list(bar), np.uint64)
         content = BytesIO()
         np.save(content, found)
         file.parent.mkdir(parents=True, exist_ok=True)
-        paths.write_whole(file, content.getvalue())
+        paths.write_atomically(file, content.getvalue())
     return np.load(file)
 
 
 def pairs(hashes: UInt64[np.ndarray, " photos"]) -> Int[np.ndarray, "pairs 2"]:
-    """Row numbers, the lower first, of all pairs of photos that are near-duplicates."""
+    """Returns the row numbers of all pairs of near-duplicates, the lower number first."""
     found = []
     for row, number in enumerate(hashes):
         near = row + 1 + np.flatnonzero(np.bitwise_count(hashes[row + 1 :] ^ number) <= NEAR_DUPLICATE_BITS)
@@ -47,14 +47,14 @@ def pairs(hashes: UInt64[np.ndarray, " photos"]) -> Int[np.ndarray, "pairs 2"]:
 
 
 def groups(hashes: UInt64[np.ndarray, " photos"]) -> Int[np.ndarray, " photos"]:
-    """The number of each photo's group: near-duplicates of near-duplicates are of one group."""
+    """Returns the group number of each photo; near-duplicates of near-duplicates belong to the same group."""
     first, second = pairs(hashes).T
     links = coo_array((np.ones(len(first)), (first, second)), shape=(len(hashes), len(hashes)))
     return connected_components(links, directed=False)[1]
 
 
 def within(hashes: UInt64[np.ndarray, " photos"], others: UInt64[np.ndarray, " others"]) -> Bool[np.ndarray, " photos"]:
-    """Which photos are near-duplicates of one of the others."""
+    """Returns a mask of the photos that are near-duplicates of at least one of `others`."""
     near = np.zeros(len(hashes), bool)
     for number in others:
         near |= np.bitwise_count(hashes ^ number) <= NEAR_DUPLICATE_BITS

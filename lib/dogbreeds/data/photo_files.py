@@ -1,4 +1,4 @@
-"""One photo on disk: its name, its header, its pixels and its perceptual hash."""
+"""Reads one photo file: its name, header, pixels and perceptual hash."""
 
 import hashlib
 import warnings
@@ -9,61 +9,61 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dogbreeds.errors import StudyError
 
-REMEDY = "repair it, take it out, or set leave_out_broken"
-# A header that claims more pixels than Pillow trusts is an error at once, not a warning first.
+REMEDY = "repair it, remove it, or set leave_out_broken"
+# Pillow only warns if a header claims suspiciously many pixels. Here the warning is an error.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 def open_photo(path: Path) -> Image.Image:
-    """The photo decoded to its end, turned as its EXIF says, in RGB; transparency is dropped.
+    """Returns the completely decoded photo in RGB, with its EXIF rotation applied; transparency is dropped.
 
-    Raises StudyError for a file that is no picture, a broken one, and one of a single channel of more than 8 bits. Of
-    16-bit RGB Pillow reads the upper 8 bits.
+    Raises StudyError if the file is not an image, is damaged, or has a single channel of more than 8 bits. From 16-bit
+    RGB files Pillow reads the upper 8 bits.
     """
     try:
         with Image.open(path) as photo:
-            if photo.mode[0] in "IF":  # converting would cut off all that is brighter than 255
-                raise StudyError(f"{shown(path)} has more than 8 bits a channel: save it as 8-bit RGB")
+            if photo.mode[0] in "IF":  # conversion would clip values above 255
+                raise StudyError(f"{shown(path)} has more than 8 bits per channel: save it as 8-bit RGB")
             if "transparency" in photo.info:
                 photo = photo.convert("RGBA")
             return ImageOps.exif_transpose(photo).convert("RGB")
     except StudyError:
         raise
     except UnidentifiedImageError as error:
-        raise StudyError(f"{shown(path)} is no picture that can be read: {REMEDY}") from error
-    except Exception as error:  # two dozen decoders at the mercy of a broken file raise whatever they meet
+        raise StudyError(f"{shown(path)} is not a readable image: {REMEDY}") from error
+    except Exception as error:  # Pillow's two dozen decoders raise all kinds of exceptions for damaged files
         raise StudyError(f"{shown(path)} cannot be decoded ({type(error).__name__}): {REMEDY}") from error
 
 
 def size_and_digest(path: Path, decode: bool = False) -> tuple[int, int, str]:
-    """Width and height in pixels as the photo is shown (EXIF rotation applied), and the sha256 of its bytes.
+    """Returns width and height in pixels as displayed (EXIF rotation applied), and the sha256 of the file.
 
-    Reads only the header, unless `decode`. Raises StudyError for a file that cannot be read.
+    Reads only the header unless `decode` is set. Raises StudyError if the file cannot be read.
     """
     try:
         if decode:
             size = open_photo(path).size
         else:
             with Image.open(path) as photo:
-                turned = photo.getexif().get(0x0112, 1) >= 5  # EXIF orientations that lay a photo on its side
+                turned = photo.getexif().get(0x0112, 1) >= 5  # these EXIF orientations swap width and height
                 size = photo.size[::-1] if turned else photo.size
         return *size, hashlib.sha256(path.read_bytes()).hexdigest()
     except StudyError:
         raise
     except Exception as error:  # see open_photo
-        raise StudyError(f"{shown(path)} is no picture that can be read: {REMEDY}") from error
+        raise StudyError(f"{shown(path)} is not a readable image: {REMEDY}") from error
 
 
 def perceptual_hash(path: Path) -> int:
-    """64 bits that change little with the size, compression or brightness of a photo (pHash of imagehash)."""
+    """Returns 64 bits that change little with size, compression or brightness of the photo (pHash of imagehash)."""
     return int(str(imagehash.phash(open_photo(path))), 16)
 
 
 def photo_name(path: Path) -> str:
-    """A photo as the lists of a dataset name it: breed folder/file."""
+    """Returns the name of a photo in the lists of a dataset: breed folder/file."""
     return f"{path.parent.name}/{path.name}"
 
 
 def shown(path: Path) -> str:
-    """A path on one line, whatever its name holds."""
+    """Returns the path in a form that fits on one line, whatever characters it contains."""
     return str(path) if str(path).isprintable() else repr(str(path))

@@ -1,4 +1,4 @@
-"""Photos decoded and resized once, to a memory-mapped array of bytes that every run reads."""
+"""Decodes and resizes photos once, to a memory-mapped array of bytes that every run reads."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,18 +15,18 @@ from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import open_photo, shown
 from dogbreeds.errors import StudyError
 
-# The whole short side, centre; the annotated dog, then likewise; or everything, its proportions given up.
+# "centre": the largest central square; "box": the same within the annotated box; "squash": all, aspect ratio lost.
 CROPS = ("centre", "box", "squash")
-AT_ONCE = 256  # photos in memory while decoding
+AT_ONCE = 256  # photos that are in memory at the same time during decoding
 
 
 def decode(
     path: Path, size: int, crop: str = "centre", box: tuple[int, int, int, int] | None = None
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """One photo as RGB bytes: its short side resized to `size` with antialiasing, then the centre cut out.
+    """Returns one photo as RGB bytes: a central square, resized to `size` x `size` with antialiasing.
 
-    `crop` "box" first cuts out `box` (left, top, right, bottom in pixels), "squash" resizes both sides to `size`.
-    Raises StudyError for a photo that cannot be decoded to its end.
+    `crop` "box" first crops to `box` (left, top, right, bottom in pixels); "squash" resizes both sides to `size`.
+    Raises StudyError if the photo cannot be decoded completely.
     """
     photo = open_photo(path)
     if crop == "box":
@@ -37,13 +37,13 @@ def decode(
 
 
 def load(dataset: Dataset, size: int, crop: str = "centre") -> UInt8[np.ndarray, "photos size size 3"]:
-    """The photos of `dataset` in the order of its table, read-only and memory-mapped.
+    """Returns the pixels of all photos of `dataset` in the order of its table, read-only and memory-mapped.
 
-    Decoded in parallel the first time, a few at a time, so that memory does not grow with their number; the file
-    appears only when it is complete. Raises StudyError for an unknown `crop` and for boxes that are not the photos'.
+    The first call decodes the photos in parallel, a few at a time, so that memory does not grow with their number. The
+    cache file is atomic. Raises StudyError for an unknown `crop` and for boxes that do not belong to the photos.
     """
     boxes = _boxes(dataset, crop)
-    decoder = f"pillow{PIL.__version__}"  # others may round otherwise
+    decoder = f"pillow{PIL.__version__}"  # other versions may round differently
     file = paths.data() / "pixels" / f"{dataset.fingerprint}-{size}-{crop}-{decoder}.npy"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):  # a second process waits for the first
@@ -69,7 +69,7 @@ def _boxes(dataset: Dataset, crop: str) -> list:
     other = table[(table["width"] != table["frame_width"]) | (table["height"] != table["frame_height"])]
     if len(other):
         first = shown(other["path"].iloc[0])
-        raise StudyError(f"the box of {first} belongs to a frame of another size: use crop 'centre'")
+        raise StudyError(f"the box of {first} refers to a frame of a different size: use crop 'centre'")
     return list(table[["left", "top", "right", "bottom"]].itertuples(index=False, name=None))
 
 

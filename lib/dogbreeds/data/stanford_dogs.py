@@ -1,7 +1,7 @@
-"""Stanford Dogs: its archives fetched, verified and extracted; its official lists and boxes read.
+"""Downloads, verifies and extracts Stanford Dogs, and reads its official lists and bounding boxes.
 
 Khosla, Jayadevaprakash, Yao and Fei-Fei, Novel Dataset for Fine-Grained Image Categorization, FGVC workshop, 2011.
-20,580 photos of 120 breeds, cut from ImageNet; for non-commercial research.
+20,580 photos of 120 breeds from ImageNet; for non-commercial research.
 """
 
 import shutil
@@ -18,22 +18,23 @@ from dogbreeds import downloads
 from dogbreeds.errors import StudyError
 
 ADDRESS = "http://vision.stanford.edu/aditya86/ImageNetDogs"
-# sha256; 793,579,520, 21,852,160 and 481,280 bytes
+# sha256 of each archive; their sizes are 793,579,520, 21,852,160 and 481,280 bytes
 ARCHIVES = {
     "images.tar": "a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58",
     "annotation.tar": "662ed36f707be6b195c2fda392d8e153e83af28cedc8e2134a649f198def30fd",
     "lists.tar": "34b47cacd9a98b5d150e084f24d29391c084c55272295ec65c85651bc35f4d6c",
 }
 LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
+REMEDY = "remove the folder stanford_dogs and run dogbreeds data download"
 
 
 def download(root: Path, mirror: str = ADDRESS, checksums: dict[str, str] | None = None) -> Path:
-    """The folder `root/stanford_dogs` with Images, Annotation and the lists; made now unless it is there.
+    """Returns the folder `root/stanford_dogs` with Images, Annotation and the lists, and downloads it if missing.
 
-    Downloads go on where they broke off. The folder appears when all three archives are verified and extracted; they
-    are then removed. `checksums` gives a mirror's own sha256 by archive. Raises StudyError when the network fails, for
-    another hash, for an archive with a member that is no plain file inside it, and for photos on the lists that are
-    not in the archive: of that nothing is left.
+    Interrupted downloads resume. The folder is atomic: it appears after all three archives have been verified and
+    extracted, and the archives are then removed. `checksums` gives the sha256 of each archive of a mirror. Raises
+    StudyError if the network fails, if a hash differs, if an archive is damaged or has a member that is not a regular
+    file inside the folder, or if the archive lacks photos that are on the lists. Archives that fail are removed.
     """
     folder, archives = root / "stanford_dogs", root / "stanford_dogs.archives"
     unfinished = folder.with_name(folder.name + ".unfinished")
@@ -49,8 +50,8 @@ def download(root: Path, mirror: str = ADDRESS, checksums: dict[str, str] | None
             for name in ARCHIVES:
                 extract(archives / name, unfinished)
             missing = [name for name in official_splits(unfinished) if not (unfinished / "Images" / name).is_file()]
-            if missing:  # an archive cut off between two members looks whole
-                raise StudyError(f"{mirror} lacks {len(missing)} photos of its lists, {missing[0]!r} first: not used")
+            if missing:  # tar accepts an archive that ends between two members
+                raise StudyError(f"{mirror} lacks {len(missing)} listed photos ({missing[0]!r}): use another mirror")
             unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -59,49 +60,50 @@ def download(root: Path, mirror: str = ADDRESS, checksums: dict[str, str] | None
 
 
 def read_checksums(file: Path) -> dict[str, str]:
-    """The sha256 of each archive in a file of sha256sum's format. Raises StudyError for one that is not."""
+    """Returns the sha256 of each archive from a file in the format of sha256sum; StudyError for another format."""
     try:
         pairs = [line.split(maxsplit=1) for line in file.read_text().splitlines() if line.strip()]
         checksums = {name.removeprefix("*").strip(): digest.lower() for digest, name in pairs}
         if not all(len(bytes.fromhex(digest)) == 32 for digest in checksums.values()):
             raise ValueError
     except (OSError, ValueError) as error:
-        raise StudyError(f"{file} is no list of sha256 sums: write it with sha256sum *.tar > {file.name}") from error
+        raise StudyError(f"{file} is not a list of sha256 sums: run sha256sum *.tar > {file.name}") from error
     return checksums
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Puts the files of a plain tar archive into `folder`.
+    """Extracts the files of an uncompressed tar archive into `folder`.
 
-    Raises StudyError for a broken archive and for a member that is a link, a device, or would leave the folder.
+    Raises StudyError for a damaged archive, and for a member that is a link or a device or is outside the folder.
     """
     try:
         with tarfile.open(archive, "r:") as tar:
             for member in tqdm(tar, desc=f"extracting {archive.name}", unit="file"):
                 inside = not member.name.startswith("/") and ".." not in Path(member.name).parts
                 if not inside or not (member.isdir() or (member.isfile() and not member.issparse())):
-                    raise StudyError(f"{archive.name} is not extracted: {member.name!r} is no plain file inside it")
+                    problem = f"{member.name!r} is not a regular file inside the folder"
+                    raise StudyError(f"{archive.name} is not extracted: {problem}; use another mirror")
                 tar.extract(member, folder, filter="data")
     except (tarfile.TarError, EOFError) as error:
-        raise StudyError(f"{archive.name} is broken ({error}): remove it and download it again") from error
+        raise StudyError(f"{archive.name} is damaged ({error}): remove it and download it again") from error
 
 
 def official_splits(folder: Path) -> dict[str, str]:
-    """`train` or `test` for each photo, named breed folder/file, by the official lists (12,000 and 8,580 photos)."""
+    """Returns `train` or `test` for each photo (breed folder/file) on the official lists (12,000 and 8,580 photos)."""
     splits = {}
     for split, name in LISTS.items():
         try:
             listed = loadmat(folder / name)["file_list"]
             splits |= {str(entry[0].item()): split for entry in listed}
         except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise StudyError(f"{folder / name} is no official list: run dogbreeds data download again") from error
+            raise StudyError(f"{folder / name} is not an official list: {REMEDY}") from error
     return splits
 
 
 def read_box(annotation: Path) -> dict[str, int]:
-    """The largest box of an annotation, in pixels of the uncut frame: left, top, right, bottom, and the frame's size.
+    """Returns the largest box of an annotation (left, top, right, bottom) and the size of its frame, in pixels.
 
-    Raises StudyError for a file that is no annotation.
+    The box refers to the uncropped frame. Raises StudyError if the file is not an annotation with a box.
     """
     try:
         root = ElementTree.parse(annotation).getroot()
@@ -110,11 +112,11 @@ def read_box(annotation: Path) -> dict[str, int]:
         boxes = [[int(box.findtext(corner)) for corner in corners] for box in root.iterfind("object/bndbox")]
         largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
     except (OSError, ElementTree.ParseError, TypeError, ValueError) as error:
-        raise StudyError(f"{annotation} is no annotation with a box: run dogbreeds data download again") from error
+        raise StudyError(f"{annotation} is not an annotation with a box: {REMEDY}") from error
     return dict(zip(("left", "top", "right", "bottom"), largest, strict=True)) | frame
 
 
 def boxes(folder: Path, photos: list[Path]) -> pd.DataFrame:
-    """One row a photo: left, top, right, bottom, frame_width and frame_height in pixels."""
+    """Returns one row per photo: left, top, right, bottom, frame_width and frame_height, in pixels."""
     annotations = [folder / "Annotation" / photo.parent.name / photo.stem for photo in photos]
     return pd.DataFrame([read_box(annotation) for annotation in annotations])

@@ -1,4 +1,4 @@
-"""Every figure of the study; each function returns a matplotlib Figure, and `Study.save` keeps it."""
+"""All figures of the study: each function returns a matplotlib Figure, and `Study.save` writes it to a file."""
 
 from dogbreeds.figures.diagrams import (
     ILSVRC_ERRORS,
@@ -22,14 +22,14 @@ from dogbreeds.figures.results import (
     accuracies,
     accuracy_against_cost,
     agreement,
+    batch_norm_statistics,
     confidence,
     confusion,
     differences,
     gates,
     learning_curves,
+    noise_band,
     reliability,
-    retraced,
-    statistics_taken_anew,
 )
 from dogbreeds.figures.style import make_figure
 
@@ -39,6 +39,7 @@ __all__ = [
     "accuracy_against_cost",
     "activation_maps",
     "agreement",
+    "batch_norm_statistics",
     "captioned",
     "confidence",
     "confusion",
@@ -49,15 +50,14 @@ __all__ = [
     "ilsvrc_errors",
     "learning_curves",
     "make_figure",
+    "noise_band",
     "of_breed",
     "photos_per_split",
     "prediction",
     "reliability",
     "residual_unit",
-    "retraced",
     "se_residual_unit",
     "separable_convolution",
     "sizes",
     "squeeze_and_excitation",
-    "statistics_taken_anew",
 ]

@@ -1,4 +1,4 @@
-"""Drawings of how the networks are built, and of the errors of ILSVRC by year, for the presentation."""
+"""Diagrams of the network architectures, and the ILSVRC errors by year, for the presentation."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -6,10 +6,10 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from dogbreeds.figures.style import make_figure
 
-PLAIN, STRONG, SHORTCUT, GATE = "#eef2f6", "#cfe3f2", "#8a5a00", "#fde3b5"  # told apart in grey too
+PLAIN, STRONG, SHORTCUT, GATE = "#eef2f6", "#cfe3f2", "#8a5a00", "#fde3b5"  # distinguishable in greyscale, too
 # Top-5 error in per cent of the best entry for classification. 2010 to 2014: Russakovsky et al., ImageNet large scale
 # visual recognition challenge, IJCV 115, 2015, arXiv:1409.0575, table 7. 2015: He et al., arXiv:1512.03385, table 5.
-# 2016 (Trimps-Soushen) and 2017 (SENet): Hu et al., arXiv:1709.01507v4, section 5.1 and its figure of 2.251.
+# 2016 (Trimps-Soushen) and 2017 (SENet): Hu et al., arXiv:1709.01507v4, section 5.1, with 2.251 for SENet.
 ILSVRC_ERRORS = {2010: 28.2, 2011: 25.8, 2012: 16.4, 2013: 11.7, 2014: 6.7, 2015: 3.57, 2016: 2.99, 2017: 2.251}
 
 
@@ -21,14 +21,14 @@ def _canvas(width: int | float, height: int | float) -> tuple[Figure, Axes]:
 
 
 def _box(axis: Axes, x: float, y: float, text: str, width: float = 2.2, height: float = 0.55, colour: str = PLAIN):
-    """A box with a text, around (x, y)."""
+    """A box with a text, centred at (x, y)."""
     corner, style = (x - width / 2, y - height / 2), "round,pad=0,rounding_size=0.08"
     axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, facecolor=colour, edgecolor="0.2", zorder=3))
     axis.text(x, y, text, ha="center", va="center", fontsize=12, zorder=4)
 
 
 def _arrow(axis: Axes, *points: tuple[float, float], colour: str = "0.2", width: float = 1.6) -> None:
-    """A line through all points, with a head at the last."""
+    """A line through all points, with an arrowhead at the last one."""
     axis.plot(*zip(*points[:-1], strict=True), color=colour, linewidth=width)
     head = {"arrowstyle": "-|>", "mutation_scale": 15, "shrinkA": 0, "shrinkB": 0}
     axis.add_patch(FancyArrowPatch(points[-2], points[-1], color=colour, linewidth=width, **head))
@@ -47,7 +47,7 @@ def _sign(axis: Axes, x: float, y: float, sign: str) -> None:
 
 
 def residual_unit() -> Figure:
-    """The bottleneck unit of ResNet50 (He et al., arXiv:1512.03385, figure 5 right), without and with projection."""
+    """The bottleneck unit of ResNet50 without and with projection (He et al., arXiv:1512.03385, figure 5, right)."""
     figure, axis = _canvas(9, 4.9)
     for x, title, projected in ((1.6, "same size", False), (6.0, "size changes", True)):
         axis.text(x, 4.75, title, ha="center", va="center", fontsize=13, weight="bold")
@@ -66,7 +66,7 @@ def residual_unit() -> Figure:
 
 
 def _map(axis: Axes, x: float, y: float, channels: int, colours: list[str], size: float = 0.9) -> None:
-    """Feature maps as overlapping squares, the first in front."""
+    """Feature maps as overlapping squares, with the first one in front."""
     for place in reversed(range(channels)):
         shift = 0.16 * place
         corner = (x + shift - size / 2, y + shift - size / 2)
@@ -74,7 +74,7 @@ def _map(axis: Axes, x: float, y: float, channels: int, colours: list[str], size
 
 
 def separable_convolution() -> Figure:
-    """A depthwise separable convolution (Chollet, arXiv:1610.02357, section 1): places first, then channels."""
+    """A depthwise separable convolution (Chollet, arXiv:1610.02357, section 1): first spatial, then across channels."""
     figure, axis = _canvas(9, 3.9)
     shades = ["#cfe3f2", "#9cc4e4", "#5b9bd0"]
     _map(axis, 1.0, 1.7, 3, shades)
@@ -96,7 +96,7 @@ def separable_convolution() -> Figure:
 
 
 def squeeze_and_excitation() -> Figure:
-    """The module of Hu et al. (arXiv:1709.01507, figures 1 and 3): squeeze, excitation, and a gate for each channel."""
+    """The SE module of Hu et al. (arXiv:1709.01507, figures 1 and 3): squeeze, excitation, and one gate per channel."""
     figure, axis = _canvas(10, 3.6)
     _map(axis, 0.8, 1.6, 4, [PLAIN])
     axis.text(1.0, 0.55, "C channels", ha="center", fontsize=12)
@@ -123,7 +123,7 @@ def squeeze_and_excitation() -> Figure:
 
 
 def se_residual_unit() -> Figure:
-    """Where the module sits in SE-ResNet50 (Hu et al., arXiv:1709.01507, figure 3): before the sum."""
+    """The position of the SE module in SE-ResNet50, before the sum (Hu et al., arXiv:1709.01507, figure 3)."""
     figure, axis = _canvas(4.6, 4.9)
     x = 1.5
     units = ((3.95, "1 x 1 convolution", PLAIN), (3.1, "3 x 3 convolution", PLAIN), (2.25, "1 x 1 convolution", PLAIN))
@@ -138,7 +138,7 @@ def se_residual_unit() -> Figure:
 
 
 def ilsvrc_errors() -> Figure:
-    """The top-5 error of each year's winner."""
+    """The top-5 error of each year's winner of ILSVRC, as a bar chart."""
     figure, axis = make_figure(9, 4)
     bars = axis.bar([str(year) for year in ILSVRC_ERRORS], ILSVRC_ERRORS.values(), color="#5b9bd0", edgecolor="0.2")
     axis.bar_label(bars, fmt="%.1f", fontsize=13)

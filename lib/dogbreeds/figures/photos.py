@@ -1,4 +1,4 @@
-"""Figures that show dogs. They stay in outputs/, which git ignores; of photographs nothing is ever committed."""
+"""Figures that show dogs. They are written to outputs/, which git ignores; no photograph is ever committed."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from dogbreeds.training import inference
 
 
 def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
-    """The first training photos of up to eight breeds, a row a breed, as the networks get them."""
+    """The first training photos of up to eight breeds, one row per breed, as the networks receive them."""
     breeds = dataset.breeds[:8]
     figure, axes = make_figure(1.3 * columns, 1.4 * len(breeds), nrows=len(breeds), ncols=columns, squeeze=False)
     train = dataset.photos["split"] == "train"
@@ -27,27 +27,27 @@ def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 
         row[0].set_title(breeds[label], loc="left", fontsize=9)
         for axis in row:
             axis.axis("off")
-    figure.suptitle(f"Training pictures: {dataset.kind}")
+    figure.suptitle(f"Training images: {dataset.kind}")
     return figure
 
 
 def of_breed(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], breed: str, count: int = 12) -> Figure:
-    """The first training photos of a breed, each under the name of its file."""
+    """The first `count` training photos of a breed, each with its file name above it."""
     photos = dataset.photos
     chosen = np.flatnonzero((photos["breed"] == breed) & (photos["split"] == "train"))[:count]
     return captioned(pixels[chosen], [path.name for path in photos["path"].iloc[chosen]], columns=6)
 
 
-def excitation(network: nn.Module, picture: UInt8[np.ndarray, "size size 3"], unit: str) -> Figure:
-    """A picture, the channels that a residual unit of an SE-ResNet50 lets through most and least, and all its gates.
+def excitation(network: nn.Module, image: UInt8[np.ndarray, "size size 3"], unit: str) -> Figure:
+    """An image, the channels with the largest and smallest gate in a unit of an SE-ResNet50, and all gates in order.
 
     Gates are factors in 0 to 1 (Hu et al., https://arxiv.org/abs/1709.01507, section 3).
     """
-    ready = torch.from_numpy(inference.prepared(picture[None] / 255, "se_resnet50"))
+    ready = torch.from_numpy(inference.prepared(image[None] / 255, "se_resnet50"))
     maps, gates = se_gates.excitation(network, ready[0], unit)
     figure, axes = make_figure(12, 3, ncols=4, width_ratios=[1, 1, 1, 1.6])
     order = gates.argsort(descending=True)
-    shown = {"the picture": picture}
+    shown = {"the image": image}
     for what, channel in (("let through most", order[0]), ("held back most", order[-1])):
         shown[f"{what}: {gates[channel]:.2f}"] = maps[channel]
     for axis, (title, image) in zip(axes, shown.items(), strict=False):
@@ -60,7 +60,7 @@ def excitation(network: nn.Module, picture: UInt8[np.ndarray, "size size 3"], un
 
 
 def captioned(photos: UInt8[np.ndarray, "photos size size 3"], captions: list[str], columns: int = 4) -> Figure:
-    """Photos in rows, each under its caption."""
+    """Photos in rows of `columns`, each with its caption above it."""
     rows = max(-(-len(photos) // columns), 1)
     figure, axes = make_figure(2.3 * columns, 2.7 * rows, nrows=rows, ncols=columns, squeeze=False)
     for axis in axes.flat:
@@ -76,7 +76,7 @@ def activation_maps(
     maps: list[Float[np.ndarray, "photos height width"]],
     titles: list[str],
 ) -> Figure:
-    """A row a network: the photos, each under its class activation map."""
+    """One row per network: the photos, each overlaid with its class activation map."""
     rows, columns = len(maps), len(photos)
     figure, axes = make_figure(1.6 * columns, 1.8 * rows, nrows=rows, ncols=columns, squeeze=False)
     extent = (0, photos.shape[2], photos.shape[1], 0)
@@ -90,25 +90,25 @@ def activation_maps(
 
 
 def prediction(answer: Prediction, title: str) -> Figure:
-    """A picture, the places where a network saw a breed, and its most likely breeds."""
-    figure, (plain, looked, bars) = make_figure(11, 3.4, ncols=3, width_ratios=[1, 1, 1.3])
-    size = answer.picture.shape[0]
-    for axis in (plain, looked):
-        axis.imshow(answer.picture)
+    """An image, its class activation map, and the most likely breeds with their probabilities."""
+    figure, (plain, overlay, bars) = make_figure(11, 3.4, ncols=3, width_ratios=[1, 1, 1.3])
+    size = answer.image.shape[0]
+    for axis in (plain, overlay):
+        axis.imshow(answer.image)
         axis.axis("off")
-    looked.imshow(answer.activation, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=(0, size, size, 0))
-    looked.set_title(f"what spoke for {answer.spoken_for}", fontsize=10)
+    overlay.imshow(answer.activation, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=(0, size, size, 0))
+    overlay.set_title(f"what spoke for {answer.explained}", fontsize=10)
     best = answer.best()
     bars.barh(list(best), list(best.values()), edgecolor="black")
     bars.bar_label(bars.containers[0], fmt="{:.1%}", padding=3)
     bars.invert_yaxis()
     bars.set(xlim=(0, 1.15), xlabel="probability")
-    figure.suptitle(title + (": unlike the photos it was trained on" if answer.unlike else ""))
+    figure.suptitle(title + (": out of distribution" if answer.out_of_distribution else ""))
     return figure
 
 
 def photos_per_split(dataset: Dataset) -> Figure:
-    """How many photos each breed has in each split."""
+    """Number of photos per breed and split."""
     figure, axis = make_figure(7, 0.8 + 0.3 * len(dataset.breeds))
     counts = pd.crosstab(dataset.photos["breed"], dataset.photos["split"])[list(SPLITS)]
     counts.plot.barh(stacked=True, ax=axis, width=0.8)
@@ -118,7 +118,7 @@ def photos_per_split(dataset: Dataset) -> Figure:
 
 
 def sizes(dataset: Dataset) -> Figure:
-    """Width against height of every photo, and how many have which ratio of the two."""
+    """Height against width of every photo, and a histogram of the ratio of width to height."""
     figure, (points, ratios) = make_figure(9, 3.6, ncols=2)
     photos = dataset.photos
     points.scatter(photos["width"], photos["height"], s=8, alpha=0.3)

@@ -1,7 +1,7 @@
-"""Every figure of the study that shows numbers, in one style; those that show dogs are in `pictures`.
+"""Figures that show numbers; figures that show dogs are in `photos`.
 
-Each function returns a matplotlib Figure; `Study.save` keeps it under figures/. Colours are told apart by colour-blind
-readers, and whatever a colour says a marker, dashes or a place says too.
+Each function returns a matplotlib Figure; `Study.save` writes it to figures/. Colour-blind readers can distinguish the
+colours, and markers, dashes or positions repeat the information that colours carry.
 """
 
 from itertools import cycle
@@ -20,7 +20,7 @@ from dogbreeds.training.runs import Run
 
 
 def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
-    """Training and validation accuracy by epoch, a panel a run, under its own title or those given."""
+    """Training and validation accuracy by epoch: one panel per run, under the run's own title or those of `titles`."""
     columns = 2 if len(runs) == 4 else min(3, len(runs))
     rows = -(-len(runs) // columns)
     figure, axes = make_figure(3.4 * columns + 0.6, 2.8 * rows, nrows=rows, ncols=columns, sharey=True, squeeze=False)
@@ -37,11 +37,14 @@ def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
     return figure
 
 
-def retraced(band: Float[np.ndarray, "runs steps"], losses: dict[str, Float[np.ndarray, " steps"]]) -> Figure:
-    """Losses of the first steps: PyTorch and its last-bit neighbours as a band, others on it; below, the distances."""
+def noise_band(band: Float[np.ndarray, "runs steps"], losses: dict[str, Float[np.ndarray, " steps"]]) -> Figure:
+    """Losses of the first steps: PyTorch with its noise band, other backends as markers, and below the distances.
+
+    `band` has the unperturbed PyTorch run in its first row and runs with last-bit perturbations in the others.
+    """
     figure, (above, below) = make_figure(8, 5, nrows=2, sharex=True, height_ratios=[2, 1])
-    steps, smallest = np.arange(1, band.shape[1] + 1), 1e-7  # what is nothing has no place on a logarithmic axis
-    above.fill_between(steps, band.min(axis=0), band.max(axis=0), color="0.8", label="PyTorch, last bits nudged")
+    steps, smallest = np.arange(1, band.shape[1] + 1), 1e-7  # a logarithmic axis cannot show zero
+    above.fill_between(steps, band.min(axis=0), band.max(axis=0), color="0.8", label="PyTorch, last bits perturbed")
     above.plot(steps, band[0], "-", color="0.2", label="PyTorch")
     below.fill_between(steps, smallest, np.ptp(band, axis=0).clip(smallest), color="0.8")
     for (name, values), marker in zip(losses.items(), "os^", strict=False):
@@ -54,25 +57,25 @@ def retraced(band: Float[np.ndarray, "runs steps"], losses: dict[str, Float[np.n
 
 
 def accuracies(table: pd.DataFrame, chance: float) -> Figure:
-    """Test accuracy with its 95 % interval, a panel a start, a row a network and framework."""
-    starts = table["start"].unique()
-    rows = len(table) // len(starts)
-    figure, axes = make_figure(0.6 + 4 * len(starts), 1.1 + 0.35 * rows, ncols=len(starts), sharey=True, squeeze=False)
-    for axis, start in zip(axes[0], starts, strict=True):
-        chosen = table[table["start"] == start]
+    """Test accuracy with its 95 % interval, one panel per initial weights, one row per network and framework."""
+    kinds = table["initial weights"].unique()
+    rows = len(table) // len(kinds)
+    figure, axes = make_figure(0.6 + 4 * len(kinds), 1.1 + 0.35 * rows, ncols=len(kinds), sharey=True, squeeze=False)
+    for axis, weights in zip(axes[0], kinds, strict=True):
+        chosen = table[table["initial weights"] == weights]
         names = chosen["network"] + ", " + chosen["framework"]
         _intervals(axis, names, chosen["test accuracy"], chosen["low"], chosen["high"], chosen["framework"])
         axis.axvline(chance, color="grey", linestyle=":", label="chance")
-        axis.set(title=start, xlim=(0, 1), xlabel="test accuracy, 95 % interval")
+        axis.set(title=weights, xlim=(0, 1), xlabel="test accuracy, 95 % interval")
     axes[0, 0].invert_yaxis()
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return figure
 
 
 def differences(table: pd.DataFrame) -> Figure:
-    """The gaps of `tables.comparisons` in points of accuracy with their 95 % intervals, a row a pair."""
+    """The differences of `tables.comparisons` in points of accuracy with their 95 % intervals, one row per pair."""
     figure, axis = make_figure(8, 1.1 + 0.32 * len(table))
-    kept = [name for name in ("network", "framework", "start") if name in table]
+    kept = [name for name in ("network", "framework", "initial weights") if name in table]
     names = table["first"] + " - " + table["second"] + " (" + table[kept].agg(", ".join, axis=1) + ")"
     gaps = 100 * table[["difference", "low", "high"]]
     _intervals(axis, names, gaps["difference"], gaps["low"], gaps["high"], ["Keras"] * len(table))
@@ -83,7 +86,7 @@ def differences(table: pd.DataFrame) -> Figure:
 
 
 def _intervals(axis, names, values, lows, highs, frameworks) -> None:
-    """A row a name: the value, in the colour and by the marker of its framework, on its interval."""
+    """One row per name: the interval as a line, and the value with the colour and the marker of its framework."""
     for place, (value, low, high, framework) in enumerate(zip(values, lows, highs, frameworks, strict=True)):
         colour = sns.color_palette()[list(MARKERS).index(framework)]
         axis.plot([low, high], [place, place], color=colour, linewidth=2)
@@ -91,14 +94,14 @@ def _intervals(axis, names, values, lows, highs, frameworks) -> None:
     axis.set(yticks=range(len(names)), yticklabels=names)
 
 
-def statistics_taken_anew(table: pd.DataFrame, chance: float) -> Figure:
-    """A table of `diagnosis.two_by_two`: what the same weights reach with either set of statistics, a panel a run."""
+def batch_norm_statistics(table: pd.DataFrame, chance: float) -> Figure:
+    """The table of `batch_norm_diagnosis.two_by_two`: accuracy with both sets of statistics, one panel per run."""
     runs = list(dict.fromkeys(table.index.get_level_values(0)))
     figure, axes = make_figure(4.4 * len(runs) + 1, 3.4, ncols=len(runs), sharey=True, squeeze=False)
     names = {
         "while training": "while\ntraining",
-        "training": "training\npictures",
-        "validation": "validation\npictures",
+        "training": "training\nimages",
+        "validation": "validation\nimages",
     }
     for axis, name in zip(axes[0], runs, strict=True):
         table.loc[name].rename(columns=names).T.plot.bar(ax=axis, rot=0, legend=False, width=0.7, edgecolor="black")
@@ -116,21 +119,21 @@ def statistics_taken_anew(table: pd.DataFrame, chance: float) -> Figure:
 
 
 def accuracy_against_cost(table: pd.DataFrame) -> Figure:
-    """Test accuracy with its 95 % interval against seconds of training, a panel a start."""
-    starts = table["start"].unique()
-    figure, axes = make_figure(4.4 * len(starts) + 1.6, 3.6, ncols=len(starts), sharey=True, squeeze=False)
-    for axis, start in zip(axes[0], starts, strict=True):
-        chosen = table[table["start"] == start]
+    """Test accuracy with its 95 % interval against seconds of training, one panel per initial weights."""
+    kinds = table["initial weights"].unique()
+    figure, axes = make_figure(4.4 * len(kinds) + 1.6, 3.6, ncols=len(kinds), sharey=True, squeeze=False)
+    for axis, weights in zip(axes[0], kinds, strict=True):
+        chosen = table[table["initial weights"] == weights]
         which = {"hue": "network", "size": "network", "sizes": [220, 120, 50], "style": "framework", "markers": MARKERS}
-        sns.scatterplot(chosen, x="seconds", y="test accuracy", legend=start == starts[-1], ax=axis, **which)
+        sns.scatterplot(chosen, x="seconds", y="test accuracy", legend=weights == kinds[-1], ax=axis, **which)
         axis.vlines(chosen["seconds"], chosen["low"], chosen["high"], color="grey", linewidth=1, zorder=0)
-        axis.set(title=start, xlabel="seconds of training", ylim=(0, 1))
+        axis.set(title=weights, xlabel="seconds of training", ylim=(0, 1))
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return figure
 
 
 def confusion(run: Run) -> Figure:
-    """Test photos by true and predicted breed."""
+    """The confusion matrix: number of test photos by true and predicted breed."""
     breeds = run.record["breeds"]
     figure, axis = make_figure(2.5 + 0.5 * len(breeds), 1.8 + 0.5 * len(breeds))
     matrix = confusion_matrix(run.labels(), run.logits().argmax(axis=1), labels=range(len(breeds)))
@@ -139,7 +142,7 @@ def confusion(run: Run) -> Figure:
         annot=len(breeds) <= 20,
         fmt="d",
         cmap="Greys",
-        cbar=len(breeds) > 20,  # where the numbers would be too small
+        cbar=len(breeds) > 20,  # with more breeds the numbers would be too small to read
         ax=axis,
         xticklabels=breeds,
         yticklabels=breeds,
@@ -149,7 +152,7 @@ def confusion(run: Run) -> Figure:
 
 
 def reliability(runs: list[Run], bins: int = 10) -> Figure:
-    """How often the networks are right, by how sure they say they are: on the diagonal the two are the same."""
+    """Reliability diagram: accuracy by predicted probability; a perfectly calibrated network is on the diagonal."""
     figure, axis = make_figure(5.2, 4.4)
     axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
     for run, marker in zip(runs, "osD^v<>", strict=False):
@@ -162,24 +165,24 @@ def reliability(runs: list[Run], bins: int = 10) -> Figure:
 
 
 def confidence(groups: dict[str, Float[np.ndarray, " photos"]]) -> Figure:
-    """For each group of photos the share that is named with at most so high a probability."""
+    """Cumulative distribution of the probability of the predicted breed, one line per group of photos."""
     figure, axis = make_figure(6, 3.8)
     for (name, values), dashes in zip(groups.items(), ("-", "--", ":", "-."), strict=False):
         sns.ecdfplot(x=values, ax=axis, label=f"{name} ({len(values)})", linestyle=dashes, linewidth=2)
-    axis.set(xlabel="probability of the breed named", ylabel="share of pictures", xlim=(0, 1))
+    axis.set(xlabel="probability of the breed named", ylabel="share of images", xlim=(0, 1))
     axis.legend(loc="upper left", fontsize=8)
     return figure
 
 
 def agreement(table: pd.DataFrame) -> Figure:
-    """The share of test photos to which two networks give the same breed."""
+    """The share of test photos for which two networks predict the same breed (`metrics.agreement`)."""
     figure, axis = make_figure(1.5 + 0.9 * len(table), 0.8 + 0.7 * len(table))
     sns.heatmap(table, annot=True, fmt=".2f", cmap="Greys", vmin=0, vmax=1, cbar=False, ax=axis)
     return figure
 
 
 def gates(means: pd.DataFrame, units: list[str], channels: int = 48) -> Figure:
-    """Mean gate of the first channels, a panel a unit, a line a breed (as figure 8 of Hu et al., 2017)."""
+    """Mean gate of the first channels: one panel per unit, one line per breed (as in figure 8 of Hu et al., 2017)."""
     figure, axes = make_figure(4 * len(units), 2.8, ncols=len(units), sharey=True, squeeze=False)
     for axis, unit in zip(axes[0], units, strict=True):
         for (breed, row), dashes in zip(means[unit].iterrows(), cycle(("-", "--", ":", "-."))):

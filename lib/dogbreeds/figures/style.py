@@ -1,4 +1,4 @@
-"""One style for all figures."""
+"""The common style of all figures."""
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -8,7 +8,10 @@ MARKERS = {"Keras": "o", "PyTorch": "s"}
 
 
 def make_figure(width: int | float, height: int | float, **grid):
-    """A figure that pyplot forgets again: a notebook then shows it once, where it is returned."""
+    """A figure and its axes; `width` and `height` are in inches, and `grid` is passed to `plt.subplots`.
+
+    The figure is closed in pyplot, so that a notebook shows it only once, where it is returned.
+    """
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **grid)
     plt.close(figure)
     return figure, axes

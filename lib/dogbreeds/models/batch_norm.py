@@ -1,4 +1,4 @@
-"""The running statistics of batch normalisation: computed anew, or as the other framework keeps them."""
+"""Running statistics of batch normalisation: re-estimated, or converted to the convention of Keras."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -11,12 +11,12 @@ from dogbreeds.models.weight_conversion import is_keras
 
 
 def reestimate_statistics(model, batches: Iterable):
-    """Replaces every running mean and variance by its average over all photos of `batches`, and returns the model.
+    """Re-estimates every running mean and variance as its average over `batches`, and returns the model.
 
-    `batches` yields (photos, labels) in the layout of the model's framework; each counts by its size, and each should
-    hold all kinds of photos (`Batches.mixed`). What inference then uses is what the trained weights really produce, not
-    what is left of a start that momentum has not yet forgotten. The photos pass once; the weights are not touched, nor
-    is what `stages.hold_still` holds still.
+    `batches` yields (images, labels) in the layout of the model's framework. Each batch is weighted by its size and
+    should contain images of all breeds (`Batches.mixed`). Inference then uses the statistics that the trained weights
+    produce, not moving averages that still contain part of the initial values. Each batch passes through the model
+    once. The weights do not change, and neither do the statistics of layers that `freezing.freeze_layers` froze.
     """
     keras = is_keras(model)
     was_training = None if keras else model.training
@@ -27,24 +27,25 @@ def reestimate_statistics(model, batches: Iterable):
         layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.training]
     forward = partial(model, training=True) if keras else model
     momenta, seen = [layer.momentum for layer in layers], 0
-    for photos, _ in batches:
-        seen += len(photos)
-        new = len(photos) / seen  # its share of all so far
+    for images, _ in batches:
+        seen += len(images)
+        share = len(images) / seen  # of this batch in all images so far
         for layer in layers:
-            layer.momentum = 1 - new if keras else new  # the share of the old in Keras, of the new in PyTorch
+            layer.momentum = 1 - share if keras else share  # Keras weights the old statistics, PyTorch the new ones
         with torch.no_grad():
-            forward(photos)
+            forward(images)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     return model if keras else model.train(was_training)
 
 
 def with_biased_variances(model: nn.Module, batch_size: int, image_size: int) -> nn.Module:
-    """The PyTorch network with every running variance as Keras would keep it, changed in place and returned.
+    """Converts every running variance of a PyTorch network to the biased variance of Keras, in place; returns it.
 
-    Of a batch both normalise by the mean square deviation, the sum divided by its n numbers. In the running average
-    Keras keeps that, PyTorch the unbiased estimate, divided by n - 1 (`torch.nn.BatchNorm2d`). n is what one channel of
-    a layer has in a training's batch: photos times height times width of its maps.
+    Both frameworks normalise a training batch by the biased variance, the sum of squared deviations divided by n. Keras
+    also averages the biased variance for inference; PyTorch averages the unbiased variance, divided by n - 1
+    (`torch.nn.BatchNorm2d`). n is the number of values of one channel in a training batch: `batch_size` times the
+    height times the width of the layer's feature maps for images of `image_size` by `image_size` pixels.
     """
     layers, counts = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)], {}
     hooks = [

@@ -1,6 +1,7 @@
-"""What a network costs: multiply-adds and activation memory, estimated without computing and measured by running.
+"""Complexity of the networks: parameters, multiply-adds and activation memory.
 
-Counts are of the PyTorch networks; those in Keras are the same functions.
+Only the measurement of the memory runs a network; all other values follow from the shapes of the tensors. The values
+describe the PyTorch networks; the Keras networks compute the same functions.
 """
 
 import os
@@ -12,57 +13,68 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dogbreeds import models
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # a CUDA build's profiler calls it an error that there is no GPU
+os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # without a GPU, the profiler of a CUDA build logs errors
 
 
 def multiply_adds(architecture: str, image_size: int, num_classes: int = 1000) -> int:
-    """Multiply-adds of one photo of `image_size` pixels a side: convolutions and linear layers, counted by PyTorch."""
-    with torch.device("meta"):  # shapes without numbers
-        model, photo = models.build(architecture, "pytorch", num_classes).eval(), torch.empty(1, 3, *2 * [image_size])
+    """Returns the multiply-adds for one image of `image_size` by `image_size` pixels.
+
+    PyTorch counts those of the convolutions and linear layers.
+    """
+    with torch.device("meta"):  # tensors with shapes but without data
+        model, image = models.build(architecture, "pytorch", num_classes).eval(), torch.empty(1, 3, *2 * [image_size])
     with FlopCounterMode(display=False) as counter:
-        model(photo)
+        model(image)
     return counter.get_total_flops() // 2
 
 
 def squeeze_excitation_parameters(reduction: int = 16) -> int:
-    """Two matrices a unit, 2 / r times the sum of the squares of the channels (Hu et al., 2017, equation 5)."""
+    """Returns the number of parameters that squeeze-and-excitation adds to ResNet50.
+
+    Each residual unit gets two matrices, so that the total is 2 / `reduction` times the sum of the squared numbers of
+    channels over all units (Hu et al., 2017, equation 5).
+    """
     channels, units = (256, 512, 1024, 2048), (3, 4, 6, 3)
     return sum(2 * count * width**2 // reduction for width, count in zip(channels, units, strict=True))
 
 
 def activation_bytes(architecture: str, image_size: int, batch_size: int) -> int:
-    """Estimate of what the forward pass keeps for the backward pass: every tensor that autograd saves, once."""
+    """Returns the estimated memory, in bytes, that the forward pass keeps for the backward pass.
+
+    Every tensor that autograd saves counts once; parameters, buffers and the input do not count.
+    """
     with torch.device("meta"):
         model = models.build(architecture, "pytorch", 1000).train()
-        photos = torch.empty(batch_size, 3, image_size, image_size)
+        images = torch.empty(batch_size, 3, image_size, image_size)
     kept = {}
 
     def keep(tensor):
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = (storage.nbytes(), tensor)  # the tensor is held so that its storage stays its own
+        kept[storage._cdata] = (storage.nbytes(), tensor)  # keeps the tensor, so that no other storage reuses the key
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        logits = model(photos)
-    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers(), photos)}
+        logits = model(images)
+    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers(), images)}
     del logits
     return sum(size for key, (size, _) in kept.items() if key not in own)
 
 
 def measured_activation_bytes(architecture: str, image_size: int, batch_size: int) -> int:
-    """What the allocator says the forward pass left allocated, on the processor, in bytes."""
+    """Returns the memory, in bytes, that the forward pass leaves allocated on the CPU, as the allocator reports it."""
     model = models.build(architecture, "pytorch", 1000).train()
-    photos = torch.zeros(batch_size, 3, image_size, image_size)
+    images = torch.zeros(batch_size, 3, image_size, image_size)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
-        logits = model(photos)
+        logits = model(images)
     del logits
     return sum(event.self_cpu_memory_usage for event in profiler.key_averages())
 
 
 def table(image_size: int, batch_size: int) -> pd.DataFrame:
-    """A row a network with 1000 classes: parameters, multiply-adds of a photo, activation memory of a batch in MB.
+    """Returns one row per network with 1000 classes: parameters, multiply-adds per image, activation memory in MB.
 
-    `ratio` is measured by estimated memory.
+    The activation memory is that of a batch of `batch_size` images, estimated and measured; `ratio` is measured memory
+    divided by estimated memory.
     """
     rows = []
     for architecture in models.ARCHITECTURES:

@@ -1,4 +1,4 @@
-"""What Keras computes with, known before Keras is imported: its import takes seconds and cannot be undone."""
+"""Choice of the Keras backend before Keras is imported: the import takes seconds and fixes the backend."""
 
 import json
 import os
@@ -9,10 +9,11 @@ import torch
 
 
 def chosen() -> str:
-    """ "tensorflow", "torch" or "jax": by KERAS_BACKEND, else by what is here, else by Keras' own file of settings.
+    """Returns the name of the Keras backend: "tensorflow", "torch" or "jax".
 
-    Where PyTorch has a GPU, which TensorFlow's usual wheels find only beside another CUDA, and where TensorFlow is not
-    installed, it is "torch".
+    The environment variable KERAS_BACKEND takes precedence. Without it, the backend is "torch" if PyTorch finds a GPU
+    (TensorFlow's standard wheels find that GPU only with a different CUDA version) or if TensorFlow is not installed.
+    Otherwise Keras' settings file keras.json decides; the default is "tensorflow".
     """
     if backend := os.environ.get("KERAS_BACKEND"):
         return backend

@@ -1,16 +1,18 @@
-"""The three networks in Keras: Xception of `keras.applications`, ResNet50 and SE-ResNet50 as twins of PyTorch's.
+"""The three networks in Keras: Xception from `keras.applications`; ResNet50 and SE-ResNet50 as in PyTorch.
 
-Deep Residual Learning for Image Recognition, He, Zhang, Ren and Sun, https://arxiv.org/abs/1512.03385; for SE see
-`se_resnet`, for Xception see `xception`.
+Deep Residual Learning for Image Recognition, He, Zhang, Ren and Sun, https://arxiv.org/abs/1512.03385. For the papers
+on squeeze-and-excitation and Xception see `se_resnet` and `xception`.
 
-What differs from the paper and from other ports:
-- the stride sits in the 3x3 convolution, as in torchvision; in the paper and in `keras.applications.ResNet50` it sits
-  in the first 1x1;
-- `keras.applications.ResNet50` also has biases in its convolutions, epsilon 1.001e-5 and BGR input: another function;
-- in training, Keras keeps a running mean of the variance over n numbers as it is, PyTorch of n / (n - 1) times it.
-  Both normalise by the former; what they keep for inference differs by that factor, 2 % at n = 50.
+Differences from the paper and from other implementations:
+- The 3x3 convolution has the stride, as in torchvision; in the paper and in `keras.applications.ResNet50` the first
+  1x1 convolution has it.
+- `keras.applications.ResNet50` also has biases in its convolutions, epsilon 1.001e-5 and BGR input, so that it
+  computes a different function.
+- In training, both frameworks normalise by the biased variance over n values. Keras averages this variance for
+  inference; PyTorch averages n / (n - 1) times this variance. The running variances differ by that factor, 2 % at
+  n = 50.
 
-Layers carry the names of torchvision's modules. Runs on every Keras backend.
+Layers have the names of torchvision's modules, with underscores. The networks run on every Keras backend.
 """
 
 import math
@@ -19,12 +21,12 @@ from dogbreeds.models.quiet_keras import keras
 
 layers = keras.layers
 
-STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # planes of the 3x3 convolutions, and blocks: He et al., table 1
-BATCH_NORM_MOMENTUM = 0.9  # the share of the old statistics that is kept; PyTorch's 0.1 is the share of the new ones
+STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels of the 3x3 convolutions, blocks: He et al., table 1
+BATCH_NORM_MOMENTUM = 0.9  # weight of the old statistics; PyTorch's 0.1 is the weight of the new ones
 
 
 def xception(num_classes: int) -> keras.Model:
-    """`keras.applications.Xception` for any input size, with a linear head (logits)."""
+    """Returns `keras.applications.Xception` for any input size, with a linear head that outputs logits."""
     photos = keras.Input((None, None, 3), name="photos")
     backbone = keras.applications.Xception(include_top=False, weights=None, input_tensor=photos, pooling="avg")
     for layer in backbone.layers:
@@ -35,12 +37,15 @@ def xception(num_classes: int) -> keras.Model:
 
 
 def _convolution(x, channels: int, kernel: int, name: str, stride: int = 1):
-    """PyTorch's padding, `kernel // 2` on every side, and torchvision's start (He normal by fan out), no bias."""
-    if kernel > 1 and stride > 1:  # Keras' own "same" would pad the right and the bottom only
+    """Adds a convolution without bias.
+
+    It has PyTorch's padding, `kernel // 2` on every side, and torchvision's initialisation, He normal by fan-out.
+    """
+    if kernel > 1 and stride > 1:  # Keras' "same" would pad only the right and the bottom
         x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-    start = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
+    he_normal = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
     padding = "valid" if stride > 1 else "same"
-    return layers.Conv2D(channels, kernel, stride, padding, use_bias=False, kernel_initializer=start, name=name)(x)
+    return layers.Conv2D(channels, kernel, stride, padding, use_bias=False, kernel_initializer=he_normal, name=name)(x)
 
 
 def _batch_norm(x, name: str, scale: str = "ones"):
@@ -48,11 +53,12 @@ def _batch_norm(x, name: str, scale: str = "ones"):
 
 
 def _squeeze_excitation(x, channels: int, name: str, reduction: int = 16):
-    start = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")  # nn.Linear's
+    # The default initialisation of PyTorch's nn.Linear.
+    initializer = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
     scale = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_avg_pool")(x)
     for number, width, activation in ((0, channels // reduction, "relu"), (2, channels, "sigmoid")):
         name_fc = f"{name}_fc_{number}"
-        dense = layers.Dense(width, activation, use_bias=False, kernel_initializer=start, name=name_fc)
+        dense = layers.Dense(width, activation, use_bias=False, kernel_initializer=initializer, name=name_fc)
         scale = dense(scale)
     return layers.Multiply(name=f"{name}_scale")([x, scale])
 
@@ -63,8 +69,8 @@ def _bottleneck(x, planes: int, name: str, stride: int, squeeze_excitation: bool
         identity = _convolution(x, 4 * planes, 1, f"{name}_downsample_0", stride)
         identity = _batch_norm(identity, f"{name}_downsample_1")
     for number, (channels, kernel, step) in enumerate([(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)], 1):
-        # A residual branch that starts at zero (Goyal et al., https://arxiv.org/abs/1706.02677, section 5.1;
-        # torchvision's `zero_init_residual`) is what lets so deep a network learn from few photos.
+        # Each residual branch is initialised to zero (Goyal et al., https://arxiv.org/abs/1706.02677, section 5.1;
+        # torchvision's `zero_init_residual`), so that a network of this depth learns from few photos.
         scale = "zeros" if number == 3 else "ones"
         x = _convolution(x, channels, kernel, f"{name}_conv{number}", step)
         x = _batch_norm(x, f"{name}_bn{number}", scale)
@@ -78,16 +84,17 @@ def _bottleneck(x, planes: int, name: str, stride: int, squeeze_excitation: bool
 def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Model:
     photos = keras.Input((None, None, 3), name="photos")
     x = _batch_norm(_convolution(photos, 64, 7, "conv1", stride=2), "bn1")
-    x = layers.ZeroPadding2D(1, name="maxpool_pad")(layers.ReLU(name="relu")(x))  # zero is no maximum after a ReLU
+    # After a ReLU, padding with zeros does not change the maximum.
+    x = layers.ZeroPadding2D(1, name="maxpool_pad")(layers.ReLU(name="relu")(x))
     x = layers.MaxPooling2D(3, 2, name="maxpool")(x)
     for stage, (planes, blocks) in enumerate(STAGES, 1):
         for block in range(blocks):
             stride = 2 if stage > 1 and block == 0 else 1
             x = _bottleneck(x, planes, f"layer{stage}_{block}", stride, squeeze_excitation)
     features = layers.GlobalAveragePooling2D(name="avgpool")(x)
-    limit = 1 / math.sqrt(features.shape[-1])  # nn.Linear's start, of weights and bias
-    start = keras.initializers.RandomUniform(-limit, limit)
-    logits = layers.Dense(num_classes, kernel_initializer=start, bias_initializer="zeros", name="fc")(features)
+    limit = 1 / math.sqrt(features.shape[-1])  # as nn.Linear initialises its weights
+    initializer = keras.initializers.RandomUniform(-limit, limit)
+    logits = layers.Dense(num_classes, kernel_initializer=initializer, bias_initializer="zeros", name="fc")(features)
     return keras.Model(photos, logits, name=name)
 
 
@@ -100,5 +107,5 @@ def se_resnet50(num_classes: int) -> keras.Model:
 
 
 def without_head(model: keras.Model) -> keras.Model:
-    """The same layers up to the pooled features, without `fc`."""
+    """Returns a model with the same layers up to the pooled features, without `fc`."""
     return keras.Model(model.inputs[0], model.layers[-2].output, name=model.name)

@@ -1,4 +1,4 @@
-"""The published ImageNet weights that the study starts from, and how they reach the cache."""
+"""The published ImageNet weights that serve as initial weights, and their download into the cache."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -12,23 +12,23 @@ from dogbreeds.errors import StudyError
 
 @dataclass(frozen=True)
 class Published:
-    """One file of weights; its preprocessing of colours is its network's, `models.preprocessing`.
+    """One weights file. The colour preprocessing depends only on the network, see `models.preprocessing`.
 
-    `top1` is the published accuracy in per cent on ImageNet's validation set, one crop.
+    `top1` is the published accuracy on ImageNet's validation set with one crop, in per cent.
     """
 
     architecture: str
-    folder: str  # its address without the file's name
+    folder: str  # URL without the file name
     file: str
     algorithm: str
-    digest: str  # its first digits at least
-    size: int  # pixels a side of the input
+    digest: str  # the hash of the file, or its first digits
+    size: int  # height and width of the input in pixels
     top1: float | None
     source: str
 
     @property
     def url(self) -> str:
-        # A mirror is a folder with the files under their published names.
+        # A mirror is a folder that contains the files under their published names.
         return f"{os.environ.get('DOGBREEDS_WEIGHTS_MIRROR', self.folder).rstrip('/')}/{self.file}"
 
 
@@ -37,8 +37,8 @@ _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/xception"
 _SENET = "https://github.com/moskomule/senet.pytorch/releases/download/archive"
 _XCEPTION = "xception_weights_tf_dim_ordering_tf_kernels"
 
-# The digests of PyTorch's hub are the first digits of sha256 in the file's name, those of Keras are MD5, as
-# keras/src/applications/xception.py gives them.
+# The digests of PyTorch's hub are the first digits of SHA-256, which the file names contain. The digests of Keras are
+# MD5, from keras/src/applications/xception.py.
 PUBLISHED = {
     "resnet50_v1": Published(
         "resnet50", _TORCH, "resnet50-0676ba61.pth", "sha256", "0676ba61", 224, 76.13,
@@ -65,27 +65,30 @@ IMAGENET = {"resnet50": "resnet50_v1", "se_resnet50": "se_resnet50", "xception":
 
 
 def find(name: str, architecture: str) -> Published:
-    """The entry of that name, or the network's own for "imagenet". Raises StudyError for one of another network."""
+    """Returns the entry with this name; for "imagenet", the default entry of the network.
+
+    Raises StudyError if the entry belongs to another network.
+    """
     entry = PUBLISHED[IMAGENET[architecture] if name == "imagenet" else name]
     if entry.architecture != architecture:
-        raise StudyError(f"weights '{name}' are of {entry.architecture}, not of {architecture}")
+        raise StudyError(f"weights '{name}' are for {entry.architecture}, not for {architecture}: use 'imagenet'")
     return entry
 
 
 def table() -> pd.DataFrame:
-    """A row a file of weights: network, pixels a side of its input, published top-1 in per cent, file and source."""
+    """Returns one row per weights file: network, input size in pixels, published top-1 in per cent, file and source."""
     table = pd.DataFrame([asdict(entry) for entry in PUBLISHED.values()], index=list(PUBLISHED))
     return table.rename_axis("weights")[["architecture", "size", "top1", "file", "source"]]
 
 
 def on_disk(entry: Published) -> bool:
-    """Whether the file is in the cache."""
+    """Returns whether the file is in the cache."""
     return (paths.data() / "weights" / entry.file).is_file()
 
 
 def fetch(entry: Published) -> Path:
-    """The file in the cache, `data/weights/`, downloaded and checked if it is not there.
+    """Returns the path of the file in the cache, `data/weights/`; downloads and checks the file if it is missing.
 
-    Raises StudyError that says which file to put where when there is no network.
+    Raises StudyError if the download fails. Without a network connection, the message says which file to put where.
     """
     return downloads.fetch(entry.url, paths.data() / "weights" / entry.file, entry.algorithm, entry.digest)

@@ -1,12 +1,12 @@
-"""SE-ResNet50 in PyTorch, on torchvision's residual blocks.
+"""SE-ResNet50 in PyTorch, based on torchvision's residual blocks.
 
 Squeeze-and-Excitation Networks, Hu, Shen, Albanie, Sun and Wu, https://arxiv.org/abs/1709.01507 (section 3, figure 3).
 
-What differs from the paper and from other ports:
-- the residual network is torchvision's: the stride sits in the 3x3 convolution, not in the first 1x1;
-- the two fully connected layers have no biases, reduction 16, as in the checkpoint published at
-  https://github.com/moskomule/senet.pytorch, whose state-dict keys these are
-  (timm's `legacy_seresnet50` has biases, another stride and another pooling).
+Differences from the paper and from other implementations:
+- The residual network is torchvision's: the 3x3 convolution has the stride, not the first 1x1 convolution.
+- The two fully connected layers have no biases and reduction 16, as in the checkpoint published at
+  https://github.com/moskomule/senet.pytorch. The state dict has the same keys as that checkpoint.
+  (timm's `legacy_seresnet50` has biases, a different stride and a different pooling.)
 """
 
 from jaxtyping import Float
@@ -15,7 +15,10 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 
 class SEModule(nn.Module):
-    """Squeeze (global average), excitation (two fully connected layers), scale: one factor in 0 to 1 a channel."""
+    """Multiplies each channel by a factor in 0 to 1.
+
+    Squeeze: global average pooling. Excitation: two fully connected layers, which compute the factors.
+    """
 
     def __init__(self, channels: int, reduction: int = 16):
         super().__init__()
@@ -33,7 +36,7 @@ class SEModule(nn.Module):
 
 
 class SEBottleneck(Bottleneck):
-    """torchvision's bottleneck with the module after `bn3` and before the addition."""
+    """torchvision's `Bottleneck` with an `SEModule` after `bn3` and before the addition."""
 
     def __init__(self, inplanes: int, planes: int, *args, **kwargs):
         super().__init__(inplanes, planes, *args, **kwargs)
@@ -48,5 +51,8 @@ class SEBottleneck(Bottleneck):
 
 
 def se_resnet50(num_classes: int = 1000) -> ResNet:
-    """SE-ResNet50: 28,071,976 parameters at 1000 classes. Starts as torchvision's with `zero_init_residual`."""
+    """Returns SE-ResNet50, which has 28,071,976 parameters with 1000 classes.
+
+    The initial weights are those of torchvision's ResNet with `zero_init_residual`.
+    """
     return ResNet(SEBottleneck, [3, 4, 6, 3], num_classes=num_classes, zero_init_residual=True)

@@ -1,7 +1,7 @@
-"""One layout of weights for both frameworks: PyTorch's state dict. Keras models are read into it and filled from it.
+"""Conversion of weights between Keras and PyTorch, with PyTorch's state dict as the common layout.
 
-Nothing is computed on the way, axes are only put in another order, so PyTorch -> Keras -> PyTorch returns the same
-bits. PyTorch's `num_batches_tracked` is left out: it plays no part in these networks.
+The conversion only permutes axes and computes nothing, so that PyTorch -> Keras -> PyTorch returns the same bits.
+PyTorch's `num_batches_tracked` is left out, because these networks do not use it.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from dogbreeds.errors import StudyError
 
 State = dict[str, Tensor]
 
-# A Keras variable, the name PyTorch has for it, and for each number of axes the order that makes it PyTorch's.
+# For each Keras variable: its name in PyTorch and, by number of axes, the order of the Keras axes in PyTorch.
 _VARIABLES = {
     "kernel": ("weight", {4: (3, 2, 0, 1), 2: (1, 0)}),  # height width in out, in out
     "depthwise_kernel": ("depthwise.weight", {4: (2, 3, 0, 1)}),  # height width channel 1
@@ -23,17 +23,17 @@ _VARIABLES = {
     "moving_mean": ("running_mean", {}),
     "moving_variance": ("running_var", {}),
 }
-_XCEPTION_SHORTCUTS = ("block2", "block3", "block4", "block13")  # in Keras they carry no block's name
+_XCEPTION_SHORTCUTS = ("block2", "block3", "block4", "block13")  # Keras' names of these layers do not contain the block
 
 
 def module_names(model) -> dict[str, str]:
-    """For each Keras layer that has variables the name of its module in PyTorch."""
+    """Returns the name of the PyTorch module for each Keras layer that has variables."""
     layers = [layer.name for layer in model.layers if layer.variables]
     if model.name != "xception":
         return {layer: layer.replace("_", ".") for layer in layers}
     unnamed = [layer for layer in layers if not layer.startswith(("block", "fc"))]
     names = {}
-    for index, layer in enumerate(unnamed):  # each shortcut's convolution, then its normalisation
+    for index, layer in enumerate(unnamed):  # of each shortcut the convolution, then the batch normalisation
         names[layer] = f"{_XCEPTION_SHORTCUTS[index // 2]}.shortcut.{index % 2}"
     return {layer: names.get(layer) or _xception_module_name(layer) for layer in layers}
 
@@ -49,7 +49,7 @@ def _xception_module_name(layer: str) -> str:
 
 
 def _variables(model) -> dict[str, tuple]:
-    """For each key of the state dict the Keras variable and the order of axes that makes it PyTorch's."""
+    """Returns the Keras variable and the order of its axes in PyTorch for each key of the state dict."""
     found = {}
     names = module_names(model)
     for layer in model.layers:
@@ -61,7 +61,7 @@ def _variables(model) -> dict[str, tuple]:
 
 
 def from_keras(model) -> State:
-    """The weights of a Keras model under PyTorch's names, in PyTorch's order of axes."""
+    """Returns the weights of a Keras model with PyTorch's names and order of axes."""
     return {
         key: torch.from_numpy(np.ascontiguousarray(variable.numpy().transpose(order)))
         for key, (variable, order) in _variables(model).items()
@@ -69,27 +69,34 @@ def from_keras(model) -> State:
 
 
 def from_pytorch(model: torch.nn.Module) -> State:
-    """The state dict of a PyTorch model, detached, on the processor, without `num_batches_tracked`."""
+    """Returns the state dict of a PyTorch model, detached, on the CPU, without `num_batches_tracked`."""
     state = model.state_dict()
     return {key: value.detach().cpu() for key, value in state.items() if not key.endswith("num_batches_tracked")}
 
 
 def is_keras(model) -> bool:
-    """Whether a model is of Keras; on its torch backend a Keras model is a `torch.nn.Module` as well."""
+    """Returns whether a model is a Keras model; with the torch backend, it is also a `torch.nn.Module`."""
     return hasattr(model, "trainable_variables")
 
 
 def read(model) -> State:
-    """The weights of a model of either framework."""
+    """Returns the weights of a Keras or PyTorch model in PyTorch's layout."""
     return from_keras(model) if is_keras(model) else from_pytorch(model)
 
 
-def fill(model, state: State):
-    """Puts `state` into a model of either framework and returns the model.
+def shapes(model) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every weight of a model of either framework, in PyTorch's layout."""
+    if not is_keras(model):
+        return {key: tuple(value.shape) for key, value in from_pytorch(model).items()}
+    return {key: tuple(variable.shape[axis] for axis in order) for key, (variable, order) in _variables(model).items()}
 
-    Raises StudyError when names or shapes are not exactly the model's; the model is then left as it was.
+
+def fill(model, state: State):
+    """Loads `state` into a Keras or PyTorch model and returns the model.
+
+    Raises StudyError if the names or shapes differ from those of the model, which then stays unchanged.
     """
-    check(state, {key: tuple(value.shape) for key, value in read(model).items()})
+    check(state, shapes(model))
     if not is_keras(model):
         counters = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}
         model.load_state_dict(state | counters)
@@ -100,14 +107,14 @@ def fill(model, state: State):
 
 
 def check(state: State, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Raises StudyError that names the first weights that are missing, unexpected or of another shape."""
+    """Raises StudyError if weights are missing, unexpected or of the wrong shape; the message names the first ones."""
     missing, unexpected = sorted(shapes.keys() - state.keys()), sorted(state.keys() - shapes.keys())
     wrong = [
         f"{key} {tuple(state[key].shape)} instead of {shape}"
         for key, shape in shapes.items()
         if key in state and tuple(state[key].shape) != shape
     ]
-    for complaint, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong)):
+    for problem, keys in (("missing", missing), ("unexpected", unexpected), ("wrong shape", wrong)):
         if keys:
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise StudyError(f"weights do not fit the network, {complaint}: {', '.join(keys[:3])}{more}")
+            raise StudyError(f"weights do not match the network, {problem}: {', '.join(keys[:3])}{more}")

@@ -1,4 +1,4 @@
-"""Files of weights, read into PyTorch's layout without executing anything in them, and written as safetensors."""
+"""Weights files: reads them into PyTorch's layout without executing code from them, and writes safetensors files."""
 
 import json
 import pickle
@@ -19,23 +19,23 @@ HEAD = "fc."
 
 
 def locate(weights: str | Path, architecture: str) -> Path:
-    """The file that `weights` means: "imagenet", a name in the registry of published weights, or a path.
+    """Returns the path of the file for `weights`, which is "imagenet", a name in `pretrained.PUBLISHED`, or a path.
 
-    Raises StudyError when it is none of them.
+    Raises StudyError if `weights` is none of these.
     """
     if str(weights) in ("imagenet", *pretrained.PUBLISHED):
         return pretrained.fetch(pretrained.find(str(weights), architecture))
     if not Path(weights).is_file():
         known = ", ".join(("imagenet", *pretrained.PUBLISHED))
-        raise StudyError(f"no file of weights {weights}: give a path, or one of {known}")
+        raise StudyError(f"weights file {weights} does not exist: give an existing path, or one of {known}")
     return Path(weights)
 
 
 def read(path: Path, architecture: str) -> State:
-    """The state dict in a file: .safetensors, Keras' .h5 and .weights.h5, else a PyTorch checkpoint.
+    """Returns the state dict in a file: .safetensors, Keras' .h5 and .weights.h5, or else a PyTorch checkpoint.
 
-    Without a head it has no `fc` entries. Raises StudyError for a file that is broken, of another layout, or that
-    would have to execute code to be read.
+    The state dict of weights without a head has no `fc` entries. Raises StudyError if the file is broken, has an
+    unexpected layout, or cannot be read without executing code.
     """
     if path.suffix == ".h5":
         return _read_keras(path, architecture)
@@ -43,48 +43,51 @@ def read(path: Path, architecture: str) -> State:
         try:
             return safetensors.torch.load_file(path)
         except (SafetensorError, OSError) as error:
-            raise StudyError(f"{path} is broken or no safetensors file ({error}): get it anew") from error
+            raise StudyError(f"{path} is broken or is not a safetensors file ({error}): get a new copy") from error
     return _read_pytorch(path)
 
 
 def _read_pytorch(path: Path) -> State:
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")  # the refusal says it better
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # the StudyError below is clearer
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        remedy = "save the state dict alone, best as .safetensors, where you trust it"
-        raise StudyError(f"{path} holds more than weights or is broken, and is not executed: {remedy}") from error
+        remedy = "if you trust it, save only its state dict, preferably as .safetensors"
+        raise StudyError(f"{path} contains more than weights or is broken, and is not executed: {remedy}") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise StudyError(f"{path} is broken or no PyTorch checkpoint: get it anew") from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):  # Lightning's checkpoints
+        raise StudyError(f"{path} is broken or is not a PyTorch checkpoint: get a new copy") from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):  # a checkpoint of Lightning
         content = {key.removeprefix("model."): value for key, value in content["state_dict"].items()}
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise StudyError(f"{path} holds no state dict: save model.state_dict()")
+        raise StudyError(f"{path} does not contain a state dict: save model.state_dict()")
     return {key: value for key, value in content.items() if not key.endswith("num_batches_tracked")}
 
 
 def _read_keras(path: Path, architecture: str) -> State:
-    """Keras reads its own files, into a model that has the file's number of outputs."""
+    """Lets Keras read its own file into a model that has as many outputs as the file."""
     import h5py
 
     from dogbreeds.models import keras_networks
 
     try:
         with h5py.File(path) as file:
-            classes = _head_of(file)
+            classes = _count_outputs(file)
         model = getattr(keras_networks, architecture)(num_classes=classes or 1)
         target = model if classes else keras_networks.without_head(model)
         target.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise StudyError(f"{path} does not fit {architecture} in Keras, or is broken: {reason}") from error
+        raise StudyError(f"{path} does not match {architecture} in Keras, or is broken: {reason}") from error
     state = weight_conversion.from_keras(model)
     return {key: value for key, value in state.items() if classes or not key.startswith(HEAD)}
 
 
-def _head_of(file) -> int | None:
-    """How many outputs the head in a Keras file has: it alone is a matrix that has a bias beside it."""
+def _count_outputs(file) -> int | None:
+    """Returns the number of outputs of the head in a Keras file, or None if the file has no head.
+
+    The head is the only layer that has a matrix and a bias.
+    """
     import h5py
 
     found = []
@@ -99,10 +102,10 @@ def _head_of(file) -> int | None:
 
 
 def load(model, architecture: str, weights: str | Path):
-    """Fills a model of either framework with `weights` (see `locate`) and returns it.
+    """Loads `weights` (see `locate`) into a Keras or PyTorch model and returns the model.
 
-    A head with another number of classes than the model's, or none, leaves the model's own head as it started; all
-    else must fit exactly. Raises StudyError otherwise.
+    If the weights have no head, or a head for another number of classes, the model keeps the initial weights of its own
+    head. Raises StudyError if any other weights do not match the model exactly.
     """
     path = locate(weights, architecture)
     state, own = read(path, architecture), weight_conversion.read(model)
@@ -119,7 +122,7 @@ def load(model, architecture: str, weights: str | Path):
 
 
 def _is_head(head: State) -> bool:
-    """Whether these are a whole linear layer on the 2048 features of all three networks."""
+    """Returns whether `head` is a complete linear layer for the 2048 features of the three networks."""
     weight, bias = head.get("fc.weight"), head.get("fc.bias")
     if weight is None or bias is None or len(head) != 2:
         return False
@@ -127,23 +130,23 @@ def _is_head(head: State) -> bool:
 
 
 def save(model, path: Path, breeds: Sequence[str] = ()) -> Path:
-    """Writes the weights of a model of either framework as safetensors under PyTorch's names.
+    """Writes the weights of a Keras or PyTorch model to a safetensors file with PyTorch's names, and returns `path`.
 
-    The header names the `breeds` of the head, in the order of its outputs.
+    The header of the file lists the `breeds` of the head in the order of its outputs.
     """
-    return paths.write_whole(path, to_bytes(weight_conversion.read(model), breeds))
+    return paths.write_atomically(path, to_bytes(weight_conversion.read(model), breeds))
 
 
 def to_bytes(state: State, breeds: Sequence[str] = ()) -> bytes:
-    """The content of a safetensors file, whose header names the breeds of the head."""
-    facts = {"breeds": json.dumps(list(breeds))} if breeds else None
-    return safetensors.torch.save({key: value.contiguous() for key, value in state.items()}, facts)
+    """Returns the content of a safetensors file whose header lists the breeds of the head."""
+    metadata = {"breeds": json.dumps(list(breeds))} if breeds else None
+    return safetensors.torch.save({key: value.contiguous() for key, value in state.items()}, metadata)
 
 
 def breeds(path: Path) -> tuple[str, ...] | None:
-    """The breeds of the head in a file, in the order of its outputs; None where the file does not say."""
+    """Returns the breeds of the head in the order of its outputs, or None if the file does not list them."""
     if path.suffix != ".safetensors":
         return None
     with safetensors.safe_open(path, "pt") as file:
-        told = (file.metadata() or {}).get("breeds")
-    return tuple(json.loads(told)) if told else None
+        listed = (file.metadata() or {}).get("breeds")
+    return tuple(json.loads(listed)) if listed else None

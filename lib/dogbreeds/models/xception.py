@@ -1,12 +1,12 @@
-"""Xception in PyTorch, the twin of `keras.applications.Xception`.
+"""Xception in PyTorch, equivalent to `keras.applications.Xception`.
 
 Xception: Deep Learning with Depthwise Separable Convolutions, Chollet, https://arxiv.org/abs/1610.02357 (figure 5).
 
-What differs from the paper and from other ports:
-- as in Keras, BatchNorm has epsilon 1e-3, and weight decay and dropout of the paper's ImageNet recipe are left to
-  the recipe of the training;
-- padding is TensorFlow's SAME: at an even size the window hangs over on the right and below only
-  (the ports of Cadene and timm pad both sides and leave epsilon at 1e-5: they are other functions).
+Differences from the paper and from other implementations:
+- As in Keras, batch normalisation has epsilon 1e-3, and the weight decay and dropout of the paper's ImageNet recipe
+  are left to the training recipe.
+- Padding is TensorFlow's SAME: for an even size, only the right and the bottom are padded. (The implementations of
+  Cadene and timm pad both sides and have epsilon 1e-5, so that they compute different functions.)
 """
 
 from itertools import pairwise
@@ -23,7 +23,7 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 class SeparableConv2d(nn.Module):
-    """A 3x3 convolution within each channel, then a 1x1 convolution across channels, nothing in between."""
+    """A 3x3 convolution within each channel, directly followed by a 1x1 convolution across channels."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -35,13 +35,13 @@ class SeparableConv2d(nn.Module):
 
 
 def max_pool_same(x: Maps) -> Float[Tensor, "batch channels half_height half_width"]:
-    """3x3 maximum at stride 2 with TensorFlow's SAME padding: ceil(size / 2) a side, at odd and even sizes alike."""
+    """3x3 max pooling with stride 2 and TensorFlow's SAME padding: odd and even sizes become ceil(size / 2)."""
     padding = (x.shape[2] % 2, x.shape[3] % 2)
     return F.max_pool2d(x, 3, stride=2, padding=padding, ceil_mode=True)
 
 
 class Block(nn.Module):
-    """Separable convolutions with a shortcut; a block that changes its width halves the size."""
+    """Separable convolutions with a shortcut; a block that changes the number of channels halves height and width."""
 
     def __init__(self, channels: list[int], first_relu: bool = True):
         super().__init__()
@@ -66,9 +66,10 @@ class Block(nn.Module):
 
 
 class Xception(nn.Module):
-    """Entry flow (blocks 1 to 4), middle flow (5 to 12), exit flow (13 and 14): 22,855,952 parameters at 1000 classes.
+    """Xception, which has 22,855,952 parameters with 1000 classes.
 
-    Block 1 is the 2020 study's "first seven layers".
+    Blocks 1 to 4 are the entry flow, blocks 5 to 12 the middle flow, and blocks 13 and 14 the exit flow. Block 1 is the
+    "first seven layers" of the 2020 study.
     """
 
     def __init__(self, num_classes: int = 1000):
@@ -88,13 +89,13 @@ class Xception(nn.Module):
             SeparableConv2d(1536, 2048), batch_norm(2048), nn.ReLU(),
         )  # fmt: skip
         self.fc = nn.Linear(2048, num_classes)
-        for module in self.modules():  # Keras' default start
+        for module in self.modules():  # Keras' default initialisation
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(self.fc.bias)
 
     def features(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 2048 h w"]:
-        """The last feature maps, before pooling."""
+        """Returns the last feature maps, before global average pooling."""
         for number in range(1, 15):
             x = getattr(self, f"block{number}")(x)
         return x

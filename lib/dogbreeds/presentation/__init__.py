@@ -1,1 +1,1 @@
-"""The slides in two languages and the report of a study."""
+"""The presentation in two languages, and the report of a study."""

@@ -1,4 +1,4 @@
-"""One page of a finished study: its tables and figures, with links to the executed notebooks and the presentation."""
+"""The report of a finished study: a page of its tables and figures that links to the notebooks and the presentation."""
 
 import html
 import os
@@ -18,13 +18,16 @@ details { margin: 1em 0; overflow-x: auto; } summary { font-weight: bold; cursor
 
 
 def write(study: Study, documents: list[Path]) -> Path:
-    """outputs/<profile>/report.html; `documents` are what to read on: notebooks, for each a page is made, and pages."""
+    """Writes outputs/<profile>/report.html and returns its path.
+
+    The report links to `documents`, which are HTML pages and notebooks; each notebook is converted to a page first.
+    """
     dataset, pages = study.dataset, [_page(each) if each.suffix == ".ipynb" else each for each in documents]
-    about = f"{len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds, {study.image_size} pixels a side"
+    about = f"{len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds, {study.image_size} pixels per side"
     about += f", seeds: {len(study.seeds)}"
     parts = [f"<h1>The dog-breed study: profile {html.escape(study.profile)}</h1>", f"<p>{html.escape(about)}</p>"]
     links = [f'<li><a href="{_link(page, study.folder)}">{html.escape(page.stem)}</a></li>' for page in pages]
-    parts += ["<h2>Read on</h2><ul>", *links, "</ul>", "<h2>Tables</h2>"]
+    parts += ["<h2>Documents</h2><ul>", *links, "</ul>", "<h2>Tables</h2>"]
     for file in sorted((study.folder / "tables").glob("*.csv")):
         table = pd.read_csv(file).round(3).to_html(index=False, border=0, na_rep="")
         opened = " open" if file.stem == "results" else ""
@@ -36,13 +39,13 @@ def write(study: Study, documents: list[Path]) -> Path:
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><title>Dog breeds: {html.escape(study.profile)}</title><style>{STYLE}</style>'
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
-    return paths.write_whole(study.folder / "report.html", page.encode())
+    return paths.write_atomically(study.folder / "report.html", page.encode())
 
 
 def _page(notebook: Path) -> Path:
-    """The executed notebook as a page beside it."""
+    """Converts an executed notebook to an HTML page in the same folder."""
     page, _ = HTMLExporter().from_notebook_node(nbformat.read(notebook, as_version=4))
-    return paths.write_whole(notebook.with_suffix(".html"), page.encode())
+    return paths.write_atomically(notebook.with_suffix(".html"), page.encode())
 
 
 def _title(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The presentation: its notebook executed, made into one page that needs no network, and printed by Chromium."""
+"""The presentation: executes its notebook, converts it to one page that works offline, and prints it with Chromium."""
 
 import base64
 import os
@@ -21,34 +21,34 @@ PACKAGES = paths.SLIDES / "node_modules"
 STYLES = ("reveal.js/dist/reveal.css", "@fontsource/source-sans-3/latin-400.css")
 STYLES += ("@fontsource/source-sans-3/latin-700.css", "@fontsource/source-code-pro/latin-400.css")
 SCRIPTS = ("reveal.js/dist/reveal.js", "reveal.js/plugin/notes/notes.js")
-NETWORK = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1/"  # where a page looks that was made without npm
+NETWORK = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1/"  # source of reveal.js for a page that was made without npm
 
 
 def chromium() -> str | None:
-    """Where Chromium is, under any of the names that it is installed by; None where it is not."""
+    """Returns the path of Chromium, under any of its usual names, or None if it is not installed."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def render(parameters: dict, deck: Deck, pdf: bool = False) -> list[Path]:
-    """outputs/<profile>/slides/presentation.<language>.html, and .pdf where asked for, from the results of a profile.
+    """Renders outputs/<profile>/slides/presentation.<language>.html, and the .pdf if `pdf`, and returns the paths.
 
-    The same results give the same files. Raises StudyError for a study that has not run. Without Chromium there is no
-    PDF; one printed line says how to get it.
+    The same results give the same files. Raises StudyError if the study has not run. Without Chromium no PDF is made,
+    and one printed line says how to install Chromium.
     """
     study, name = Study(**parameters), f"presentation.{deck.language}"
-    study.read_table("claims")  # the last that the notebooks leave
+    study.read_table("claims")  # the last table that the notebooks write: raises StudyError if it is missing
     folder = study.folder / "slides"
     executed = execute(PRESENTATION, folder / f"{name}.ipynb", parameters | {"language": deck.language})
     page = folder / f"{name}.html"
-    paths.write_whole(page, _page(nbformat.read(executed, as_version=4), deck).encode())
+    paths.write_atomically(page, _page(nbformat.read(executed, as_version=4), deck).encode())
     if not pdf:
         return [page]
     browser = chromium()
     if browser is None:
-        print(f"no PDF: it is printed by Chromium, which is not here (Debian: apt install chromium); open {page}")
+        print(f"no PDF: Chromium is not installed (Debian: apt install chromium); open {page} instead")
         return [page]
     printed = page.with_suffix(".pdf")
-    paths.write_whole(printed, _printed(page, browser))
+    paths.write_atomically(printed, _printed(page, browser))
     return [page, printed]
 
 
@@ -67,12 +67,12 @@ def _page(notebook: nbformat.NotebookNode, deck: Deck) -> str:
 
 
 def _assets() -> tuple[str, str]:
-    """Styles and scripts for the page, with all they hold; without npm, links to where they are in the network."""
+    """Styles and scripts to embed in the page; without npm, links to them on the network."""
     if not PACKAGES.is_dir() and shutil.which("npm"):
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         subprocess.run(command, cwd=paths.SLIDES, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if not all((PACKAGES / name).is_file() for name in (*STYLES, *SCRIPTS)):
-        print(f"slides: without npm the page takes reveal.js from the network ({NETWORK}) when it is opened")
+        print(f"slides: without npm the page is not offline: it loads reveal.js from {NETWORK} when it is opened")
         styles = f'<link rel="stylesheet" href="{NETWORK}dist/reveal.css">'
         return styles, f'<script src="{NETWORK}dist/reveal.js"></script>'
     styles = "\n".join(_with_fonts(PACKAGES / name) for name in STYLES)
@@ -81,7 +81,7 @@ def _assets() -> tuple[str, str]:
 
 
 def _with_fonts(style: Path) -> str:
-    """A style sheet with the fonts that it names in it, each in the one format that every browser of today reads."""
+    """A style sheet with its fonts embedded as WOFF2, the format that every current browser supports."""
 
     def inlined(found: re.Match) -> str:
         font = base64.b64encode((style.parent / found[1]).read_bytes()).decode()
@@ -91,20 +91,20 @@ def _with_fonts(style: Path) -> str:
 
 
 def _printed(page: Path, program: str) -> bytes:
-    """The page as a PDF, one sheet a slide, without the time of day in it."""
-    from playwright.sync_api import Error, sync_playwright  # only here: the page needs no browser
+    """The page as a PDF with one sheet per slide and a fixed creation date."""
+    from playwright.sync_api import Error, sync_playwright  # imported here because only the PDF needs a browser
 
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # the sandbox of Chromium does not support root
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=arguments)
             tab = browser.new_page(viewport={"width": 1280, "height": 720})
             tab.goto(f"{page.resolve().as_uri()}?print-pdf")
             slides = tab.locator(".slides section").count()
-            # Reveal lays its sheets out after loading: not before they are all there.
+            # Reveal lays out its sheets after the page has loaded, so wait until all of them exist.
             tab.wait_for_function(f"document.querySelectorAll('.pdf-page').length >= {slides}")
             printed = tab.pdf(prefer_css_page_size=True, print_background=True)
             browser.close()
     except Error as error:
         raise StudyError(f"{program} could not print {page}: {str(error).splitlines()[0]}") from error
-    return re.sub(rb"D:\d{14}", b"D:20200128000000", printed)  # a fixed day: that of the deck of 2020
+    return re.sub(rb"D:\d{14}", b"D:20200128000000", printed)  # the date of the presentation of 2020

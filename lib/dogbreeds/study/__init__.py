@@ -1,4 +1,4 @@
-"""A study: from the parameters of a profile to photos, runs, notebooks and figures."""
+"""Turns the parameters of a profile into a study: photos, runs, executed notebooks and figures."""
 
 from dogbreeds.study.study import Study, print_versions
 

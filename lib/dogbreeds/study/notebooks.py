@@ -1,4 +1,4 @@
-"""The numbered notebooks, their parameters, and a study as a run of all of them."""
+"""The numbered notebooks: their paths, their parameters, and their execution as a study."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -18,31 +18,32 @@ PRESENTATION = paths.SLIDES / "presentation.ipynb"
 
 
 def numbered_notebooks() -> list[Path]:
-    """Notebooks 01 to 06, in their order."""
+    """Returns the paths of notebooks 01 to 06, in order."""
     return sorted(paths.NOTEBOOKS.glob("0[1-6]_*.ipynb"))
 
 
 def read_profile(name: str, photos: str | None = None, changes: dict | None = None) -> dict:
-    """The notebook parameters of a profile, with `photos` and other parameters replaced, all checked.
+    """Returns the checked notebook parameters of a profile.
 
-    Results on other photos than the profile's own go to a folder of their own; where all their breeds are the study's,
-    the start "other-breeds" is left out unless it is asked for. Raises StudyError for an unknown profile and for a
-    parameter that the notebooks do not have, of a wrong type, or out of range.
+    `photos` replaces the photos of the profile, and `changes` replaces other parameters. Results on `photos` go to the
+    separate folder outputs/<profile>-<folder>. If the profile selects no breeds, the study uses every breed in that
+    folder, so "other-breeds" is removed from the initial weights unless `changes` sets them. Raises StudyError if the
+    profile is unknown, or if a parameter is not in the notebooks, has the wrong type or is out of range.
     """
     file = paths.PROFILES / f"{name}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
         raise StudyError(f"unknown profile '{name}': choose one of {known}, or add {file}")
-    # What a profile does not say is Study's default, and not what a notebook holds for running it by hand.
+    # A parameter that the profile omits takes the default of Study, not the value that is stored in the notebook.
     defaults = asdict(Study(name))
     del defaults["out"]
     parameters = defaults | (yaml.safe_load(file.read_text()) or {}) | (changes or {})
     if photos:
         folder = Path(photos).expanduser().resolve()
         parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}", "test_drawings_per_breed": 0}
-        if not parameters["breeds"] and "weights" not in (changes or {}):  # no breed is left to learn from before
-            starts = [start for start in parameters["weights"] if start != "other-breeds"]
-            parameters["weights"] = starts or ["scratch"]
+        if not parameters["breeds"] and "weights" not in (changes or {}):  # no other breeds for pretraining
+            weights = [each for each in parameters["weights"] if each != "other-breeds"]
+            parameters["weights"] = weights or ["scratch"]
     for notebook in [*numbered_notebooks(), PRESENTATION]:
         check_parameters(notebook, parameters)
     Recipe.of(parameters["recipe"])
@@ -51,21 +52,21 @@ def read_profile(name: str, photos: str | None = None, changes: dict | None = No
 
 
 def check_parameters(notebook: Path, parameters: dict) -> None:
-    """Raises StudyError for a parameter the notebook lacks or of another type; papermill itself would only warn."""
+    """Raises StudyError if the notebook lacks a parameter or expects another type; papermill itself only warns."""
     known = papermill.inspect_notebook(notebook)
     for name, value in parameters.items():
         if name not in known:
-            raise StudyError(f"unknown notebook parameter '{name}': {notebook.name} has {', '.join(known)}")
+            raise StudyError(f"unknown notebook parameter '{name}': {notebook.name} accepts {', '.join(known)}")
         expected = known[name]["inferred_type_name"]
         if type(value).__name__ != expected.partition("[")[0]:
             raise StudyError(f"notebook parameter '{name}' must be {expected}, not {value!r}")
 
 
 def run_study(parameters: dict) -> list[Path]:
-    """The six notebooks executed, under outputs/<profile>/, in their order."""
+    """Trains what is missing, executes the six notebooks, and returns their paths under outputs/<profile>/ in order."""
     study = Study(**parameters)
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
-    train_all(study.plan(), study.store)  # before the notebooks, which then only read the runs
+    train_all(study.plan(), study.store)  # first, so that the notebooks only read finished runs
     notebooks, written = numbered_notebooks(), []
     with tqdm(total=len(notebooks), desc="study", unit="notebook") as bar:
         for notebook, seconds in execute_all(notebooks, study.folder, parameters, *shares()):

@@ -1,4 +1,4 @@
-"""What every notebook starts from: `Study` turns a notebook's parameters into photos, pixels, runs and figures."""
+"""`Study`: turns the parameters of a notebook into photos, pixels, runs and figures. Every notebook starts with it."""
 
 import hashlib
 from collections.abc import Callable
@@ -28,25 +28,25 @@ from dogbreeds.training.runs import Run, RunConfig, finished, kept_with_the_code
 
 @dataclass(frozen=True)
 class Study:
-    """The parameters of a profile, and what follows from them.
+    """The parameters of a profile, with methods for the data, runs and outputs that they define.
 
-    Raises StudyError for photos that cannot be used and for a recipe field that is unknown or out of range.
+    The methods raise StudyError if the photos cannot be used or if a recipe field is unknown or out of range.
     """
 
     profile: str
     photos: str = "drawn_dogs"
     breeds: list[str] = field(default_factory=list)
-    photos_per_breed: int = 0  # 0 for all
-    image_size: int = 64
+    photos_per_breed: int = 0  # 0 uses all photos
+    image_size: int = 64  # pixels per side
     recipe: dict = field(default_factory=dict)
     seeds: list[int] = field(default_factory=lambda: [0])
-    crop: str = "centre"  # see pixels.CROPS
-    leave_out_broken: bool = False  # photos that cannot be decoded are left out and named; else they stop the study
-    weights: list[str] = field(default_factory=lambda: ["scratch"])  # start weights to compare, see weights_of
-    source_recipe: dict = field(default_factory=dict)  # what the weights of other breeds are trained with
-    test_drawings_per_breed: int = 0  # of drawn dogs so many more, all for the test; 0 splits as photographs are split
-    split_seed: int = 0  # draws the split, which is the same for all seeds: its luck is in no interval
-    out: Path | None = None  # the folder of runs, where it is not outputs/<profile>/runs; no parameter of a notebook
+    crop: str = "centre"  # see pixel_cache.CROPS
+    leave_out_broken: bool = False  # report and skip photos that cannot be decoded, instead of stopping the study
+    weights: list[str] = field(default_factory=lambda: ["scratch"])  # initial weights to compare, see `config`
+    source_recipe: dict = field(default_factory=dict)  # recipe of the trainings that provide the "other-breeds" weights
+    test_drawings_per_breed: int = 0  # extra drawings per breed and size of its test split; 0: split like photographs
+    split_seed: int = 0  # draws the split, which all seeds share: no interval includes the variation between splits
+    out: Path | None = None  # folder of runs, by default outputs/<profile>/runs; not a parameter of the notebooks
 
     @property
     def folder(self) -> Path:
@@ -58,18 +58,18 @@ class Study:
 
     @cached_property
     def other_breeds(self) -> Dataset:
-        """All breeds that are not the study's, without near-duplicates of the study's photos."""
+        """The photos of all breeds outside the study, without near-duplicates of the study's photos."""
         return self._load(other_than=self.dataset)
 
     def _load(self, **which) -> Dataset:
         options = {"split_seed": self.split_seed, "leave_out_broken": self.leave_out_broken}
         return datasets.load(self.photos, photos_per_breed=self.photos_per_breed or None, **options, **which)
 
-    def elsewhere(self, count: int = 200) -> tuple[str, np.ndarray]:
-        """At most so many pictures of dogs that are of none of the study's breeds, and what they are.
+    def out_of_distribution_images(self, count: int = 200) -> tuple[str, np.ndarray]:
+        """Returns a description of out-of-distribution images, and at most `count` of these images.
 
-        Photos of the other breeds that their own training kept for its test, where there are such breeds; else drawn
-        dogs. If no run of the study trains on other drawn dogs, a few of each breed are drawn for this.
+        They are the test photos of `other_breeds`, or drawn dogs if the study already includes all breeds. If the study
+        uses drawn dogs and does not train on other breeds, 20 dogs of each other breed are drawn for this purpose.
         """
         try:
             if self.photos == "drawn_dogs" and "other-breeds" not in self.weights:
@@ -78,20 +78,23 @@ class Study:
             else:
                 others = self.other_breeds
                 rows = others.rows("test")
-        except StudyError:  # all breeds are the study's
+        except StudyError:  # the study already includes all breeds
             others = datasets.load("drawn_dogs", [], 40)
             rows = others.rows("test")
         chosen = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
         return f"{others.kind} of other breeds", pixel_cache.load(others, self.image_size, self.crop)[chosen]
 
-    def answers_elsewhere(self, run: Run) -> tuple[str, np.ndarray]:
-        """What the pictures of `elsewhere` are, and the logits of a run for them; measured once, see `measured`."""
+    def out_of_distribution_logits(self, run: Run) -> tuple[str, np.ndarray]:
+        """Returns the description of `out_of_distribution_images` and the logits of a run for these images.
+
+        The logits are computed once and stored, see `measured`.
+        """
 
         def measure() -> dict[str, np.ndarray]:
-            kind, pictures = self.elsewhere()
-            return {"kind": np.array(kind), "logits": inference.logits(run, pictures)}
+            kind, images = self.out_of_distribution_images()
+            return {"kind": np.array(kind), "logits": inference.logits(run, images)}
 
-        answers = self.measured("elsewhere", [run], measure)
+        answers = self.measured("out_of_distribution", [run], measure)
         return str(answers["kind"]), answers["logits"]
 
     @cached_property
@@ -105,62 +108,70 @@ class Study:
     def config(
         self, architecture: str, framework: str, seed: int, weights: str = "scratch", recipe: dict | None = None
     ) -> RunConfig:
-        """What identifies a training. `weights` is what it starts from:
+        """Returns the configuration that identifies a training.
 
-        "scratch"; "other-breeds", a run in PyTorch on all breeds that are not the study's, of the same network and
-        seed; "imagenet" or another name of published weights; a run of the store; a file. Raises StudyError for others.
-        `recipe` takes the place of the study's.
+        `weights` names the initial weights: "scratch"; "other-breeds", a PyTorch run of the same network and seed on
+        all breeds outside the study; "imagenet" or another name of published weights; the id of a run in the store; or
+        a file. `recipe` replaces the recipe of the study. Raises StudyError for an unknown network, framework or
+        `weights`.
         """
-        models.check_names(architecture, framework)  # this and the recipe before any dog is drawn
-        recipe, start = Recipe.of(self.recipe if recipe is None else recipe), {}
+        models.check_names(architecture, framework)  # check names and recipe before any dog is drawn
+        recipe, source = Recipe.of(self.recipe if recipe is None else recipe), {}
         if weights == "other-breeds":
-            start = {"start": self.source_config(architecture, seed).id}
+            source = {"source": self.source_config(architecture, seed).id}
         elif (self.store / weights / "run.json").is_file():
-            start = {"start": weights}
+            source = {"source": weights}
         elif weights != "scratch":
             file = weight_files.locate(weights, architecture)
-            start = {"start": weights, "start_fingerprint": hashlib.sha256(file.read_bytes()).hexdigest()}
-        return self._config(self.dataset, architecture, framework, recipe, seed, weights, **start)
+            source = {"source": weights, "source_fingerprint": hashlib.sha256(file.read_bytes()).hexdigest()}
+        return self._config(self.dataset, architecture, framework, recipe, seed, weights, **source)
 
     def source_config(self, architecture: str, seed: int) -> RunConfig:
-        """The training that "other-breeds" starts from: an ordinary run, in PyTorch, used by both frameworks.
+        """Returns the configuration of the PyTorch run that provides the "other-breeds" weights for both frameworks.
 
-        Each seed has its own: a source that all shared would lend them its luck, which no interval over seeds holds.
+        Each seed has its own source run. A source shared by all seeds would affect all of them in the same random way,
+        and an interval over seeds would not include this variation.
         """
         return self._config(self.other_breeds, architecture, "pytorch", Recipe.of(self.source_recipe), seed, "scratch")
 
-    def _config(self, dataset, architecture, framework, recipe, seed, weights, **start) -> RunConfig:
+    def _config(self, dataset, architecture, framework, recipe, seed, weights, **source) -> RunConfig:
         which = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds)
-        return RunConfig(*which, self.image_size, recipe, seed, self.crop, weights, **start)
+        return RunConfig(*which, self.image_size, recipe, seed, self.crop, weights, **source)
 
     def finished(self, config: RunConfig) -> Run | None:
-        """The run of `config`: this study's own, else the one kept with the code, which has no weights; or None."""
+        """Returns the finished run of `config`, or None.
+
+        A run of this study comes first, then a run in outputs/reference, which has no weights.
+        """
         return finished(self.store, config) or kept_with_the_code(config)
 
     def run(self, architecture: str, framework: str, seed: int | None = None, weights: str | None = None) -> Run:
-        """The finished run of this network in this framework, trained now if there is none."""
+        """Returns the run of a network in a framework, and trains it first if it is not finished.
+
+        `seed` and `weights` default to the first of the study.
+        """
         which = (architecture, framework, self.seeds[0] if seed is None else seed, weights or self.weights[0])
         return self._finished_or_trained([self.config(*which)])[0]
 
     def with_weights(self, run: Run) -> Run:
-        """The same run with its weights; one that is kept without them is trained again, into a folder of its own.
+        """Returns the same run with its weights, and trains it again first if it was stored without weights.
 
-        There it does not take the place of the one that is kept.
+        The new run is stored in the separate folder trained_again, so that it does not replace the stored run.
         """
         if run.weights.is_file():
             return run
         return train_all(self._jobs([run.config]), self.store.parent / "trained_again")[-1]
 
     def runs(self) -> list[Run]:
-        """The runs of all networks, frameworks, seeds and start weights of the study; what is missing is trained."""
+        """Returns the runs of all networks, frameworks, seeds and initial weights; trains those that are missing."""
         return self._finished_or_trained(self.configs())
 
     def configs(self) -> list[RunConfig]:
-        """Of all `runs`; the trainings that they start from are not among them."""
+        """Returns the configurations of all `runs`, without the source runs of their initial weights."""
         return [self.config(*which) for which in self._compared()]
 
     def plan(self) -> list[Job]:
-        """All trainings of the notebooks, in their order, each after the one that its initial weights come from."""
+        """Returns all trainings of the notebooks in order, each after the one that provides its initial weights."""
         varied = [
             self.config(*which, self.seeds[0], self.weights[-1], changed(self.recipe, changes))
             for which, recipes in variants.of(Recipe.of(self.recipe)).items()
@@ -169,18 +180,21 @@ class Study:
         return self._jobs([*self.configs(), *varied])
 
     def _jobs(self, configs: list[RunConfig]) -> list[Job]:
-        learned = dict.fromkeys((each.architecture, each.seed) for each in configs if each.weights == "other-breeds")
-        sources = [Job(self.source_config(*which), self.other_breeds) for which in learned]
+        needed = dict.fromkeys((each.architecture, each.seed) for each in configs if each.weights == "other-breeds")
+        sources = [Job(self.source_config(*which), self.other_breeds) for which in needed]
         jobs = [*sources, *(Job(config, self.dataset) for config in configs)]
         return list({job.id: job for job in jobs}.values())
 
     def _compared(self) -> list[tuple]:
-        """Seed by seed, so that a study that is stopped has whole comparisons."""
+        """The arguments of `config` for all `runs`, by seed, so that an interrupted study has complete comparisons."""
         wanted = product(self.seeds, models.ARCHITECTURES, models.FRAMEWORKS, self.weights)
-        return [(architecture, framework, seed, start) for seed, architecture, framework, start in wanted]
+        return [(architecture, framework, seed, weights) for seed, architecture, framework, weights in wanted]
 
     def variants(self, architecture: str, framework: str, weights: str, recipes: dict[str, dict]) -> dict[str, Run]:
-        """Runs of one network, at the first seed, by their names in `recipes`: what each changes of the study's."""
+        """Returns runs of one network at the first seed, by their names in `recipes`.
+
+        Each value of `recipes` lists changes to the recipe of the study.
+        """
         which = (architecture, framework, self.seeds[0], weights)
         configs = [self.config(*which, changed(self.recipe, changes)) for changes in recipes.values()]
         return dict(zip(recipes, self._finished_or_trained(configs), strict=True))
@@ -192,34 +206,37 @@ class Study:
         return [self.finished(config) for config in configs]
 
     def measured(self, name: str, runs: list[Run], measure: Callable[[], dict[str, np.ndarray]]) -> dict:
-        """The arrays of `measure()`, which takes the trained networks of `runs`; measured once, then kept.
+        """Returns the arrays of `measure()`, which evaluates the trained networks of `runs`; computes them only once.
 
-        They lie beside the store of those runs, so that what was measured with runs that are kept with the code is
-        there without their weights.
+        The arrays are stored beside the run store of this study. Arrays that are stored beside the runs themselves are
+        read from there, so that results on the runs in outputs/reference are available without their weights.
         """
         digest = hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:12]
-        places = [
+        files = [
             folder / "arrays" / f"{name}-{digest}.npz" for folder in (runs[0].folder.parents[1], self.store.parent)
         ]
-        for file in places:
+        for file in files:
             if file.is_file():
                 with np.load(file) as arrays:
                     return dict(arrays)
         arrays, content = measure(), BytesIO()
         np.savez_compressed(content, **arrays)
-        places[-1].parent.mkdir(parents=True, exist_ok=True)
-        paths.write_whole(places[-1], content.getvalue())
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
+        paths.write_atomically(files[-1], content.getvalue())
         return arrays
 
     def train_here(self, architecture: str, framework: str, seed: int, weights: str, devices: Devices = ONE) -> Run:
-        """One training in this process, with all its processors, or as one of several on as many devices."""
+        """Trains one network in this process and returns the run; with "other-breeds", trains the source run first.
+
+        This process uses all processors, or is one of several that train together on `devices`.
+        """
         config = self.config(architecture, framework, seed, weights)
         if weights == "other-breeds":
             trainer.train(self.source_config(architecture, seed), self.other_breeds, self.store)
         return trainer.train(config, self.dataset, self.store, devices=devices)
 
     def save(self, name: str, figure: Figure) -> Figure:
-        """Keeps a figure as figures/<name>.png and .svg, and hands it back to be shown."""
+        """Saves a figure as figures/<name>.png and .svg, and returns it for display."""
         figures = self.folder / "figures"
         figures.mkdir(parents=True, exist_ok=True)
         figure.savefig(figures / f"{name}.png", dpi=150)
@@ -227,14 +244,14 @@ class Study:
         return figure
 
     def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
-        """Keeps a table as tables/<name>.csv, in full precision, and hands it back to be shown."""
+        """Saves a table as tables/<name>.csv in full precision, and returns it for display."""
         folder = self.folder / "tables"
         folder.mkdir(parents=True, exist_ok=True)
         table.to_csv(folder / f"{name}.csv", index=not isinstance(table.index, pd.RangeIndex))
         return table
 
     def read_table(self, name: str) -> pd.DataFrame:
-        """A table that a notebook kept; raises StudyError where it has not run yet."""
+        """Returns a table that a notebook saved. Raises StudyError if the notebook has not run yet."""
         file = self.folder / "tables" / f"{name}.csv"
         if not file.is_file():
             raise StudyError(f"{file} is missing: run the study of profile {self.profile} first")
@@ -242,7 +259,7 @@ class Study:
 
 
 def print_versions(*packages: str) -> None:
-    """One line a package, also of one that a GPU image does without; `nbval` ignores it."""
+    """Prints one line per package, also if it is not installed, as in some GPU images; `nbval` ignores the output."""
     found = provenance.installed(packages)
     for package in packages:
         print(package, found.get(package, "is not installed"))

@@ -1,4 +1,4 @@
-"""What the study trains besides its comparison: one network again and again, with one thing changed at a time."""
+"""Variants that the study trains in addition to its comparison: one network with one change at a time."""
 
 from dogbreeds.training.recipe import Recipe
 
@@ -6,21 +6,21 @@ BASELINE, FAILURE = ("xception", "keras"), ("resnet50", "keras")
 
 
 def of_the_baseline(recipe: Recipe) -> dict[str, dict]:
-    """Changes to the study's recipe, by name: none, the training of 2020, its frozen block, a linear probe."""
+    """Returns changes to the study's recipe by name: none, the training of 2020, a frozen block, a linear probe."""
     return {
-        "fair": {},
+        "controlled": {},
         "deck_2020": {"preset": "deck_2020", "epochs": min(10, recipe.epochs)},
         "block 1 frozen": {"freeze": "block1"},
-        "head alone": {"freeze": "backbone", "augmentation": False},
+        "linear probe": {"freeze": "backbone", "augmentation": False},
     }
 
 
 def of_the_failure() -> dict[str, dict]:
-    """Changes with which ResNet50 fails as in 2020, and as it fails with the colours that it expects."""
-    slow = {"batch_norm": "slow", "restore_best": False}
-    return {kind: slow | {"preprocessing": kind} for kind in ("rescaled", "expected")}
+    """Returns changes that make ResNet50 fail: as in 2020 with rescaled colours, and with the colours it expects."""
+    common = {"batch_norm": "momentum_0.01", "restore_best": False}
+    return {kind: common | {"preprocessing": kind} for kind in ("rescaled", "expected")}
 
 
 def of(recipe: Recipe) -> dict[tuple[str, str], dict[str, dict]]:
-    """All of them, by the network and the framework that they are trained in."""
+    """Returns all variants by network and framework."""
     return {BASELINE: of_the_baseline(recipe), FAILURE: of_the_failure()}

@@ -1,4 +1,4 @@
-"""What a person at a notebook may choose. Where there is none, in a batch run say, a figure stands in its place."""
+"""Menus and a file upload for notebooks; a plain figure where no front end can show them, as in a batch run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,10 @@ from dogbreeds.training.progress import watched
 
 
 def choose(draw: Callable[..., Figure], **choices: list) -> VBox | Figure:
-    """`draw` of one of each of `choices`, a menu each; without a front end that shows menus, of the first of each."""
+    """Shows one menu for each of `choices` and redraws the figure of `draw` when a user selects an option.
+
+    Without a front end that shows menus, returns the figure of the first options.
+    """
     if not watched():
         return draw(**{name: options[0] for name, options in choices.items()})
     menus = {name: Dropdown(options=options) for name, options in choices.items()}
@@ -21,9 +24,10 @@ def choose(draw: Callable[..., Figure], **choices: list) -> VBox | Figure:
 
 
 def upload(draw: Callable[[Path], Figure], example: Path) -> VBox | Figure:
-    """`draw` of a photo that a person uploads, which is not kept; until then, and without a front end, of `example`.
+    """Shows an upload button and the figure of `draw` for the uploaded photo, which is not stored.
 
-    Of a file that is no picture one line says so.
+    Shows the figure of `example` before an upload, and returns only this figure without a front end. If the uploaded
+    file is not an image, prints one line instead of a figure.
     """
     if not watched():
         return draw(example)

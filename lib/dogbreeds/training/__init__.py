@@ -1,1 +1,1 @@
-"""Trainings: what identifies one, how it is done in each framework, and what is kept of it."""
+"""Training: what identifies a run, how each framework trains it, and what a finished run stores."""

@@ -1,4 +1,4 @@
-"""Several devices or machines that train one network together, with PyTorch."""
+"""Training one network on several devices or machines, with PyTorch."""
 
 import ctypes
 import gc
@@ -13,16 +13,16 @@ import torch
 from dogbreeds.errors import StudyError
 from dogbreeds.training.runs import RunConfig
 
-# What is called float32 is, on a GPU too: cuDNN would round to 10 bits of fraction (TF32). Its fast way is bfloat16.
+# float32 means float32 on a GPU too: cuDNN would round to 10 bits of fraction (TF32). The fast option is bfloat16.
 torch.backends.cudnn.allow_tf32 = False
 CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
 class Devices:
-    """`count` devices on each of `nodes` machines, one process a device; each takes its part of every batch.
+    """`count` devices on each of `nodes` machines; one process per device computes its part of every batch.
 
-    torchrun, or else Lightning, starts the processes and tells each its place in environment variables.
+    Either torchrun or Lightning starts the processes and passes each its rank in environment variables.
     """
 
     count: int = 1
@@ -34,26 +34,26 @@ class Devices:
 
     @property
     def rank(self) -> int:
-        """The place of this process among all."""
+        """The index of this process among all processes, starting at 0."""
         if self.processes == 1:
             return 0
         own = int(os.environ.get("NODE_RANK", 0)) * self.count + int(os.environ.get("LOCAL_RANK", 0))
         return int(os.environ.get("RANK", own))
 
     def of_this_process(self) -> str:
-        """The device as PyTorch calls it."""
+        """Returns PyTorch's name of the device that this process uses, such as `cpu` or `cuda:0`."""
         if not torch.accelerator.is_available():
             return "cpu"
         place = int(os.environ.get("LOCAL_RANK", 0)) if self.processes > 1 else torch.accelerator.current_device_index()
         return f"{torch.accelerator.current_accelerator().type}:{place}"
 
     def leave_group(self) -> None:
-        """Ends the talk between the processes: a thread of gloo that outlives the interpreter aborts its process."""
+        """Destroys the process group: a gloo thread that outlives the interpreter aborts its process."""
         if self.processes > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
     def check(self, config: RunConfig) -> None:
-        """Raises StudyError for what several processes cannot do."""
+        """Raises StudyError if the devices cannot train `config`."""
         recipe = config.recipe
         if min(self.count, self.nodes) < 1:
             raise StudyError(f"--devices {self.count} and --nodes {self.nodes} must be 1 or more")
@@ -61,38 +61,38 @@ class Devices:
             return
         if config.framework != "pytorch":
             raise StudyError(
-                f"several devices train with PyTorch, not {config.framework}: leave out --devices and --nodes"
+                f"several devices require PyTorch, not {config.framework}: leave out --devices and --nodes"
             )
         if recipe.batch_size % self.processes:
-            raise StudyError(f"batch_size {recipe.batch_size} cannot be shared by {self.processes}: make it a multiple")
+            raise StudyError(f"batch_size {recipe.batch_size} is not divisible by {self.processes}: use a multiple")
         if list(recipe.phases()) != ["all"]:
-            raise StudyError("the head alone is trained on one device: leave out --devices and --nodes")
+            raise StudyError("head warm-up and linear probes use one device: leave out --devices and --nodes")
         if recipe.batch_norm != "frozen" and not torch.accelerator.is_available():
-            # PyTorch has no batch normalisation over several processes on processors.
-            raise StudyError("several processors need batch_norm frozen: each would take statistics of its own part")
+            # PyTorch synchronises batch normalisation between processes on GPUs only.
+            raise StudyError("several processes on CPUs cannot share batch statistics: set batch_norm=frozen")
 
 
 ONE = Devices()
 
 
 def reset_peak_memory() -> None:
-    """From here on `peak_memory` no longer counts what this process took before and has let go."""
+    """Resets `peak_memory`, so that it ignores memory that this process has used and released."""
     gc.collect()
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):  # glibc keeps what is freed
+    if hasattr(libc, "malloc_trim"):  # glibc keeps freed memory
         libc.malloc_trim(0)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     if CLEAR_REFS.is_file() and os.access(CLEAR_REFS, os.W_OK):
-        CLEAR_REFS.write_text("5")  # the kernel's highest mark: proc(5)
+        CLEAR_REFS.write_text("5")  # resets the kernel's peak, see proc(5)
 
 
 def peak_memory(by_pytorch: bool = True) -> int:
-    """Bytes that this process took at most: of the GPU where PyTorch computes on one, else of the machine."""
+    """Returns the peak memory of this process in bytes: of the GPU if PyTorch computes on one, else of the machine."""
     if by_pytorch and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")
-    if status.is_file():  # getrusage would tell the peak of the process that started this one, where that was higher
+    if status.is_file():  # getrusage would report the parent process's peak if that is higher
         return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

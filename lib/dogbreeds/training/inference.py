@@ -1,4 +1,4 @@
-"""The one way to get logits out of a trained network."""
+"""Predictions of trained networks: loads the network of a run and returns logits."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,7 +17,7 @@ from dogbreeds.training.runs import Run
 def logits(
     run: Run, pixels: UInt8[np.ndarray, "photos size size 3"], framework: str | None = None
 ) -> Float[np.ndarray, "photos breeds"]:
-    """What the trained network of a run says to any pictures of its size, in its framework or in another."""
+    """Returns the logits of a run's network for images of its size, computed in its framework or in `framework`."""
     framework = framework or run.record["framework"]
     return _predict(load(run, framework), framework, run, pixels)
 
@@ -25,7 +25,7 @@ def logits(
 def logits_with_biased_variances(
     run: Run, pixels: UInt8[np.ndarray, "photos size size 3"]
 ) -> Float[np.ndarray, "photos breeds"]:
-    """As `logits` in PyTorch, with the running variances as Keras keeps them (`batch_norm.with_biased_variances`)."""
+    """As `logits` in PyTorch, with running variances as Keras computes them (`batch_norm.with_biased_variances`)."""
     model = with_biased_variances(load(run, "pytorch"), run.config.recipe.batch_size, run.config.image_size)
     return _predict(model, "pytorch", run, pixels)
 
@@ -41,19 +41,19 @@ def _predict(model, framework: str, run: Run, pixels: np.ndarray) -> np.ndarray:
 def prepared(
     photos: Float[np.ndarray, "photos size size 3"], architecture: str, kind: str = "expected"
 ) -> Float[np.ndarray, "photos 3 size size"]:
-    """Colours in 0 to 1 as a network of that architecture is given them (`models.preprocessing`), channels first."""
+    """Preprocesses images in [0, 1] for an architecture (`models.preprocessing`); returns them channels first."""
     mean, deviation = models.preprocessing(architecture, kind)
     return np.ascontiguousarray(((photos - mean) / np.array(deviation)).astype(np.float32).transpose(0, 3, 1, 2))
 
 
 def load(run: Run, framework: str | None = None):
-    """The trained network of a run in inference mode, with the weights it predicted with.
+    """Returns the network of a run in inference mode, with the weights that produced its stored predictions.
 
-    It is of the framework that trained it, unless another is named. Raises StudyError for a run that is kept without
-    weights.
+    The network belongs to the framework that trained it, or to `framework`. Raises StudyError if the run has no
+    weights file.
     """
     if not run.weights.is_file():
-        raise StudyError(f"{run.id} is kept without its weights: train it with dogbreeds study, or ask for another run")
+        raise StudyError(f"{run.id} has no weights file: train it with dogbreeds study, or choose another run")
     record = run.record
     model = models.build(record["architecture"], framework or record["framework"], len(record["breeds"]))
     weight_conversion.fill(model, weight_files.read(run.weights, record["architecture"]))

@@ -1,4 +1,4 @@
-"""What to train and in which order: a list of jobs, which this machine or a cluster works through."""
+"""What to train and in which order: the list of jobs that this machine or a cluster trains."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,9 @@ from dogbreeds.training.runs import RunConfig, finished
 
 @dataclass(frozen=True)
 class Job:
-    """One training and the photos that it trains on.
+    """One training and its dataset.
 
-    Where its initial weights are those of another run (`config.start`), it waits for that run.
+    A job whose initial weights come from another run (`config.source`) waits for that run.
     """
 
     config: RunConfig
@@ -25,12 +25,15 @@ class Job:
 
     @property
     def network(self) -> tuple[str, str]:
-        """The architecture, and the framework that it is trained in."""
+        """The architecture and the framework that trains it."""
         return self.config.architecture, self.config.framework
 
 
 def unfinished(jobs: list[Job], store: Path) -> list[Job]:
-    """Those of `jobs` that have no finished run in `store`; their photos are decoded, once, before many read them."""
+    """Returns the jobs without a finished run in `store`.
+
+    Decodes their photos into the pixel cache first, so that parallel trainings do not decode them again.
+    """
     missing = [job for job in jobs if not finished(store, job.config)]
     for job in missing:
         pixel_cache.load(job.dataset, job.config.image_size, job.config.crop)
@@ -38,7 +41,7 @@ def unfinished(jobs: list[Job], store: Path) -> list[Job]:
 
 
 def report_failures(failed: dict[str, str], jobs: int) -> None:
-    """Raises TrainingsFailed where any job failed; `failed` gives the reason for each by its id."""
+    """Raises TrainingsFailed if any job failed; `failed` maps the id of each failed job to the reason."""
     if failed:
         name, reason = next(iter(failed.items()))
-        raise TrainingsFailed(f"{len(failed)} of {jobs} trainings failed, the others are kept. {name}: {reason}")
+        raise TrainingsFailed(f"{len(failed)} of {jobs} trainings failed; the finished runs are kept. {name}: {reason}")

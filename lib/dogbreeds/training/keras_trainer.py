@@ -1,4 +1,4 @@
-"""The Keras half of training: `fit` with its callbacks, on whichever backend Keras was started with."""
+"""Training with Keras: `fit` and its callbacks, on the backend that Keras was imported with."""
 
 import time
 from dataclasses import replace
@@ -17,27 +17,27 @@ from dogbreeds.models import weight_conversion
 from dogbreeds.models.quiet_keras import keras
 from dogbreeds.training.devices import Devices
 from dogbreeds.training.progress import Progress
-from dogbreeds.training.recipe import Recipe
-from dogbreeds.training.training_state import Course
+from dogbreeds.training.recipe import Phase, Recipe
+from dogbreeds.training.training_state import TrainingState
 
 
 class _OfBackend:
-    """Keras' optimisers as its backend has them: on PyTorch they take all variables at once."""
+    """The optimiser classes of the active Keras backend: on PyTorch they update all variables at once."""
 
     SGD, ADAM = type(keras.optimizers.SGD()), type(keras.optimizers.Adam())
 
 
 class _ByRecipe:
-    """An optimiser of Keras that knows the share of the rate a variable learns at, and the recipe's decay.
+    """Adds a learning-rate multiplier per variable and the recipe's weight decay to an optimiser of Keras.
 
-    Keras' own decay is decoupled in SGD as well, and one rate holds for all its variables.
+    Keras itself decouples weight decay in SGD too, and uses one learning rate for all variables.
     """
 
     def obey(self, recipe: Recipe, variables: list) -> "_ByRecipe":
         self.recipe = recipe
         heads = [variable.path.split("/")[-2] == "fc" for variable in variables]
-        self.shares = [1.0 if head else recipe.backbone_rate for head in heads]
-        self.build(variables)  # variables made while `fit` traces would have it traced twice
+        self.shares = [1.0 if head else recipe.backbone_multiplier for head in heads]
+        self.build(variables)  # variables created while `fit` traces would cause a second trace
         return self
 
     def update_step(self, gradient, variable, learning_rate):
@@ -51,9 +51,10 @@ class _ByRecipe:
         super().update_step(gradient, variable, rate)
 
     def _parallel_update_step(self, gradients, variables, learning_rate):
-        """`update_step` for all variables of a share and decay at once, as Keras asks for on PyTorch.
+        """Updates all variables with the same multiplier and decay at once.
 
-        One after the other they would take hundreds of small copies to a GPU, each of which is waited for.
+        Keras calls this method instead of `update_step` on PyTorch. Updates of one variable at a time would need
+        hundreds of small copies to a GPU, and each of them blocks.
         """
         kinds = {}
         for gradient, variable in zip(gradients, variables, strict=True):
@@ -71,7 +72,7 @@ class _ByRecipe:
 
 
 class _Momentum(_OfBackend.SGD):
-    """SGD whose momentum gathers gradients, as in PyTorch; Keras' gathers steps, each of the rate of its time."""
+    """SGD whose momentum accumulates gradients, as in PyTorch; Keras accumulates gradients times rate."""
 
     def update_step(self, gradient, variable, learning_rate):
         momentum = self.momentums[self._get_variable_index(variable)]
@@ -94,7 +95,7 @@ class AdamW(_ByRecipe, _OfBackend.ADAM):
 
 
 class Rates(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate of every step, looked up inside the step: one set from outside does not reach what JAX has compiled."""
+    """The learning rate of every step, looked up in the graph: JAX's compiled step ignores a rate set from outside."""
 
     def __init__(self, rates: list[float]):
         self.rates = keras.ops.convert_to_tensor(rates, keras.config.floatx())
@@ -104,7 +105,7 @@ class Rates(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
-    """The recipe's optimiser of some variables, for so many steps."""
+    """Returns the recipe's optimiser for `variables`, with the learning rates of `steps` steps."""
     rates = Rates([recipe.learning_rate_at(step, steps) for step in range(steps)])
     if recipe.optimizer == "adamw":
         return AdamW(rates, epsilon=1e-7).obey(recipe, variables)
@@ -112,19 +113,21 @@ def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
 
 
 class Epochs(keras.callbacks.Callback):
-    """After an epoch: its row, its checkpoint, its end. Photos a second are of training alone, without validation."""
+    """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
 
-    def __init__(self, stream: Batches, course: Course, phase: str, progress: Progress):
+    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, progress: Progress):
         super().__init__()
-        self.stream, self.course, self.phase, self.progress = stream, course, phase, progress
+        self.stream, self.training_state, self.phase, self.progress = stream, training_state, phase, progress
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.stream.epoch = len(self.course.history) + 1
+        self.stream.epoch = len(self.training_state.history) + 1
         self.start, self.seconds = time.perf_counter(), None
 
     def on_train_batch_end(self, batch, logs=None):
         photos = (batch + 1) * self.stream.batch_size
-        self.progress.step(len(self.course.history) + 1, photos, lambda: (float(logs["loss"]), float(logs["accuracy"])))
+        self.progress.step(
+            len(self.training_state.history) + 1, photos, lambda: (float(logs["loss"]), float(logs["accuracy"]))
+        )
 
     def on_test_begin(self, logs=None):
         self.seconds = time.perf_counter() - self.start
@@ -132,17 +135,17 @@ class Epochs(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         names = {"loss": "training_loss", "accuracy": "training_accuracy"}
         names |= {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
-        row = {"epoch": len(self.course.history) + 1, "phase": self.phase}
+        row = {"epoch": len(self.training_state.history) + 1, "phase": self.phase}
         row |= {name: float(logs[key]) for key, name in names.items()}
         row |= {"seconds": self.seconds}
         row |= {"photos_per_second": len(self.stream) * self.stream.batch_size / self.seconds}
-        ends = self.course.end_epoch(row, _trained(self.model), _optimizer_state(self.model.optimizer))
+        ends = self.training_state.end_epoch(row, _trained(self.model), _optimizer_state(self.model.optimizer))
         self.progress.epoch(row)
         self.model.stop_training = ends
 
 
 def _trained(model: keras.Model) -> weight_conversion.State:
-    """The weights of the network, or of the head alone under its name in the network, as copies."""
+    """Copies of the weights of the network, or of the head only, under their names in the network."""
     return {key: value.clone() for key, value in weight_conversion.from_keras(model).items()}
 
 
@@ -154,52 +157,63 @@ def _tensor(variable) -> Tensor:
     return torch.from_numpy(np.array(variable.numpy() if hasattr(variable, "numpy") else variable))
 
 
-def train_phase(model, recipe: Recipe, streams: dict, course: Course, progress: Progress, devices: Devices) -> None:
-    """Trains `model` to the end of its phase; `course` gets every epoch."""
-    phase, done, epochs = course.phase()
-    # Fields that are in no graph must not have it traced again.
+def fit(
+    model: keras.Model,
+    recipe: Recipe,
+    streams: dict[str, Batches],
+    phase: Phase,
+    training_state: TrainingState,
+    progress: Progress,
+    devices: Devices,
+) -> None:
+    """Trains `model` to the end of `phase` and stores every epoch in `training_state`."""
+    # These fields do not affect the graph: with fixed values, `_compiled` reuses it.
     traced = replace(recipe, preprocessing="expected", restore_best=True, monitor="validation_loss")
-    model = _compiled(model, phase, traced, epochs * len(streams["train"]))
+    model = _compiled(model, phase.name, traced, phase.epochs * len(streams["train"]))
     variables = model.optimizer.variables
-    if course.optimizer and len(course.optimizer) != len(variables):
-        raise StudyError(f"{course.folder} was begun by another version of this project: delete it and start again")
-    for variable, value in zip_longest(variables, course.optimizer.values()):
+    if training_state.optimizer and len(training_state.optimizer) != len(variables):
+        raise StudyError(
+            f"{training_state.folder} was started by another version of this project: delete it and start again"
+        )
+    # Restore the optimiser of an interrupted phase, or clear it: a reused model still has that of another training.
+    for variable, value in zip_longest(variables, training_state.optimizer.values()):
         variable.assign(keras.ops.zeros(variable.shape, variable.dtype) if value is None else value.numpy())
     model.fit(
         _feed(streams["train"]),
         validation_data=_feed(streams["validation"]),
-        initial_epoch=done,
-        epochs=epochs,
-        callbacks=[Epochs(streams["train"], course, phase, progress)],
-        shuffle=False,  # the stream is shuffled already
+        initial_epoch=phase.done,
+        epochs=phase.epochs,
+        callbacks=[Epochs(streams["train"], training_state, phase.name, progress)],
+        shuffle=False,  # the stream is already shuffled
         verbose=0,
     )
 
 
 @lru_cache(maxsize=1)
 def _compiled(model: keras.Model, phase: str, recipe: Recipe, steps: int) -> keras.Model:
-    """The network, or its head alone, with optimiser and loss: the same object, with its graphs, when asked again."""
+    """Compiles the network or its head. A call with equal arguments returns the same object with its graphs."""
     if phase == "head":
         model = keras.Sequential([keras.Input(model.layers[-1].input.shape[1:]), model.layers[-1]])
     classes = model.layers[-1].units
 
-    def loss(labels, logits):  # Keras' loss for whole-number labels, floats on JAX, does not smooth them
+    def loss(labels, logits):  # Keras' sparse loss has no label smoothing; on JAX, labels are floats
         labels, logits = keras.ops.one_hot(keras.ops.cast(labels, "int32"), classes), keras.ops.cast(logits, "float32")
         smoothing = recipe.label_smoothing
         return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
 
     update = optimizer(recipe, model.trainable_variables, steps)
-    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")  # by its name alone it is made during tracing
-    # JAX is slow without its compiler; TensorFlow's and PyTorch's take longer than they save here.
+    # Given only the name of the metric, Keras would create it while tracing.
+    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    # JAX is slow without its compiler; those of TensorFlow and PyTorch take longer than they save here.
     model.compile(update, loss, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
     return model
 
 
 def _feed(stream: Batches):
-    """The batches as Keras takes them best: its backend's own kind of data set.
+    """The batches in the format that suits the backend: a `tf.data` data set for TensorFlow, else a DataLoader.
 
-    Keras would make one for TensorFlow by itself, but with the tuning of tf.data, which has nothing to tune here and
-    whose thread lets the first step of an epoch wait for seconds, now and then (TensorFlow 2.21).
+    Keras converts a DataLoader for TensorFlow too, but with the autotuning of `tf.data`. That has nothing to tune
+    here, and its thread sometimes delays the first step of an epoch by seconds (TensorFlow 2.21).
     """
     if keras.backend.backend() != "tensorflow":
         return stream.loader()
@@ -215,12 +229,12 @@ def _feed(stream: Batches):
     return batches.apply(tensorflow.data.experimental.assert_cardinality(len(stream))).with_options(options)
 
 
-@lru_cache(maxsize=3)  # one that trains, one that predicts, and in bfloat16 one for features in float32
+@lru_cache(maxsize=3)  # for training, for prediction, and with bfloat16 for features in float32
 def network(architecture: str, classes: int, precision: str = "float32", **options) -> keras.Model:
-    """A network to be filled with weights, whose layers compute in this precision. `options` are those of `build`.
+    """Returns a network whose layers compute in `precision`; `options` are passed to `models.build`.
 
-    Asked for again it is the same object, with the graphs that were traced for it: tracing takes as long as hundreds of
-    steps. Fill it with weights before each use.
+    A call with equal arguments returns the same object with its traced graphs, because tracing takes as long as
+    hundreds of steps. Fill the network with weights before each use.
     """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
@@ -231,17 +245,17 @@ def network(architecture: str, classes: int, precision: str = "float32", **optio
 
 
 def features(model: keras.Model, stream: Batches) -> Float[np.ndarray, "photos 2048"]:
-    """What the head is given, of every photo of a stream in order."""
+    """Returns the input of the head for every photo of a stream, in order."""
     return predict(keras.Model(model.inputs[0], model.layers[-1].input), stream)
 
 
 def predict(model: keras.Model, stream: Batches) -> Float[np.ndarray, "photos breeds"]:
-    """The logits of every photo of a stream in order, in inference mode and float32."""
+    """Returns the logits of every photo of a stream, in order, in inference mode and float32."""
     return model.predict(_feed(stream), verbose=0).astype(np.float32, copy=False)
 
 
 def device(model: keras.Model | None) -> str:
-    """Keras' backend and where it computes, which need not be where PyTorch does."""
+    """Returns the backend of Keras and its device, which may differ from the device of PyTorch."""
     backend = keras.backend.backend()
     if backend == "torch":
         return f"keras on torch, {'cuda:0' if torch.cuda.is_available() else 'cpu:0'}"
@@ -249,7 +263,7 @@ def device(model: keras.Model | None) -> str:
 
 
 def last_features(model: keras.Model, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The maps before pooling `[photo, channel, height, width]` and the head's weights `[channel, breed]`."""
-    maps = keras.Model(model.inputs[0], model.layers[-2].input)  # layers end in pooling, then the head
+    """Returns the feature maps before pooling `[photo, channel, height, width]` and the head `[channel, breed]`."""
+    maps = keras.Model(model.inputs[0], model.layers[-2].input)  # the last layers are pooling and the head
     channels_last = np.ascontiguousarray(photos.transpose(0, 2, 3, 1))
     return maps.predict(channels_last, verbose=0).transpose(0, 3, 1, 2), model.layers[-1].kernel.numpy()

@@ -1,8 +1,8 @@
-"""One training written three times without this library's help, for notebook 04 to show side by side.
+"""Minimal training loops: the same training written three times without this library, for notebook 04.
 
-The loop that the deck of 2020 took from a tutorial of PyTorch, Keras' `fit`, and Lightning's Trainer. Each trains
-`model` on two streams of `batches.Batches`, leaves it with the weights of the best epoch, and returns the validation
-accuracies.
+The three are the loop that the 2020 deck took from a PyTorch tutorial, Keras' `fit`, and Lightning's Trainer. Each
+function trains `model` on two streams of `batches.Batches`, restores the weights of the best epoch, and returns the
+validation accuracies.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""`train_all(jobs, store)`: several trainings on this machine, in worker processes that train one job after another."""
+"""`train_all(jobs, store)` trains several jobs on this machine, in worker processes."""
 
 import os
 import threading
@@ -20,20 +20,20 @@ from dogbreeds.training.jobs import Job, report_failures, unfinished
 from dogbreeds.training.progress import Display
 from dogbreeds.training.runs import Run, RunConfig
 
-ATTEMPTS = 2  # at a training whose worker dies
-_events = None  # in a worker: the queue to the process that has the screen
+ATTEMPTS = 2  # per training, if its worker dies
+_events = None  # in a worker: the queue to the process that controls the screen
 
 
 def train_all(jobs: list[Job], store: Path) -> list[Run]:
-    """The runs of `jobs`, in their order; those that are not finished in `store` are trained now.
+    """Returns the runs of `jobs`, in their order, and trains those that are not finished in `store`.
 
-    Each worker trains one network in one framework, so that imports and traced graphs are paid for once; what another
-    network left in memory would count as this one's. Without a GPU two workers share the processors, half each, always,
-    so that the number of threads, and with it the last bits of a result, does not depend on what else there is to
-    train. The workers end with this process.
+    Each worker trains one network in one framework: imports and traced graphs are needed only once, and the peak memory
+    of a run includes no other network. Without a GPU, two workers always use half of the processors each, so that the
+    number of threads, and with it the last bits of a result, does not depend on the other jobs. The workers end with
+    this process.
 
-    A training whose worker dies is tried once more, in a new worker. Raises TrainingsFailed when all others have
-    finished, and names the first that failed.
+    A training whose worker dies is tried once more in a new worker. If trainings fail, raises TrainingsFailed after
+    all others have finished; the message names the first failure.
     """
     missing = unfinished(jobs, store)
     if missing:
@@ -43,7 +43,7 @@ def train_all(jobs: list[Job], store: Path) -> list[Run]:
 
 @dataclass
 class _Worker:
-    """A process that trains one network, and the job that it has."""
+    """A process that trains one network, and its current job."""
 
     network: tuple[str, str]
     process: ProcessPoolExecutor
@@ -52,40 +52,40 @@ class _Worker:
 
 @dataclass
 class _Queue:
-    """Jobs that wait, and what became of the others."""
+    """The waiting jobs, the running jobs and the failures."""
 
     waiting: list[Job]
     running: dict[Future, _Worker] = field(default_factory=dict)
     deaths: Counter = field(default_factory=Counter)
-    failed: dict[str, str] = field(default_factory=dict)  # the reason by id
+    failed: dict[str, str] = field(default_factory=dict)  # reasons by job id
 
     def take(self, network: tuple[str, str] | None) -> Job | None:
-        """The next job whose initial weights are there.
+        """Removes and returns the next job whose initial weights are available, or None.
 
-        Those of the first seed come first. Among them one of `network`, so that its worker lives on; then one of a
-        network that no other worker has.
+        Lower seeds come first. Within a seed, jobs of `network` come first, because its worker can continue; then jobs
+        of a network that no other worker trains.
         """
         others = {worker.network for worker in self.running.values()}
         unfinished = {job.id for job in [*self.waiting, *(worker.job for worker in self.running.values())]}
-        ready = [job for job in self.waiting if job.config.start not in unfinished]
+        ready = [job for job in self.waiting if job.config.source not in unfinished]
         ready.sort(key=lambda job: (job.config.seed, job.network != network, job.network in others))
         if ready:
             self.waiting.remove(ready[0])
         return ready[0] if ready else None
 
     def fail(self, job: Job, reason: str) -> None:
-        """Records a failure, and that of all jobs that wait for this one's weights."""
+        """Records the failure of a job and of all jobs that wait for its weights."""
         self.failed[job.id] = reason
-        for dependent in [each for each in self.waiting if each.config.start == job.id]:
+        for dependent in [each for each in self.waiting if each.config.source == job.id]:
             self.waiting.remove(dependent)
-            self.fail(dependent, f"its initial weights are those of {job.id}, which failed")
+            self.fail(dependent, f"its initial weights come from {job.id}, which failed")
 
 
 def _train_in_workers(jobs: list[Job], store: Path) -> None:
     at_once, threads = shares()
     context = get_context("spawn")
     events = context.Queue()
-    display = Display()  # here, for a thread cannot tell which cell of a notebook it belongs to
+    display = Display()  # created here: a thread does not know its notebook cell
     screen = threading.Thread(target=_show, args=(events, display), daemon=True)
     screen.start()
 
@@ -111,7 +111,7 @@ def _train_in_workers(jobs: list[Job], store: Path) -> None:
 
 
 def _give_work(worker: _Worker | None, queue: _Queue, store: Path, start: Callable) -> _Worker | None:
-    """The worker with its next job, or one that takes its place: for another network, or for one that has died."""
+    """Gives a free worker its next job; a new worker replaces one that died or trained another network."""
     if worker and worker.job:
         return worker
     job = queue.take(worker and worker.network)
@@ -137,28 +137,28 @@ def _finish(ended: Future, queue: _Queue) -> None:
             queue.waiting.insert(0, job)
         else:
             remedy = "free some memory or lower batch_size, then start again: finished epochs are kept"
-            queue.fail(job, f"its process was killed twice, most likely for want of memory: {remedy}")
+            queue.fail(job, f"its process was killed twice, most likely because memory ran out: {remedy}")
     except StudyError as error:
         queue.fail(job, str(error))
 
 
 def shares() -> tuple[int, int]:
-    """The number of processes that run at the same time (one on a GPU, otherwise two), and the threads of each."""
+    """Returns the number of parallel processes (one on a GPU, otherwise two) and the number of threads of each."""
     processors = torch.get_num_threads()
     at_once = 1 if torch.accelerator.is_available() else min(2, processors)
     return at_once, processors // at_once
 
 
 def in_own_process(function: Callable, *arguments, backend: str | None = None):
-    """What `function` returns, from a process that has its memory to itself; see `own_process`."""
+    """Returns the result of `function`, computed in a new process with its own memory; see `own_process`."""
     with own_process(backend) as process:
         return process.submit(function, *arguments).result()
 
 
 def own_process(backend: str | None = None) -> ProcessPoolExecutor:
-    """A fresh process for one call after the other, which ends with this one.
+    """Returns a new process that executes one call after another and ends with this process.
 
-    `backend` is what Keras computes with there, which it chooses once a process.
+    `backend` is the Keras backend of the new process; a process cannot change it later.
     """
     return ProcessPoolExecutor(1, get_context("spawn"), _start_alone, (backend,))
 
@@ -186,6 +186,6 @@ def _start_worker(threads: int, events) -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Of both frameworks in this process; TensorFlow is not to be imported yet."""
+    """Limits the threads of both frameworks in this process. Call it before TensorFlow is imported."""
     torch.set_num_threads(threads)
     set_thread_variables(threads)

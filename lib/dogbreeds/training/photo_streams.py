@@ -1,4 +1,4 @@
-"""The batches of a training: its photos shuffled and augmented, those of validation and test in order."""
+"""The batches of a run: shuffled and augmented for training, in order for validation and test."""
 
 from dogbreeds import models
 from dogbreeds.data import pixel_cache
@@ -14,21 +14,22 @@ EVALUATION_BATCH_SIZE = 64
 
 
 def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict[str, Batches]:
-    """The training stream of `config`, and validation and test photos in order."""
+    """Returns the streams "train", "validation" and "test" of `config`; the last two are in order.
+
+    Raises StudyError if a batch is larger than the training split.
+    """
     array, labels = pixel_cache.load(dataset, config.image_size, config.crop), dataset.photos["label"].to_numpy()
     shared = {
         "preprocessing": models.preprocessing(config.architecture, config.recipe.preprocessing),
         "channels_last": config.framework == "keras",
-        # Where batches are augmented: where PyTorch trains; TensorFlow and JAX take them from the processor.
+        # Batches are augmented on this device: the training device for PyTorch; TensorFlow and JAX read from the CPU.
         "device": devices.of_this_process() if on_pytorch(config.framework) else "cpu",
     }
     part = (devices.rank, devices.processes)
     training = {"seed": config.seed, "augmentation": config.recipe.augmentation, "part": part}
     rows = dataset.rows("train")
     if config.recipe.batch_size > len(rows):
-        raise StudyError(
-            f"batch_size {config.recipe.batch_size} is more than the {len(rows)} training photos: lower it"
-        )
+        raise StudyError(f"batch_size {config.recipe.batch_size} exceeds the {len(rows)} training photos: lower it")
     return {
         split: Batches(
             array,

@@ -1,6 +1,6 @@
-"""What a training tells while it runs: a live bar where someone watches, else a line an epoch; logs for TensorBoard.
+"""Progress of a training: one line per epoch, a live bar if a user is watching, and logs for TensorBoard.
 
-Events are dictionaries, so that a training in a process of its own can send them to the one that has the screen.
+Events are dictionaries, so that a worker process can send them to the process that controls the screen.
 """
 
 import shutil
@@ -13,23 +13,23 @@ from tensorboardX import SummaryWriter
 from tqdm.auto import tqdm
 
 MEASURES = ("loss", "accuracy")
-INTERVAL = 0.5  # seconds between two looks at the loss, which on a GPU waits for the step to end
+INTERVAL = 0.5  # seconds between two readings of the loss: on a GPU, a reading waits for the step to finish
 
 
 def watched() -> bool:
-    """Whether someone sees a bar move: in a terminal, or in a notebook that a front end runs cell by cell.
+    """Returns whether a user can see a moving bar: in a terminal, or in a notebook run interactively.
 
-    Front ends send the id of the cell with its code; papermill, nbconvert and nbval do not.
+    Notebook front ends send the id of a cell with its code; papermill, nbconvert and nbval do not.
     """
     loaded = sys.modules.get("IPython")
     shell = loaded.get_ipython() if loaded else None
-    if not hasattr(shell, "get_parent"):  # no kernel of a notebook
+    if not hasattr(shell, "get_parent"):  # not a notebook kernel
         return sys.stderr.isatty()
     return "cellId" in shell.get_parent().get("metadata", {})
 
 
 class Display:
-    """Shows the events of any number of trainings: `display(event)`."""
+    """Shows the events of any number of trainings; call it with each event."""
 
     def __init__(self):
         self.watched, self.bars = watched(), {}
@@ -45,37 +45,38 @@ class Display:
 
     def _move(self, event: dict) -> None:
         bar = self.bars.get(event["run"])
-        if bar is None:  # what a resumed training did before counts neither for its speed nor for the time left
+        if bar is None:  # photos from before an interruption count neither for the speed nor for the time left
             options = {"initial": event["photos"], "unit": " photos", "unit_scale": True}
             bar = self.bars[event["run"]] = tqdm(total=event["total"], desc=event["run"], **options)
-            if hasattr(bar, "container"):  # in a notebook: the name on one line
+            if hasattr(bar, "container"):  # in a notebook: keeps the name on one line
                 bar.container.children[0].layout.min_width = "max-content"
         bar.set_postfix({name: f"{event[name]:.3f}" for name in MEASURES}, refresh=False)
         bar.update(event["photos"] - bar.n)
 
 
 class Progress:
-    """Of one training: its steps and epochs, sent to a display and to TensorBoard's folder.
+    """Sends the steps and epochs of one training to a display, and its epochs to a TensorBoard log.
 
-    `history` are the epochs done before, `photos` those of an epoch, `log` the folder of this training's log.
+    `history` has the rows of epochs that are already done, `photos` is the number of photos per epoch, and `log` is
+    the folder of the TensorBoard log.
     """
 
     def __init__(self, run: str, history: list[dict], photos: int, epochs: int, log: Path, send: Callable):
         self.run, self.photos, self.total, self.send = run, photos, photos * epochs, send
-        shutil.rmtree(log, ignore_errors=True)  # written anew, without what a kill undid
+        shutil.rmtree(log, ignore_errors=True)  # rewritten without epochs that an interruption discarded
         self.writer, self.last = SummaryWriter(str(log)), 0.0
         for row in history:
             self._log(row)
 
     def step(self, epoch: int, photos: int, measures: Callable[[], tuple[float, float]]) -> None:
-        """After a step: `photos` of this epoch are done. `measures` gives loss and accuracy when they are wanted."""
+        """Reports the progress after `photos` photos of an epoch; `measures` returns the current loss and accuracy."""
         if time.monotonic() - self.last < INTERVAL:
             return
         self.last = time.monotonic()
         self.send(self._event("step", self.photos * (epoch - 1) + photos, *measures()))
 
     def epoch(self, row: dict) -> None:
-        """After an epoch, with its row of the history."""
+        """Reports an epoch, given its row of the history."""
         self._log(row)
         stages = "  ".join(
             f"{stage}: loss {row[f'{stage}_loss']:.3f} accuracy {row[f'{stage}_accuracy']:.3f}"

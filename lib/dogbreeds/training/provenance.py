@@ -1,4 +1,4 @@
-"""What a run says of itself: configuration, accuracies, cost, versions, commit."""
+"""The record of a run: configuration, accuracies, cost, versions and commit."""
 
 import platform
 import subprocess
@@ -15,22 +15,23 @@ from dogbreeds.models import complexity
 from dogbreeds.training.backends import on_pytorch
 from dogbreeds.training.devices import peak_memory
 from dogbreeds.training.runs import RunConfig
-from dogbreeds.training.training_state import Course
+from dogbreeds.training.training_state import TrainingState
 
 
-def record_of(config: RunConfig, course: Course, arrays: dict, left_out: dict[str, str]) -> dict:
+def record_of(config: RunConfig, training_state: TrainingState, arrays: dict, left_out: dict[str, str]) -> dict:
+    """Returns the contents of `run.json`, from a finished training and its predictions `arrays`."""
     accuracies = {
         f"{split}_accuracy": float((arrays[f"{split}_logits"].argmax(axis=1) == arrays[f"{split}_labels"]).mean())
         for split in ("validation", "test")
     }
-    speeds = [row["photos_per_second"] for row in course.history]
+    speeds = [row["photos_per_second"] for row in training_state.history]
     packages = ("torch", "torchvision", "lightning", "keras", "tensorflow", "jax", "numpy")
     return asdict(config) | {
         "multiply_adds": complexity.multiply_adds(config.architecture, config.image_size, len(config.breeds)),
-        "epochs": len(course.history),
-        "best_epoch": config.recipe.best_epoch(course.history),
-        "seconds": round(course.seconds, 2),
-        # The first epoch carries a framework's warm-up (tracing, allocation); with a single epoch there is no other.
+        "epochs": len(training_state.history),
+        "best_epoch": config.recipe.best_epoch(training_state.history),
+        "seconds": round(training_state.seconds, 2),
+        # The first epoch includes the framework's warm-up (tracing, allocation); it counts only if there is no other.
         "photos_per_second": round(float(np.median(speeds[1:] or speeds)), 2),
         "peak_memory_mb": peak_memory(on_pytorch(config.framework)) // 10**6,
         **accuracies,
@@ -44,7 +45,7 @@ def record_of(config: RunConfig, course: Course, arrays: dict, left_out: dict[st
 
 
 def _commit() -> str | None:
-    """The commit of the code that trained, where it is a git checkout."""
+    """The commit of this code, or None outside a git checkout."""
     command = ["git", "-C", str(paths.REPOSITORY), "rev-parse", "--short", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -53,5 +54,5 @@ def _commit() -> str | None:
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of those of `packages` that are installed: a GPU image may do without TensorFlow."""
+    """Returns the versions of the installed packages among `packages`: a GPU image may lack TensorFlow."""
     return {name: metadata.version(name) for name in packages if any(metadata.distributions(name=name))}

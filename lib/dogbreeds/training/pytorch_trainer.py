@@ -1,4 +1,4 @@
-"""The PyTorch half of training: Lightning's Trainer with its callbacks."""
+"""Training with PyTorch: Lightning's Trainer and its callbacks."""
 
 import logging
 import signal
@@ -21,15 +21,15 @@ from dogbreeds.data.batches import Batches
 from dogbreeds.models import weight_conversion
 from dogbreeds.training.devices import Devices
 from dogbreeds.training.progress import Progress
-from dogbreeds.training.recipe import Recipe
-from dogbreeds.training.training_state import Course
+from dogbreeds.training.recipe import Phase, Recipe
+from dogbreeds.training.training_state import TrainingState
 
-BETA_2, EPSILON = 0.999, 1e-7  # of AdamW, the same in Keras
+BETA_2, EPSILON = 0.999, 1e-7  # of AdamW, as in Keras
 QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 
 
 class Classifier(lightning.LightningModule):
-    """A network or its head alone, its loss, its optimiser and its schedule by the recipe."""
+    """A network, or only its head, with the loss, the optimiser and the learning-rate schedule of the recipe."""
 
     def __init__(self, model: nn.Module, classes: int, recipe: Recipe, steps: int, steps_done: int, optimizer: dict):
         super().__init__()
@@ -37,7 +37,7 @@ class Classifier(lightning.LightningModule):
         self.optimizer_state = optimizer
         self.metrics = nn.ModuleDict()
         for stage in ("training", "validation"):
-            # Each process by itself, uncached: for its bar one looks at its own. Unchecked: a check waits for a GPU.
+            # No synchronisation or cache: the bar reads the metrics of one process. No checks: they wait for the GPU.
             options = {"sync_on_compute": False, "compute_with_cache": False}
             accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False, **options)
             self.metrics.update({f"{stage}_loss": MeanMetric("disable", **options), f"{stage}_accuracy": accuracy})
@@ -49,7 +49,7 @@ class Classifier(lightning.LightningModule):
         inputs, labels = batch
         logits = self(inputs).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        # Once a photo, for torchmetrics forgets weights where it does not look for NaN.
+        # One value per photo, because torchmetrics ignores weights when its NaN checks are disabled.
         self.metrics[f"{stage}_loss"].update(loss.detach().expand(len(labels)))
         self.metrics[f"{stage}_accuracy"].update(logits.detach(), labels)
         return loss
@@ -61,7 +61,7 @@ class Classifier(lightning.LightningModule):
         self._loss(batch, "validation")
 
     def measures(self, stage: str) -> dict[str, float]:
-        """Loss and accuracy of the epoch so far, in this process."""
+        """Returns loss and accuracy of the epoch so far, in this process."""
         return {name: metric.compute().item() for name, metric in self.metrics.items() if name.startswith(stage)}
 
     def configure_optimizers(self):
@@ -73,47 +73,49 @@ class Classifier(lightning.LightningModule):
         if self.recipe.optimizer == "sgd":
             kind, options = torch.optim.SGD, {"momentum": 0.9}
         optimizer = kind(groups, lr=self.recipe.learning_rate, fused=True, **options)
+        # Restore the optimiser of an interrupted phase; in a new phase its state is empty.
         names = dict(self.model.named_parameters())
         for key, value in self.optimizer_state.items():
             name, _, slot = key.rpartition(".")
-            # In the parameter's own layout in memory and beside it: the fused step reads both as they lie.
+            # The fused step needs the memory layout and the device of the parameter.
             like = names[name] if value.ndim else value
             place = torch.empty_like(like, dtype=value.dtype, device=names[name].device)
             optimizer.state[names[name]][slot] = place.copy_(value)
         return optimizer
 
     def _groups(self) -> dict[tuple[float, float], list]:
-        """Parameters by the share of the rate they learn at and by their decay."""
+        """The trainable parameters by learning-rate multiplier and weight decay."""
         groups = {}
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
-                share = 1.0 if name.startswith("fc.") else self.recipe.backbone_rate
+                share = 1.0 if name.startswith("fc.") else self.recipe.backbone_multiplier
                 decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
                 groups.setdefault((share, decay), []).append(parameter)
         return groups
 
     def on_before_optimizer_step(self, optimizer):
+        # The rate depends on the step alone, so a resumed training follows the same schedule.
         rate = self.recipe.learning_rate_at(self.step, self.steps)
         self.step += 1
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
-            if "eps" in group:  # "epsilon hat" of Kingma and Ba, https://arxiv.org/abs/1412.6980, section 2
+            if "eps" in group:  # as Keras: "epsilon hat" of Kingma and Ba, arXiv:1412.6980, section 2
                 group["eps"] = EPSILON / (1 - BETA_2**self.step) ** 0.5
 
 
 def _channels_last(inputs: Tensor) -> Tensor:
-    """Photos in the layout that is faster on processors and GPUs alike; features as they are."""
+    """Images in the memory layout that is faster on CPUs and GPUs; features are returned unchanged."""
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
 class Epochs(Callback):
-    """After an epoch: its row, its checkpoint, its end. Photos a second are of training alone, without validation."""
+    """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
 
-    def __init__(self, stream: Batches, course: Course, phase: str, progress: Progress | None):
-        self.stream, self.course, self.phase, self.progress = stream, course, phase, progress
+    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, progress: Progress | None):
+        self.stream, self.training_state, self.phase, self.progress = stream, training_state, phase, progress
 
     def on_train_epoch_start(self, trainer, module):
-        self.number = self.stream.epoch = len(self.course.history) + 1
+        self.number = self.stream.epoch = len(self.training_state.history) + 1
         self.start = time.perf_counter()
         for metric in module.metrics.values():
             metric.reset()
@@ -125,24 +127,25 @@ class Epochs(Callback):
 
     def on_validation_start(self, trainer, module):
         if torch.accelerator.is_available():
-            torch.accelerator.synchronize()  # the steps are only queued until then
+            torch.accelerator.synchronize()  # waits for the queued steps
         self.seconds = time.perf_counter() - self.start
 
     def on_train_epoch_end(self, trainer, module):
         row = {"epoch": self.number, "phase": self.phase}
-        for name, value in module.measures("training").items():  # processes have parts of one size
+        for name, value in module.measures("training").items():  # all processes have parts of equal size
             row[name] = trainer.strategy.reduce(torch.tensor(value, device=module.device), reduce_op="mean").item()
         row |= module.measures("validation")
         row["seconds"] = self.seconds
         row["photos_per_second"] = len(self.stream) * self.stream.batch_size / self.seconds
-        ends = self.course.end_epoch(row, _trained(module.model), _optimizer_state(module))
-        trainer.should_stop = trainer.strategy.broadcast(ends)  # on GPUs the processes' losses may differ in a bit
+        ends = self.training_state.end_epoch(row, _trained(module.model), _optimizer_state(module))
+        # One process decides for all: on GPUs their losses may differ in the last bit.
+        trainer.should_stop = trainer.strategy.broadcast(ends)
         if self.progress:
             self.progress.epoch(row)
 
 
 def _trained(model: nn.Module) -> weight_conversion.State:
-    """The weights of the network, or of the head alone under its name in the network, as copies."""
+    """Copies of the weights of the network, or of the head only, under their names in the network."""
     return {key: _copy(value) for key, value in weight_conversion.from_pytorch(model).items()}
 
 
@@ -160,7 +163,7 @@ def _optimizer_state(module: Classifier) -> dict[str, Tensor]:
 
 
 class Head(nn.Module):
-    """The head alone, under the name it has in the network."""
+    """Only the head, under its name in the network."""
 
     def __init__(self, fc: nn.Linear):
         super().__init__()
@@ -170,41 +173,46 @@ class Head(nn.Module):
         return self.fc(features)
 
 
-def train_phase(
-    model, recipe: Recipe, streams: dict, course: Course, progress: Progress | None, devices: Devices
+def fit(
+    model: nn.Module,
+    recipe: Recipe,
+    streams: dict[str, Batches],
+    phase: Phase,
+    training_state: TrainingState,
+    progress: Progress | None,
+    devices: Devices,
 ) -> None:
-    """Trains `model` to the end of its phase; `course` gets every epoch."""
+    """Trains `model` to the end of `phase` and stores every epoch in `training_state`."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    phase, done, epochs = course.phase()
-    if phase == "head":
+    if phase.name == "head":
         model = Head(model.fc)
     model.train().to(memory_format=torch.channels_last)
-    steps, classes, several = len(streams["train"]), course.start["fc.bias"].numel(), devices.processes > 1
-    module = Classifier(model, classes, recipe, epochs * steps, done * steps, course.optimizer)
+    steps, classes, several = len(streams["train"]), training_state.initial["fc.bias"].numel(), devices.processes > 1
+    module = Classifier(model, classes, recipe, phase.epochs * steps, phase.done * steps, training_state.optimizer)
     trainer = lightning.Trainer(
-        max_epochs=epochs - done,
-        callbacks=[Epochs(streams["train"], course, phase, progress)],
+        max_epochs=phase.epochs - phase.done,
+        callbacks=[Epochs(streams["train"], training_state, phase.name, progress)],
         precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true",
         strategy="ddp" if several else "auto",
         sync_batchnorm=several and torch.accelerator.is_available(),
         devices=devices.count,
         num_nodes=devices.nodes,
-        use_distributed_sampler=False,  # the stream gives each process its part of every batch
+        use_distributed_sampler=False,  # the stream already returns the part of this process
         **QUIET,
         num_sanity_val_steps=0,
-        benchmark=not torch.backends.cudnn.deterministic,  # on a GPU the fastest kernels for these shapes
+        benchmark=not torch.backends.cudnn.deterministic,  # on a GPU: the fastest kernels for these shapes
     )
     with warnings.catch_warnings(), _interruptible():
-        # The batches come whole from memory: worker processes would only copy them.
+        # Batches come from memory: worker processes would only copy them.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated")  # Lightning 2.6 on PyTorch 2.11, not ours to mend
+        warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated")  # Lightning 2.6 on PyTorch 2.11
         trainer.fit(module, streams["train"].loader(), streams["validation"].loader())
     devices.leave_group()
 
 
 @contextmanager
 def _interruptible():
-    """Ctrl-C stays a KeyboardInterrupt: Lightning makes it an exit and is deaf to the next one."""
+    """Keeps Ctrl-C a KeyboardInterrupt: Lightning turns it into an exit and ignores the next one."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -216,12 +224,12 @@ def _interruptible():
 
 
 def network(architecture: str, classes: int, precision: str = "float32", **options) -> nn.Module:
-    """A network to be filled with weights; Lightning sees to the precision later. `options` are those of `build`."""
+    """Returns a network to fill with weights; `options` are passed to `models.build`. Lightning sets the precision."""
     return models.build(architecture, "pytorch", classes, **options)
 
 
 def features(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos 2048"]:
-    """What the head is given, of every photo of a stream in order."""
+    """Returns the input of the head for every photo of a stream, in order."""
     kept = []
     hook = model.fc.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0].cpu()))
     predict(model, stream)
@@ -230,7 +238,7 @@ def features(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos 204
 
 
 def predict(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos breeds"]:
-    """The logits of every photo of a stream in order, in inference mode and float32."""
+    """Returns the logits of every photo of a stream, in order, in inference mode and float32."""
     model.eval().to(stream.device, memory_format=torch.channels_last)
     with torch.inference_mode():
         return torch.cat([model(_channels_last(photos)).cpu() for photos, _ in stream.loader()]).numpy()
@@ -241,7 +249,7 @@ def device(model: nn.Module) -> str:
 
 
 def last_features(model: nn.Module, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The maps before pooling `[photo, channel, height, width]` and the head's weights `[channel, breed]`."""
+    """Returns the feature maps before pooling `[photo, channel, height, width]` and the head `[channel, breed]`."""
     kept = []
     last = getattr(model, "block14", None) or model.layer4
     hook = last.register_forward_hook(lambda module, inputs, output: kept.append(output))

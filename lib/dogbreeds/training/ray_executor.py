@@ -1,6 +1,6 @@
-"""Jobs spread by Ray over a cluster or over this machine, as `dogbreeds sweep` does.
+"""Trains jobs with Ray, on a cluster or on this machine, for `dogbreeds sweep`.
 
-The run store and the data lie on a file system that all machines share.
+The run store and the data must be on a file system that all machines share.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # which Ray reads when it is imported: every epoch has its line
+os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # read when Ray is imported: prints the line of every epoch
 import ray
 from ray.exceptions import RayError, RayTaskError
 
@@ -24,15 +24,16 @@ from dogbreeds.training.jobs import Job, report_failures, unfinished
 from dogbreeds.training.parallel import limit_threads
 from dogbreeds.training.runs import Run, RunConfig
 
-RETRIES = 5  # of a training whose machine or process died; one that fails by itself is not tried again
+RETRIES = 5  # per training, if its machine or process dies; a training that raises an error is not retried
 
 
 def train_all(jobs: list[Job], store: Path, address: str | None = None) -> list[Run]:
-    """The runs of `jobs`, in their order; what is missing is trained, each in a process of its own.
+    """Returns the runs of `jobs`, in their order, and trains the missing ones, each in its own process.
 
-    `address` is a Ray cluster's; without it this machine is all there is. A training whose machine died goes on
-    elsewhere, after its last whole epoch. The trainings that others start from come first. Raises StudyError for a
-    cluster that does not answer, and, when all others are finished, for trainings that failed.
+    `address` is the address of a Ray cluster; without it, only this machine is used. A training whose machine dies
+    resumes on another one after its last complete epoch. A training starts after the run that provides its initial
+    weights. Raises StudyError if the cluster does not answer, and TrainingsFailed for failed trainings after all others
+    have finished.
     """
     missing = unfinished(jobs, store)
     if missing:
@@ -45,7 +46,7 @@ def train_all(jobs: list[Job], store: Path, address: str | None = None) -> list[
 def _cluster(address: str | None) -> Iterator[None]:
     folders = {"DOGBREEDS_DATA": paths.data(), "DOGBREEDS_OUTPUTS": paths.outputs()}
     environment = {name: str(folder.resolve()) for name, folder in folders.items()}
-    environment["KERAS_BACKEND"] = keras_backend.chosen()  # on all machines, whatever each would choose
+    environment["KERAS_BACKEND"] = keras_backend.chosen()  # the same on all machines
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     processors = max(torch.get_num_threads() // 2 * 2, 1)
     here = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": 100 * 2**20}
@@ -53,10 +54,10 @@ def _cluster(address: str | None) -> Iterator[None]:
     try:
         if address and address != "auto":
             host, _, port = address.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=10).close()  # Ray would try for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself would wait for minutes
         ray.init(address or "local", **options, **({} if address else here))
     except (OSError, RayError, RuntimeError, ValueError) as error:
-        what = f"no Ray cluster answers at {address}" if address else "Ray does not start here"
+        what = f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
         raise StudyError(f"{what} ({_first_line(error)}): see the README on `ray start`") from error
     try:
         yield
@@ -69,9 +70,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _share() -> dict[str, int]:
-    """What a training claims: a GPU and its part of the processors where the cluster has any, else half of a machine's.
+    """The resources per training: a GPU and its part of the CPUs if the cluster has GPUs, else half the CPUs.
 
-    Of the smallest machine, so that the number of threads is the same on all.
+    The smallest machine decides, so that the number of threads is the same on all machines.
     """
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     with_gpu = [machine for machine in machines if machine.get("GPU")]
@@ -82,11 +83,11 @@ def _share() -> dict[str, int]:
 def _train_all(jobs: list[Job], store: Path) -> None:
     share, placed, started = _share(), {}, {}
     train = ray.remote(max_calls=1, max_retries=RETRIES, **share)(_train)
-    for job in jobs:  # Ray starts a training when the one that its initial weights come from has ended
+    for job in jobs:  # Ray starts a training after the one that provides its initial weights
         if job.dataset.fingerprint not in placed:
             placed[job.dataset.fingerprint] = ray.put(job.dataset)
         arguments = (job.config, placed[job.dataset.fingerprint], store, Path.cwd(), share["num_cpus"])
-        started[job.id] = train.remote(*arguments, started.get(job.config.start))
+        started[job.id] = train.remote(*arguments, started.get(job.config.source))
     waiting, failed = {training: name for name, training in started.items()}, {}
     while waiting:
         (ended,), _ = ray.wait(list(waiting))
@@ -101,6 +102,6 @@ def _train_all(jobs: list[Job], store: Path) -> None:
 
 def _train(config: RunConfig, dataset: Dataset, store: Path, folder: Path, threads: int, source: str | None) -> str:
     if folder.is_dir():
-        os.chdir(folder)  # a file of weights may be named from there
+        os.chdir(folder)  # the path of a weights file may be relative to it
     limit_threads(threads)
     return trainer.train(config, dataset, store).id

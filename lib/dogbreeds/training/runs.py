@@ -1,14 +1,14 @@
-"""The run store: one folder a training, `outputs/<profile>/runs/<run id>/`.
+"""The run store: one folder per run, `outputs/<profile>/runs/<run id>/`.
 
-    run.json            what was trained, with what, how long it took, what came out
-    history.csv         one row an epoch
-    predictions.npz     photo paths, labels and logits of the validation and test photos; of a run with crop "box" also
-                        the logits of the validation photos as they are without their boxes
-    weights.safetensors what it predicted with: the weights of the best epoch (see Recipe.monitor), or of the last with
-                        restore_best false, in PyTorch's layout, for either framework
+    run.json            configuration, package versions, cost and accuracies
+    history.csv         one row per epoch
+    predictions.npz     photo paths, labels and logits of the validation and test photos; for a run with crop "box" also
+                        the logits of the validation photos without their boxes
+    weights.safetensors the weights of these predictions: of the best epoch (see Recipe.monitor), or of the last with
+                        restore_best false; in PyTorch's layout for both frameworks
 
-A folder that carries a run's name is complete: it is filled under another name and renamed at the end. Until then that
-other name holds what a training needs to go on (see `checkpoints`).
+Run folders are atomic: a folder with a run's id is complete. It is filled under the name `<run id>.unfinished` and
+renamed at the end. Until then it contains the checkpoints from which a training resumes (see `training_state`).
 """
 
 import hashlib
@@ -29,21 +29,21 @@ from dogbreeds.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What makes two trainings the same one. Raises StudyError for an unknown network or framework."""
+    """What identifies a run. Raises StudyError if the network or the framework is unknown."""
 
     architecture: str
     framework: str
     dataset: str
     fingerprint: str  # of the dataset: its photos, breeds and split
     breeds: tuple[str, ...]
-    image_size: int  # pixels a side
+    image_size: int  # width and height in pixels
     recipe: Recipe
     seed: int = 0
-    crop: str = "centre"  # see pixels.CROPS
-    weights: str = "scratch"  # what they are called: scratch, other-breeds, imagenet, a run or a file
-    start: str = ""  # where they lie: nothing for scratch, a name of a published file, a run of the same store, a path
-    start_fingerprint: str = ""  # of the bytes of a file, for a path says nothing of them
-    backend: str = ""  # what Keras computes with: the one chosen here, where none is given; none for PyTorch
+    crop: str = "centre"  # see pixel_cache.CROPS
+    weights: str = "scratch"  # name of the initial weights: scratch, other-breeds, imagenet, a run or a file
+    source: str = ""  # where they were learned: published weights, a run of this store, or a file
+    source_fingerprint: str = ""  # SHA-256 of a weights file, whose path does not identify it
+    backend: str = ""  # backend of Keras: by default that of this process; empty for PyTorch
 
     def __post_init__(self):
         check_names(self.architecture, self.framework)
@@ -52,14 +52,14 @@ class RunConfig:
 
     @property
     def id(self) -> str:
-        """Readable, plus a hash of everything above: `xception-keras-s0-3f9c1a520b7e`."""
+        """A readable name with a hash of all fields: `xception-keras-s0-3f9c1a520b7e`."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
         return f"{self.architecture}-{self.framework}-s{self.seed}-{digest[:12]}"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training, read from its folder."""
+    """A finished run, read from its folder."""
 
     folder: Path
 
@@ -69,13 +69,13 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The network, the framework and the start, unless from scratch: `Xception, Keras, other-breeds`."""
-        start = "" if self.record["weights"] == "scratch" else f", {self.record['weights']}"
-        return f"{TITLES[self.record['architecture']]}, {TITLES[self.record['framework']]}{start}"
+        """The network, the framework and, unless random, the initial weights: `Xception, Keras, other-breeds`."""
+        weights = "" if self.record["weights"] == "scratch" else f", {self.record['weights']}"
+        return f"{TITLES[self.record['architecture']]}, {TITLES[self.record['framework']]}{weights}"
 
     @property
     def weights(self) -> Path:
-        """The file of its weights, which runs that are kept with the code do not have."""
+        """The path of the weights file. Runs that are stored with the code have no such file."""
         return self.folder / "weights.safetensors"
 
     @cached_property
@@ -84,7 +84,7 @@ class Run:
 
     @property
     def config(self) -> RunConfig:
-        """What was trained, as it was asked for."""
+        """The configuration that this run was trained with."""
         values = {entry.name: self.record[entry.name] for entry in fields(RunConfig)}
         return RunConfig(**values | {"breeds": tuple(values["breeds"]), "recipe": Recipe(**values["recipe"])})
 
@@ -101,33 +101,33 @@ class Run:
             return arrays[f"{split}_labels"]
 
     def correct(self, split: str = "test") -> np.ndarray:
-        """For each photo of the split whether the most likely breed is the right one."""
+        """Returns for each photo of the split whether its most likely breed is correct."""
         return self.logits(split).argmax(axis=1) == self.labels(split)
 
 
 def finished(store: Path, config: RunConfig) -> Run | None:
-    """The finished run of `config` in a store, or None.
+    """Returns the finished run of `config` in `store`, or None.
 
-    Raises StudyError where the folder of its name holds another training.
+    Raises StudyError if the folder with its id contains a different run.
     """
     run = Run(Path(store) / config.id)
     if not (run.folder / "run.json").is_file():
         return None
     if run.config != config:
-        raise StudyError(f"{run.folder} holds another training than its name says: move it elsewhere")
+        raise StudyError(f"{run.folder} contains a different run than its name says: move it elsewhere")
     return run
 
 
 def kept_with_the_code(config: RunConfig) -> Run | None:
-    """The finished run of `config` in outputs/reference, which has no weights; None where there is none."""
+    """Returns the finished run of `config` in outputs/reference, without weights, or None."""
     found = (finished(store, config) for store in sorted(paths.REFERENCE.glob("*/runs")))
     return next((run for run in found if run), None)
 
 
 def results(folder: Path) -> pd.DataFrame:
-    """One row a finished run under `folder`, with the fields of run.json that are single values and the recipe's.
+    """Returns one row per finished run in `folder`, with the single values of run.json and the fields of the recipe.
 
-    Columns of the recipe are called `recipe.<field>`.
+    The columns of the recipe are named `recipe.<field>`.
     """
     finished = sorted(path.parent for path in Path(folder).glob("*/run.json") if path.parent.suffix != ".unfinished")
     rows = []

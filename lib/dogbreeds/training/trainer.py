@@ -1,4 +1,4 @@
-"""`train(config, dataset, store) -> Run`: one training in either framework, in this process."""
+"""`train(config, dataset, store) -> Run` trains one network in this process, with either framework."""
 
 import json
 import re
@@ -24,24 +24,25 @@ from dogbreeds.training.devices import ONE, Devices, reset_peak_memory
 from dogbreeds.training.photo_streams import EVALUATION_BATCH_SIZE, batches
 from dogbreeds.training.progress import Display, Progress
 from dogbreeds.training.provenance import installed, record_of
+from dogbreeds.training.recipe import Phase
 from dogbreeds.training.runs import Run, RunConfig, finished
-from dogbreeds.training.training_state import Course
+from dogbreeds.training.training_state import TrainingState
 
 
-def starting_weights(config: RunConfig, store: Path) -> weight_conversion.State:
-    """What both frameworks start from: drawn in PyTorch by the seed, then `config.start` in place of all it has.
+def initial_weights(config: RunConfig, store: Path) -> weight_conversion.State:
+    """Returns the initial weights, the same for both frameworks: random by the seed, or those of `config.source`.
 
-    A head is left out unless its file says that it is for the same breeds. Raises StudyError for weights that are
-    missing or do not fit.
+    PyTorch generates the random weights. A source's head is used only if its run or file names the same breeds, else
+    the head is random. Raises StudyError if the weights are missing or do not fit the network.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         state = weight_conversion.read(models.build(config.architecture, "pytorch", len(config.breeds)))
-    if not config.start:
+    if not config.source:
         return state
-    run = Run(Path(store) / config.start)
+    run = Run(Path(store) / config.source)
     of_a_run = (run.folder / "run.json").is_file()
-    file = run.weights if of_a_run else weight_files.locate(config.start, config.architecture)
+    file = run.weights if of_a_run else weight_files.locate(config.source, config.architecture)
     learned = weight_files.read(file, config.architecture)
     known = tuple(run.record["breeds"]) if of_a_run else weight_files.breeds(file)
     if known != config.breeds:
@@ -57,20 +58,20 @@ def starting_weights(config: RunConfig, store: Path) -> weight_conversion.State:
 def train(
     config: RunConfig, dataset: Dataset, store: Path, send: Callable[[dict], None] | None = None, devices: Devices = ONE
 ) -> Run:
-    """The run of `config` in the folder `store`: the finished one when there is one, else trained now, in here.
+    """Returns the run of `config` in the folder `store`, and trains it in this process unless it is finished.
 
-    What broke off goes on after its last whole epoch. A second process that wants the same run waits for it. `send`
-    gets the events of `progress`; without it they are shown. Raises StudyError, with all finished epochs kept, for a
-    loss that is no number, a batch that does not fit into memory, a store that cannot be written to, and a training
-    that was begun with other versions of what computes; and for a backend of Keras that this process does not have.
+    An interrupted training resumes after its last complete epoch. A second process that needs the same run waits for
+    it. `send` receives the events of `progress`; by default they are displayed. Raises StudyError if a loss is not
+    finite, a batch does not fit into memory, the store is not writable, the training was started with other package
+    versions, or `config` needs another Keras backend than this process has. Finished epochs are always kept.
     """
     devices.check(config)
     if config.backend not in ("", keras_backend.chosen()):
         remedy = f"set KERAS_BACKEND={config.backend}"
-        raise StudyError(f"{config.id} is for Keras on {config.backend}, here is {keras_backend.chosen()}: {remedy}")
-    freezing.frozen_stages(config.architecture, config.recipe.freeze or None)  # refused before anything is written
+        raise StudyError(f"{config.id} needs Keras on {config.backend}, not {keras_backend.chosen()}: {remedy}")
+    freezing.frozen_stages(config.architecture, config.recipe.freeze or None)  # raises before anything is written
     folder = Path(store) / config.id
-    with _in_plain_words(config, folder):
+    with _user_errors(config, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(folder.name + ".lock")) if devices.rank == 0 else nullcontext():
             if not finished(store, config):
@@ -81,64 +82,77 @@ def train(
 
 
 def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, devices: Devices) -> None:
-    """Trains phase after phase in a folder of another name, which in the end becomes `folder`."""
+    """Trains all phases in `<folder>.unfinished`, which becomes `folder` when the run is complete."""
     recipe = config.recipe
-    reset_peak_memory()  # it counts no other training of this process
+    reset_peak_memory()  # earlier trainings of this process do not count
+    # The state resumes an interrupted training from its checkpoints; a new training starts from the initial weights.
     unfinished = folder.with_name(folder.name + ".unfinished")
     unfinished.mkdir(exist_ok=True)
     streams = batches(config, dataset, devices)
-    start = starting_weights(config, folder.parent)
-    course = Course(recipe, unfinished, start, installed(_computed_with(config)), writes=devices.rank == 0)
+    initial = initial_weights(config, folder.parent)
+    training_state = TrainingState(
+        recipe, unfinished, initial, installed(_computed_with(config)), writes=devices.rank == 0
+    )
     photos, epochs = len(streams["train"]) * recipe.batch_size, sum(recipe.phases().values())
     log = folder.parent / "tensorboard" / config.id
-    progress = Progress(config.id, course.history, photos, epochs, log, send) if devices.rank == 0 else None
-    while course.phase():
-        train_phase(config, streams, course, progress, devices)
+    progress = Progress(config.id, training_state.history, photos, epochs, log, send) if devices.rank == 0 else None
+    # Each phase fills its own network with the current weights, because phases freeze different layers.
+    while phase := training_state.next_phase():
+        run_phase(phase, config, streams, training_state, progress, devices)
     if devices.rank > 0:
-        sys.exit(0)  # the first process finishes
+        sys.exit(0)  # only the first process predicts and writes
     progress.close()
-    _finish(config, dataset, course, streams, unfinished)
-    unfinished.rename(folder)
+    _finish(config, dataset, training_state, streams, unfinished)
+    unfinished.rename(folder)  # atomic: a folder with the id of a run is always complete
 
 
 def _computed_with(config: RunConfig) -> set[str]:
-    """The packages whose version may change the bits of a training."""
+    """The packages whose version may change the results of a training, if only in the last bit."""
     if config.framework == "pytorch":
         return {"torch", "lightning"}
-    return {"torch", "keras", config.backend}  # initial weights are drawn in PyTorch
+    return {"torch", "keras", config.backend}  # PyTorch generates the initial weights
 
 
-def _finish(config: RunConfig, dataset: Dataset, course: Course, streams: dict[str, Batches], folder: Path) -> None:
-    """Predicts, and writes all that a finished run has into `folder`."""
+def _finish(
+    config: RunConfig, dataset: Dataset, training_state: TrainingState, streams: dict[str, Batches], folder: Path
+) -> None:
+    """Predicts validation and test photos, and writes all files of the run into `folder`."""
     framework = framework_module(config.framework)
-    state = course.best() if config.recipe.restore_best else course.state
+    state = training_state.best() if config.recipe.restore_best else training_state.state
     model = weight_conversion.fill(framework.network(config.architecture, len(config.breeds)), state)
     logits = {split: framework.predict(model, streams[split]) for split in ("validation", "test")}
     predictions = _predictions(dataset, logits)
-    if config.crop == "box":  # a photo of one's own has no box: `predict` compares it with these, taken whole
+    if config.crop == "box":  # users' photos have no boxes: `dogbreeds predict` compares them with these
         whole = batches(replace(config, crop="centre"), dataset)["validation"]
         predictions["validation_whole_logits"] = framework.predict(model, whole)
-    pd.DataFrame(course.history).to_csv(folder / "history.csv", index=False)
+    pd.DataFrame(training_state.history).to_csv(folder / "history.csv", index=False)
     np.savez_compressed(folder / "predictions.npz", **predictions)
     Run(folder).weights.write_bytes(weight_files.to_bytes(state, config.breeds))
-    record = record_of(config, course, predictions, dataset.left_out)
+    record = record_of(config, training_state, predictions, dataset.left_out)
     record |= {"device": framework.device(model), "parameters": models.count_parameters(model)}
     (folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def train_phase(
-    config: RunConfig, streams: dict[str, Batches], course: Course, progress: Progress | None, devices: Devices = ONE
+def run_phase(
+    phase: Phase,
+    config: RunConfig,
+    streams: dict[str, Batches],
+    training_state: TrainingState,
+    progress: Progress | None,
+    devices: Devices = ONE,
 ) -> None:
-    """Trains what is next by `course`, on `streams` as `batches` makes them."""
+    """Trains one phase, from `training_state` to its end, on the `streams` that `batches` returns."""
     recipe, framework = config.recipe, framework_module(config.framework)
-    head = course.phase()[0] == "head"
+    head = phase.name == "head"
     frozen = "backbone" if head else recipe.freeze or None
     options = {"freeze": frozen, "batch_norm": recipe.batch_norm, "precision": recipe.precision}
-    model = weight_conversion.fill(framework.network(config.architecture, len(config.breeds), **options), course.state)
-    if head:  # features are computed once: the backbone does not change, and each photo is taken as it is
-        exact = options | {"precision": "float32"}  # in both frameworks, whatever the head computes in
+    model = weight_conversion.fill(
+        framework.network(config.architecture, len(config.breeds), **options), training_state.state
+    )
+    if head:  # features are computed once: the backbone is frozen and photos are not augmented
+        exact = options | {"precision": "float32"}  # in both frameworks, for every precision of the head
         backbone = weight_conversion.fill(
-            framework.network(config.architecture, len(config.breeds), **exact), course.state
+            framework.network(config.architecture, len(config.breeds), **exact), training_state.state
         )
         streams = {
             split: FeatureBatches(
@@ -146,31 +160,32 @@ def train_phase(
             )
             for split in ("train", "validation")
         }
-    framework.train_phase(model, recipe, streams, course, progress, devices)
+    framework.fit(model, recipe, streams, phase, training_state, progress, devices)
 
 
 @contextmanager
-def _in_plain_words(config: RunConfig, folder: Path):
-    """What a person can put right, as a StudyError; what was finished is kept by then."""
+def _user_errors(config: RunConfig, folder: Path):
+    """Converts errors that a user can correct into StudyError; finished epochs are kept."""
     try:
         yield
     except StudyError:
         raise
     except (OSError, SafetensorError) as error:
         place, reason = getattr(error, "filename", None) or folder, getattr(error, "strerror", None) or error
-        remedy = "make room, let it be written to, or name another place; then start again: finished epochs are kept"
+        remedy = "free space, make it writable or choose another folder, then start again: finished epochs are kept"
         raise StudyError(f"{place}: {reason}: {remedy}") from error
     except Exception as error:
         words = "can't allocate memory|not enough memory|resource.?exhausted|OOM when allocating"
-        told = re.search(words, f"{type(error).__name__} {error}", re.IGNORECASE)
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not told:
+        found = re.search(words, f"{type(error).__name__} {error}", re.IGNORECASE)
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not found:
             raise
-        what = f"{config.id}: a batch of {config.recipe.batch_size} photos of {config.image_size} pixels a side"
+        size = f"{config.image_size} x {config.image_size}"
+        what = f"{config.id}: a batch of {config.recipe.batch_size} photos of {size} pixels"
         raise StudyError(f"{what} does not fit into memory: lower batch_size or image_size") from error
 
 
 def _predictions(dataset: Dataset, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Photos (breed/file), labels and logits of each split."""
+    """The photo names (breed/file), labels and logits of each split."""
     arrays = {}
     for split, values in logits.items():
         photos = dataset.photos.iloc[dataset.rows(split)]

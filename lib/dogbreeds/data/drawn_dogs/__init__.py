@@ -1,5 +1,5 @@
-"""Drawn dogs: caricatures of breeds, for want of photographs that may be shipped."""
+"""Drawn dogs: caricatures of breeds, because no photographs may be distributed with the code."""
 
-from dogbreeds.data.drawn_dogs.scenes import BREEDS, LOOK_ALIKES, SOURCE, TARGET, draw, write
+from dogbreeds.data.drawn_dogs.scenes import BREEDS, SIMILAR_BREEDS, SOURCE, TARGET, draw, write
 
-__all__ = ["BREEDS", "LOOK_ALIKES", "SOURCE", "TARGET", "draw", "write"]
+__all__ = ["BREEDS", "SIMILAR_BREEDS", "SOURCE", "TARGET", "draw", "write"]

@@ -1,6 +1,7 @@
-"""Draws one dog in one scene with Pillow and NumPy: an anatomy of smooth shapes, then light, fur and clutter.
+"""Draws one dog with Pillow and NumPy as an anatomy of smooth shapes; `scenes` adds light, fur and clutter.
 
-Dog units: one unit is the depth of the chest, x points to the muzzle, y up, the origin is the middle of the trunk.
+Dog units: one unit is the depth of the chest, x points to the muzzle, y points up, and the origin is the middle of the
+trunk.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-SUPERSAMPLING = 2  # drawn twice as large, then reduced: smooth edges
+SUPERSAMPLING = 2  # drawings are made twice as large and then reduced, for smooth edges
 COATS = [
     (226, 205, 168), (196, 148, 92), (150, 98, 56), (104, 72, 50),
     (128, 122, 120), (238, 232, 222), (66, 58, 56),
@@ -20,25 +21,25 @@ SKIES = [(168, 204, 234), (232, 214, 190), (196, 188, 206), (150, 170, 168), (23
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What tells one drawn breed from another. Lengths are in chest depths, `shag` in 0 to 1."""
+    """The features that distinguish the drawn breeds. Lengths are in chest depths; `shag` is in 0 to 1."""
 
-    length: float = 2.0  # trunk, chest to rump
-    leg: float = 1.0  # elbow to ground
+    length: float = 2.0  # length of the trunk, from chest to rump
+    leg: float = 1.0  # from elbow to ground
     bone: float = 0.24  # thickness of a leg
-    tuck: float = 0.12  # how far the belly is drawn up
+    tuck: float = 0.12  # how far the belly rises towards the hind legs
     neck: float = 0.55
     head: float = 0.42  # radius of the skull
-    muzzle: float = 0.5  # skull to nose
+    muzzle: float = 0.5  # from skull to nose
     snout: float = 0.24  # depth of the muzzle
     ears: str = "drop"  # pricked, bat, drop, pendulous, rose
     ear: float = 0.5  # length of an ear
     tail: str = "sickle"  # sickle, curl, plume, whip, docked, pompom
     coat: str = "plain"  # plain, saddle, mask, spots, patches, points, blaze, brindle, pompoms
-    shag: float = 0.0  # raggedness of the outline
+    shag: float = 0.0  # roughness of the outline
 
 
 def closed_curve(points: Float[np.ndarray, "knots 2"], steps: int = 8) -> Float[np.ndarray, "curve 2"]:
-    """The closed Catmull-Rom spline through `points` (Catmull and Rom, 1974), `steps` points a knot."""
+    """Returns the closed Catmull-Rom spline through `points` (Catmull and Rom, 1974), with `steps` points per knot."""
     before, here, after, beyond = (np.roll(points, shift, axis=0)[:, None] for shift in (1, 0, -1, -2))
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
     cubic = (3 * (here - after) + beyond - before) * t**3
@@ -47,10 +48,10 @@ def closed_curve(points: Float[np.ndarray, "knots 2"], steps: int = 8) -> Float[
 
 
 class Layer:
-    """A transparent picture on which shapes are drawn in dog units."""
+    """A transparent image on which shapes are drawn in dog units."""
 
     def __init__(self, size, scale: float, origin, tilt: float):
-        self.picture = Image.new("RGBA", size)
+        self.image = Image.new("RGBA", size)
         self.scale, self.origin, self.tilt = scale, np.asarray(origin, float), tilt
         self.rotation = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
 
@@ -58,9 +59,9 @@ class Layer:
         return [tuple(p) for p in self.origin + self.scale * (np.asarray(points, float) @ self.rotation) * (1, -1)]
 
     def blob(self, knots, colour):
-        """A smooth closed shape."""
+        """Draws a smooth closed shape through `knots`."""
         curve = closed_curve(np.asarray(knots, float))
-        ImageDraw.Draw(self.picture).polygon(self._pixels(curve), fill=(*colour, 255))
+        ImageDraw.Draw(self.image).polygon(self._pixels(curve), fill=(*colour, 255))
 
     def ellipse(self, centre, radii, colour, turn: float = 0.0):
         angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
@@ -69,22 +70,22 @@ class Layer:
         self.blob(np.asarray(centre) + ring, colour)
 
     def limb(self, joints, widths, colour):
-        """A tapering stroke through `joints`, `widths` wide at each of them."""
+        """Draws a tapering stroke through `joints`; `widths` is the width at each joint."""
         joints, widths, knots = np.asarray(joints, float), np.asarray(widths, float), np.arange(len(joints))
         along = np.linspace(0, knots[-1], 9 * len(joints))
         centres = self._pixels(np.stack([np.interp(along, knots, joints[:, axis]) for axis in (0, 1)], axis=1))
-        pen = ImageDraw.Draw(self.picture)
+        pen = ImageDraw.Draw(self.image)
         for (x, y), r in zip(centres, self.scale * np.interp(along, knots, widths) / 2, strict=True):
             pen.ellipse((x - r, y - r, x + r, y + r), fill=(*colour, 255))
 
     def blank(self) -> "Layer":
-        """An empty layer of the same place and scale, for markings."""
-        return Layer(self.picture.size, self.scale, self.origin, self.tilt)
+        """Returns an empty layer with the same position and scale, for markings."""
+        return Layer(self.image.size, self.scale, self.origin, self.tilt)
 
     def mark(self, markings: "Layer"):
-        """Lays `markings` on what is drawn already, as a pattern is kept to the fur."""
-        clip = np.minimum(*(np.asarray(layer.picture.getchannel("A")) for layer in (self, markings)))
-        self.picture.paste(markings.picture, mask=Image.fromarray(clip))
+        """Draws `markings` only where this layer is already opaque, so that a coat pattern stays within the fur."""
+        clip = np.minimum(*(np.asarray(layer.image.getchannel("A")) for layer in (self, markings)))
+        self.image.paste(markings.image, mask=Image.fromarray(clip))
 
 
 def shade(colour, factor: float) -> tuple[int, int, int]:
@@ -94,14 +95,14 @@ def shade(colour, factor: float) -> tuple[int, int, int]:
 def draw_tail(layer: Layer, anatomy: Anatomy, root, base, marking, wag: float):
     x, y = root
     t = np.linspace(0, 1, 9)
-    if anatomy.tail == "curl":  # rolled over the back
+    if anatomy.tail == "curl":  # curled over the back
         angle = np.pi * (0.9 - 1.75 * t)
         path = np.stack([x + 0.1 + 0.3 * np.cos(angle), y + 0.32 + 0.3 * np.sin(angle)], axis=1)
         layer.limb(path, np.linspace(0.2, 0.14, 9) + 0.14 * anatomy.shag, base)
     elif anatomy.tail == "whip":  # thin, low, turned up at the end
         path = np.stack([x - 0.95 * t, y - 0.95 * t + 0.75 * t**3 + wag * t], axis=1)
         layer.limb(path, np.linspace(0.13, 0.04, 9), base)
-    elif anatomy.tail == "plume":  # carried low, full of hair
+    elif anatomy.tail == "plume":  # carried low, with long hair
         path = np.stack([x - 0.9 * t, y - 1.0 * t + 0.3 * t**2 + wag * t], axis=1)
         layer.limb(path, 0.16 + 0.26 * np.sin(np.pi * t**0.8), base)
     elif anatomy.tail == "sickle":  # raised
@@ -114,7 +115,7 @@ def draw_tail(layer: Layer, anatomy: Anatomy, root, base, marking, wag: float):
 
 
 def draw_ear(layer: Layer, anatomy: Anatomy, skull, colour):
-    """One ear, hung or set up at the back of the skull."""
+    """Draws one ear, hanging or upright, at the back of the skull."""
     (x, y), size, r = skull, anatomy.ear, anatomy.head
     shapes = {
         "pricked": [(-0.65, 0.5), (-0.45, 0.75), (-0.32, 0.9 + size / r), (0.0, 0.9), (0.1, 0.6)],
@@ -145,7 +146,7 @@ def draw_ear(layer: Layer, anatomy: Anatomy, skull, colour):
 
 
 def draw_leg(layer: Layer, anatomy: Anatomy, hip, swing: float, ground: float, hind: bool, colour, cuff=None):
-    """A leg from `hip` to a paw on the `ground`; hind legs bend at the hock; `cuff` is a poodle's bracelet."""
+    """Draws a leg from `hip` to `ground`. Hind legs bend at the hock. `cuff` is the colour of a poodle's bracelet."""
     x, y, bone = *hip, anatomy.bone
     paw = (x + swing + (-0.06 if hind else 0.0), ground + bone * 0.4)
     bend = (x + 0.4 * swing + (0.12 if hind else -0.02), 0.5 * (y + ground) + 0.1)
@@ -158,14 +159,14 @@ def draw_leg(layer: Layer, anatomy: Anatomy, hip, swing: float, ground: float, h
 
 
 def draw_markings(layer: Layer, anatomy: Anatomy, skull, nose, marking, rng):
-    """Coat patterns that lie on the trunk and face, kept to the fur."""
+    """Draws the coat pattern of trunk and face, only on the fur."""
     half, (x, y), r, paint = anatomy.length / 2, skull, anatomy.head, layer.blank()
     if anatomy.coat == "saddle":
         saddle = [(-half * 1.05, 0.1), (-half * 0.5, 0.7), (half * 0.6, 0.75), (half * 0.75, 0.1), (0, -0.2)]
         paint.blob(saddle, marking)
     elif anatomy.coat in ("spots", "patches"):
-        many, low, high = (42, 0.05, 0.13) if anatomy.coat == "spots" else (5, 0.3, 0.48)
-        for _ in range(many):
+        count, low, high = (42, 0.05, 0.13) if anatomy.coat == "spots" else (5, 0.3, 0.48)
+        for _ in range(count):
             centre = rng.uniform((-half - 0.3, -0.8 - anatomy.leg), (x + r, y + r))
             paint.ellipse(centre, rng.uniform(low, high, 2), marking, rng.uniform(0, 3))
     elif anatomy.coat == "brindle":
@@ -185,7 +186,7 @@ def draw_markings(layer: Layer, anatomy: Anatomy, skull, nose, marking, rng):
 
 
 def draw_head(layer: Layer, anatomy: Anatomy, skull, base, marking, rng):
-    """Skull, muzzle, nose, eye, smile and ear; the head nods by a random angle."""
+    """Draws skull, muzzle, nose, eye, mouth and ear; the head nods by a random angle."""
     (x, y), r, nod = skull, anatomy.head, rng.uniform(-0.25, 0.12)
     reach = r * 0.75 + anatomy.muzzle
     nose = (x + reach * np.cos(nod), y - 0.12 * r + reach * np.sin(nod))
@@ -195,7 +196,7 @@ def draw_head(layer: Layer, anatomy: Anatomy, skull, base, marking, rng):
         layer.ellipse((x - 0.2 * r, y + 0.75 * r), (0.95 * r, 0.75 * r), marking)
     draw_markings(layer, anatomy, skull, nose, marking, rng)
     dark = (34, 28, 30)
-    if rng.random() < 0.5:  # a tongue: the dog is in good spirits
+    if rng.random() < 0.5:  # half of the dogs show their tongue
         layer.ellipse((nose[0] - 0.14, nose[1] - 0.8 * anatomy.snout), (0.07, 0.14), (222, 112, 122))
     corner = (x + 0.75 * r, nose[1] - 0.36 * anatomy.snout - 0.04)
     layer.limb([(nose[0] - 0.02, nose[1] - 0.42 * anatomy.snout), corner], [0.035, 0.03], dark)
@@ -207,10 +208,10 @@ def draw_head(layer: Layer, anatomy: Anatomy, skull, base, marking, rng):
 
 
 def draw_dog(layer: Layer, anatomy: Anatomy, rng: np.random.Generator):
-    """One dog on a transparent layer, paws at y = -0.5 - leg; coat colours are common to all breeds."""
+    """Draws one dog on a transparent layer, with paws at y = -0.5 - leg; all breeds share the coat colours."""
     base, other = (np.array(COATS[i]) for i in rng.choice(len(COATS), 2, replace=False))
     base = shade(base, rng.uniform(0.85, 1.1))
-    contrast = 0.4 if sum(base) > 330 else 1.9  # a marking stands out from whatever coat it lies on
+    contrast = 0.4 if sum(base) > 330 else 1.9  # markings stand out from every coat colour
     marking = shade(0.7 * np.array(base) + 0.3 * other, contrast)
     half, ground, far = anatomy.length / 2, -0.5 - anatomy.leg, shade(base, 0.68)
     gait, raised = rng.uniform(-0.3, 0.3) * min(anatomy.leg, 1), rng.uniform(-0.3, 0.35)

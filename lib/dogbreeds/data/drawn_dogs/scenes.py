@@ -1,8 +1,8 @@
-"""Drawn dogs: the study's embedded pictures, for where no photograph can be had (a plane, CI, the first look).
+"""Drawn dogs: built-in drawings for use without photographs (on a plane, in CI, for a first look at the study).
 
-Fifteen breeds as caricatures that differ in ears, muzzle, legs, tail, coat pattern and proportion. Every coat comes
-from one palette common to all breeds, so that a network cannot sort them by colour. They are written once as an
-ordinary folder of JPEG files, one sub-folder a breed, and from there on take the very path photographs take.
+Fifteen breeds are drawn as caricatures that differ in ears, muzzle, legs, tail, coat pattern and proportions. All
+breeds share one palette of coats, so that a network cannot distinguish them by colour. The drawings are written once,
+as an ordinary folder of JPEG files with one sub-folder per breed; the study then treats them exactly like photographs.
 """
 
 import shutil
@@ -39,26 +39,26 @@ SOURCE = {
     "whippet": Anatomy(length=1.9, leg=1.4, bone=0.15, tuck=0.46, neck=0.95, head=0.32, muzzle=0.62, snout=0.16, ears="rose", ear=0.12, tail="whip", coat="blaze"),
 }  # fmt: skip
 BREEDS = TARGET | SOURCE
-LOOK_ALIKES = [("greyhound", "whippet"), ("husky", "samoyed"), ("dachshund", "basset")]
+SIMILAR_BREEDS = [("greyhound", "whippet"), ("husky", "samoyed"), ("dachshund", "basset")]
 
 
-def _scenery(size: tuple[int, int], horizon: float, rng: np.random.Generator) -> Image.Image:
-    """Sky or wall above, ground below, both of any colour, with a few soft things in the distance."""
+def _background(size: tuple[int, int], horizon: float, rng: np.random.Generator) -> Image.Image:
+    """Returns a sky or wall above a ground, both of any colour, with a few blurred shapes in the distance."""
     width, height = size
     sky, ground = (np.array(colours[rng.integers(len(colours))]) for colours in (SKIES, GROUNDS))
     rows = np.linspace(0, 1, height)[:, None, None]
-    picture = np.where(rows < horizon, sky * (0.85 + 0.3 * rows), ground * (1.15 - 0.3 * rows))
-    scene = Image.fromarray(np.broadcast_to(picture.clip(0, 255), (height, width, 3)).astype(np.uint8))
+    image = np.where(rows < horizon, sky * (0.85 + 0.3 * rows), ground * (1.15 - 0.3 * rows))
+    scene = Image.fromarray(np.broadcast_to(image.clip(0, 255), (height, width, 3)).astype(np.uint8))
     distant = Layer(size, width / 4, (0, height * horizon), 0.0)
     for _ in range(rng.integers(0, 5)):
         colour = shade(ground if rng.random() < 0.6 else sky, rng.uniform(0.6, 1.1))
         distant.ellipse((rng.uniform(0, 4), rng.uniform(0, 0.4)), rng.uniform(0.2, 0.9, 2), colour)
-    scene.paste(distant.picture, mask=distant.picture)
+    scene.paste(distant.image, mask=distant.image)
     return scene.filter(ImageFilter.GaussianBlur(rng.uniform(1, 4)))
 
 
-def _furry(dog: Image.Image, raggedness: float, rng: np.random.Generator) -> Image.Image:
-    """The dog with every pixel taken from nearby at random: a smooth shape becomes a hairy one."""
+def _add_fur(dog: Image.Image, raggedness: float, rng: np.random.Generator) -> Image.Image:
+    """Takes each pixel of the dog from a random nearby pixel, which makes a smooth shape look hairy."""
     pixels = np.asarray(dog)
     height, width = pixels.shape[:2]
     step = rng.normal(0, raggedness, (2, height, width))
@@ -67,8 +67,8 @@ def _furry(dog: Image.Image, raggedness: float, rng: np.random.Generator) -> Ima
     return Image.fromarray(pixels[rows, columns]).filter(ImageFilter.GaussianBlur(0.7))
 
 
-def _lit(dog: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """The dog made round: darker towards its outline and on the side away from the light."""
+def _add_light(dog: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Makes the dog look round: darker towards its outline and on the side away from the light."""
     alpha = dog.getchannel("A")
     depth = np.asarray(alpha.filter(ImageFilter.GaussianBlur(dog.width / 28)), float) / 255
     fall = np.linspace(1.12, rng.uniform(0.72, 0.95), dog.height)[:, None]
@@ -78,51 +78,51 @@ def _lit(dog: Image.Image, rng: np.random.Generator) -> Image.Image:
     return lit
 
 
-def _hide_some(scene: Image.Image, ground: float, rng: np.random.Generator):
-    """Something in front of the dog: grass, a post, or a ball; drawn in place."""
+def _add_occluder(scene: Image.Image, ground: float, rng: np.random.Generator):
+    """Draws grass, a post or a ball in front of the dog, in place."""
     width, height = scene.size
     front = Layer(scene.size, height / 4, (0, ground), 0.0)
     colour = tuple(rng.integers(30, 200, 3).tolist())
-    thing = rng.choice(["grass", "post", "ball"])
-    if thing == "grass":
+    occluder = rng.choice(["grass", "post", "ball"])
+    if occluder == "grass":
         for x in rng.uniform(0, 4 * width / height, 45):
             tip = (x + rng.uniform(-0.15, 0.15), rng.uniform(0.1, 0.55))
             front.limb([(x, -0.25), tip], [0.07, 0.02], shade((96, 140, 70), rng.uniform(0.6, 1.2)))
-    elif thing == "post":
+    elif occluder == "post":
         x = rng.uniform(0.3, 4 * width / height - 0.3)
         front.blob([(x - 0.1, -2), (x + 0.1, -2), (x + 0.1, 4), (x - 0.1, 4)], colour)
     else:
         front.ellipse((rng.uniform(0.4, 4 * width / height - 0.4), 0.12), (rng.uniform(0.2, 0.4),), colour)
-    scene.paste(front.picture, mask=front.picture)
+    scene.paste(front.image, mask=front.image)
 
 
 def draw(breed: str, seed: int) -> UInt8[np.ndarray, "height width 3"]:
-    """One drawn dog of `breed` in a scene; 150 to 210 pixels wide, the same for the same seed.
+    """Returns one drawn dog of `breed` in a scene 150 to 210 pixels wide; the same seed gives the same drawing.
 
-    Pose, scale, side, light, background and what stands in the way are drawn at random.
-    Raises StudyError for a breed that has no drawing.
+    Pose, scale, direction, light, background and objects in front of the dog are random.
+    Raises StudyError if the breed has no drawing.
     """
     if breed not in BREEDS:
-        raise StudyError(f"no drawing of the breed '{breed}'; there are {', '.join(BREEDS)}")
+        raise StudyError(f"no drawing of the breed '{breed}': choose from {', '.join(BREEDS)}")
     rng, anatomy = np.random.default_rng([seed, list(BREEDS).index(breed)]), BREEDS[breed]
     width, height = (SUPERSAMPLING * rng.integers((150, 140), (210, 190))).tolist()
-    tall = 1.3 + anatomy.leg + anatomy.neck + anatomy.head + 0.5 * anatomy.ear
-    long = anatomy.length + 1.5 + anatomy.muzzle + 0.65 * anatomy.neck
-    scale = min(min(width, height) * 1.1 / long, height / tall) * rng.uniform(0.78, 1.0)
-    room = (max(0.0, width - scale * long) / 2, max(0.0, height - scale * tall))
-    ground = height - rng.uniform(0.3, 0.9) * room[1] - 0.04 * height
-    middle = width / 2 - 0.12 * width + rng.uniform(-1, 1) * room[0]
-    scene = _scenery((width, height), rng.uniform(0.3, ground / height - 0.08), rng)
+    dog_height = 1.3 + anatomy.leg + anatomy.neck + anatomy.head + 0.5 * anatomy.ear
+    dog_length = anatomy.length + 1.5 + anatomy.muzzle + 0.65 * anatomy.neck
+    scale = min(min(width, height) * 1.1 / dog_length, height / dog_height) * rng.uniform(0.78, 1.0)
+    margin = (max(0.0, width - scale * dog_length) / 2, max(0.0, height - scale * dog_height))
+    ground = height - rng.uniform(0.3, 0.9) * margin[1] - 0.04 * height
+    middle = width / 2 - 0.12 * width + rng.uniform(-1, 1) * margin[0]
+    scene = _background((width, height), rng.uniform(0.3, ground / height - 0.08), rng)
     layer = Layer((width, height), scale, (middle, ground - scale * (0.5 + anatomy.leg)), rng.uniform(-0.1, 0.1))
     shadow = Layer((width, height), scale, (middle, ground), 0.0)
     shadow.ellipse((0.1, 0.0), (0.5 * anatomy.length + 0.4, 0.16), (20, 20, 30))
-    dark = shadow.picture.getchannel("A").filter(ImageFilter.GaussianBlur(4)).point(lambda alpha: alpha * 0.45)
+    dark = shadow.image.getchannel("A").filter(ImageFilter.GaussianBlur(4)).point(lambda alpha: alpha * 0.45)
     scene.paste((20, 20, 30), mask=dark)
     draw_dog(layer, anatomy, rng)
-    dog = _lit(_furry(layer.picture, (0.15 + 1.7 * anatomy.shag) * SUPERSAMPLING * scale / 60, rng), rng)
+    dog = _add_light(_add_fur(layer.image, (0.15 + 1.7 * anatomy.shag) * SUPERSAMPLING * scale / 60, rng), rng)
     scene.paste(dog, mask=dog)
     if rng.random() < 0.3:
-        _hide_some(scene, ground, rng)
+        _add_occluder(scene, ground, rng)
     scene = scene.reduce(SUPERSAMPLING)
     light = rng.uniform(0.7, 1.2) * rng.uniform(0.92, 1.08, 3)  # exposure and colour of the light
     grain = rng.normal(0, rng.uniform(1, 7), (*scene.size[::-1], 1))
@@ -131,9 +131,9 @@ def draw(breed: str, seed: int) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def write(folder: Path, breeds: list[str], photos_per_breed: int, seed: int) -> Path:
-    """`folder` with `photos_per_breed` JPEG files in one sub-folder a breed; one that exists is left as it is.
+    """Writes `photos_per_breed` JPEG files per breed into sub-folders of `folder`, and returns `folder`.
 
-    The folder appears whole or not at all: it is drawn beside its place and moved there.
+    An existing folder is left unchanged. The folder is atomic: it is written under a temporary name and then renamed.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -152,5 +152,5 @@ def write(folder: Path, breeds: list[str], photos_per_breed: int, seed: int) -> 
 
 def _draw_to_file(dog: tuple[Path, str, int, int]) -> None:
     folder, breed, seed, number = dog
-    picture = Image.fromarray(draw(breed, seed * 1_000_000 + number))
-    picture.save(folder / breed / f"{breed}_{number:04d}.jpg", quality=88)
+    image = Image.fromarray(draw(breed, seed * 1_000_000 + number))
+    image.save(folder / breed / f"{breed}_{number:04d}.jpg", quality=88)

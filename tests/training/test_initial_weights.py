@@ -1,4 +1,4 @@
-"""What follows from a profile's parameters: breeds to learn from, start weights, and the identity of a run."""
+"""What a profile's parameters determine: the source breeds, the initial weights and the identity of a run."""
 
 import hashlib
 
@@ -37,20 +37,20 @@ def test_other_breeds_are_all_the_others_and_nearly_all_their_photos(study):
 def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(study):
     configs = [study.config("resnet50", framework, 0, "other-breeds") for framework in models.FRAMEWORKS]
     source = study.source_config("resnet50", 0)
-    assert [config.start for config in configs] == [source.id] * 2
+    assert [config.source for config in configs] == [source.id] * 2
     assert (source.framework, source.breeds, source.weights) == ("pytorch", study.other_breeds.breeds, "scratch")
     run = study.train_here("resnet50", "pytorch", 0, "other-breeds")
     table = runs.results(study.store).set_index("run")
     assert set(table.index) == {run.id, source.id}
-    assert table.loc[run.id, "start"] == source.id
+    assert table.loc[run.id, "source"] == source.id
     before = (study.store / source.id / "run.json").stat().st_mtime_ns
     study.train_here("resnet50", "pytorch", 0, "other-breeds")
     assert (study.store / source.id / "run.json").stat().st_mtime_ns == before
-    assert study.config("resnet50", "pytorch", 1, "other-breeds").start == study.source_config("resnet50", 1).id
+    assert study.config("resnet50", "pytorch", 1, "other-breeds").source == study.source_config("resnet50", 1).id
 
 
 def test_a_source_of_the_breeds_left_out_needs_some(photo_folder):
-    with pytest.raises(StudyError, match="has no two breeds besides the 2 of the study"):
+    with pytest.raises(StudyError, match="has fewer than two breeds besides the 2 of the study"):
         datasets.load(photo_folder, other_than=datasets.load(photo_folder))
 
 
@@ -60,23 +60,23 @@ def test_a_file_of_weights_is_known_by_its_bytes(study, tmp_path):
         weight_files.save(models.build("resnet50", "pytorch", 2 + number), file)
     configs = [study.config("resnet50", "pytorch", 0, str(file)) for file in files]
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    assert [config.start_fingerprint for config in configs] == digests
+    assert [config.source_fingerprint for config in configs] == digests
     files[0].write_bytes(files[1].read_bytes())
     assert study.config("resnet50", "pytorch", 0, str(files[0])).id != configs[0].id
 
 
 @pytest.mark.parametrize(("breeds", "kept"), [(("Chihuahua", "pug"), True), (("beagle", "corgi"), False), ((), False)])
 def test_a_head_is_kept_for_the_same_breeds_alone(dataset, tmp_path, shallow, breeds, kept):
-    """That it has as many outputs says nothing."""
+    """The same number of outputs is not enough."""
     learned = models.build("resnet50", "pytorch", 2)
     torch.nn.init.ones_(learned.fc.weight)
     torch.nn.init.ones_(learned.conv1.weight)
     file = weight_files.save(learned, tmp_path / "learned.safetensors", breeds)
     which = ("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds)
-    config = RunConfig(*which, 32, Recipe(), start=str(file))
-    start = trainer.starting_weights(config, tmp_path)
-    assert (start["conv1.weight"] == 1).all()
-    assert bool((start["fc.weight"] == 1).all()) == kept
+    config = RunConfig(*which, 32, Recipe(), source=str(file))
+    initial = trainer.initial_weights(config, tmp_path)
+    assert (initial["conv1.weight"] == 1).all()
+    assert bool((initial["fc.weight"] == 1).all()) == kept
 
 
 def test_every_choice_makes_another_run(study):
@@ -89,20 +89,20 @@ def test_every_choice_makes_another_run(study):
         Study("small", **SMALL | {"crop": "squash"}).config("resnet50", "pytorch", 0),
     ]
     assert len({config.id for config in (one, *others)}) == 6
-    assert Study("elsewhere", **SMALL).config("resnet50", "pytorch", 0).id == one.id
+    assert Study("out_of_distribution", **SMALL).config("resnet50", "pytorch", 0).id == one.id
 
 
 @pytest.mark.slow
 def test_pictures_from_elsewhere_are_of_other_breeds_or_drawn(photo_folder):
     study = Study("small", **SMALL)
-    kind, pictures = study.elsewhere(5)
+    kind, images = study.out_of_distribution_images(5)
     assert kind == "drawn dogs of other breeds"
-    assert pictures.shape == (5, 32, 32, 3)
+    assert images.shape == (5, 32, 32, 3)
     own = pixel_cache.load(study.dataset, 32)
-    assert not any((own == picture).all(axis=(1, 2, 3)).any() for picture in pictures)
-    # A folder of which every breed is the study's has no others.
-    kind, pictures = Study("small", str(photo_folder), image_size=32).elsewhere(5)
-    assert (kind, len(pictures)) == ("drawn dogs of other breeds", 5)
+    assert not any((own == image).all(axis=(1, 2, 3)).any() for image in images)
+    # A folder that has only the study's breeds has no others.
+    kind, images = Study("small", str(photo_folder), image_size=32).out_of_distribution_images(5)
+    assert (kind, len(images)) == ("drawn dogs of other breeds", 5)
 
 
 def test_a_folder_that_is_all_the_studys_starts_without_other_breeds(photo_folder, tmp_path, monkeypatch):

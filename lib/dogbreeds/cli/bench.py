@@ -1,0 +1,100 @@
+"""The commands `dogbreeds bench speed|scaling|accuracy`."""
+
+import argparse
+import os
+import sys
+
+from dogbreeds.errors import StudyError
+from dogbreeds.paths import from_here
+
+SUMMARY = "Measures the speed of training, how its cost scales, and whether its speed costs accuracy."
+SPEED = "Measures the training throughput of this library, of reference pipelines and of a compute-only upper bound."
+SCALING = "Measures how the cost of a training scales with the number of photos and breeds and with the batch size."
+ACCURACY = "Compares the test accuracy of this library with that of a baseline pipeline, over three seeds."
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    bench = commands.add_parser("bench", help=SUMMARY, description=SUMMARY)
+    measured = bench.add_subparsers(required=True, title="commands", metavar="command")
+
+    parser = _add_command(measured, speed, SPEED)
+    rounds = "timed epochs per pipeline, after one warm-up epoch (default: 3)"
+    parser.add_argument("--rounds", type=int, default=3, help=rounds)
+    _add_workers(parser)
+
+    parser = _add_command(measured, scaling, SCALING)
+    most = "largest number of photos to measure (required)"
+    parser.add_argument("--up-to", type=int, required=True, metavar="PHOTOS", help=most)
+
+    parser = _add_command(measured, accuracy, ACCURACY)
+    parser.add_argument("--epochs", type=int, required=True, help="number of epochs of each training (required)")
+    _add_workers(parser)
+
+
+def _add_command(commands: argparse._SubParsersAction, function, summary: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(function.__name__, help=summary, description=summary)
+    parser.set_defaults(function=function)
+    parser.add_argument("--photos", default="drawn_dogs", help="folder of photos by breed (default: drawn_dogs)")
+    parser.add_argument("--photos-per-breed", type=int, default=0, help="number of photos per breed (default: all)")
+    parser.add_argument("--size", type=int, default=96, help="height and width in pixels (default: 96)")
+    parser.add_argument("--batch-size", type=int, default=32, help="photos per batch (default: 32)")
+    parser.add_argument("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON (default: a table)")
+    return parser
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    workers = "processes that read photos in the reference and baseline pipelines (default: one per core)"
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help=workers)
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    from dogbreeds.benchmarks import throughput
+
+    if arguments.rounds < 1:
+        raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
+    study = _study(arguments)
+    for table in throughput.measure(study, arguments.rounds, arguments.workers):
+        study.save_table("bench", table)
+    study.save("bench", throughput.chart(table))
+    _print(arguments, study, table, table[throughput.COLUMNS])
+
+
+def scaling(arguments: argparse.Namespace) -> None:
+    from dogbreeds.benchmarks import scaling
+
+    study = _study(arguments)
+    for sizes in scaling.measure(study, arguments.up_to):
+        study.save_table("scaling", sizes)
+    study.save("scaling", scaling.chart(sizes))
+    table = study.save_table("scaling_fitted", scaling.fitted(sizes))
+    _print(arguments, study, table, table)
+
+
+def accuracy(arguments: argparse.Namespace) -> None:
+    from dogbreeds.benchmarks import baseline_accuracy
+
+    study = _study(arguments, epochs=arguments.epochs)
+    for each, table in baseline_accuracy.measure(study, arguments.workers):
+        study.save_table("accuracy", each)
+        study.save_table("accuracy_difference", table)
+    _print(arguments, study, table, table)
+
+
+def _study(arguments: argparse.Namespace, **recipe):
+    from dogbreeds.study import Study
+
+    recipe |= {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
+    return Study(
+        profile="bench",
+        photos=arguments.photos,
+        photos_per_breed=arguments.photos_per_breed,
+        image_size=arguments.size,
+        recipe=recipe,
+        seeds=[0, 1, 2],
+    )
+
+
+def _print(arguments: argparse.Namespace, study, table, shown) -> None:
+    print(table.to_json(orient="records", indent=1) if arguments.json else shown.round(3).to_string(index=False))
+    print(f"saved in {from_here(study.folder)}", file=sys.stderr)

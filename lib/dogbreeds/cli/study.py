@@ -1,0 +1,31 @@
+"""The command `dogbreeds study`."""
+
+import argparse
+
+from dogbreeds.cli.options import add_profile_options, profile_parameters
+from dogbreeds.paths import from_here
+
+SUMMARY = "Runs the complete study (training, notebooks, slides, report), and prints the result table and output files."
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("study", help=SUMMARY, description=SUMMARY)
+    parser.set_defaults(function=study)
+    add_profile_options(parser)
+    parser.add_argument("--language", default="fr", help="language of the slides: fr or en (default: fr)")
+
+
+def study(arguments: argparse.Namespace) -> None:
+    from dogbreeds.analysis import tables
+    from dogbreeds.presentation import report, slides
+    from dogbreeds.presentation.deck import Deck
+    from dogbreeds.study import Study, notebooks
+
+    parameters = profile_parameters(arguments)
+    deck = Deck(arguments.language)  # raises StudyError for an unknown language before anything is trained
+    written = [*notebooks.run_study(parameters), *slides.render(parameters, deck)]
+    written.insert(0, report.write(Study(**parameters), written))
+    table = tables.result_table(Study(**parameters).runs())
+    print(f"\n{tables.format_table(table)}\n\nopen:")
+    for path in written:
+        print(f"  {from_here(path)}")

@@ -1,0 +1,41 @@
+"""The command `dogbreeds train`."""
+
+import argparse
+from pathlib import Path
+
+from dogbreeds.cli.options import add_profile_options, assignments, profile_parameters
+from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
+
+SUMMARY = "Trains one network in one framework, and prints the folder of the run as the last line."
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("train", help=SUMMARY, description=SUMMARY)
+    parser.set_defaults(function=train)
+    add_profile_options(parser)
+    parser.add_argument("--architecture", required=True, help=f"one of {', '.join(ARCHITECTURES)} (required)")
+    parser.add_argument("--framework", required=True, help=f"one of {', '.join(FRAMEWORKS)} (required)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the training (default: 0)")
+    weights = "initial weights: scratch, other-breeds, imagenet, the id of a run, or a file (default: scratch)"
+    parser.add_argument("--weights", default="scratch", help=weights)
+    field = "value of a recipe field in YAML, may be repeated (default: the value in the profile)"
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help=field)
+    out = "folder for runs (default: outputs/<profile>/runs)"
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=out)
+    devices = "number of devices per machine that train the network together (default: 1)"
+    parser.add_argument("--devices", type=int, default=1, metavar="N", help=devices)
+    nodes = "number of machines that train together, each started with torchrun (default: 1)"
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help=nodes)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    parameters, changes = profile_parameters(arguments), assignments("--set", arguments.set)
+
+    from dogbreeds.study import Study
+    from dogbreeds.training.devices import Devices
+    from dogbreeds.training.recipe import changed
+
+    parameters |= {"recipe": changed(parameters["recipe"], changes)}
+    which = (arguments.architecture, arguments.framework, arguments.seed, arguments.weights)
+    study = Study(**parameters, out=arguments.out)
+    print(study.train_here(*which, Devices(arguments.devices, arguments.nodes)).folder)
