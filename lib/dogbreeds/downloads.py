@@ -1,6 +1,5 @@
 """Downloads files with a progress bar. Downloads are resumable, checked against a hash, and atomic."""
 
-import hashlib
 from pathlib import Path
 
 import requests
@@ -9,15 +8,10 @@ from tqdm.auto import tqdm
 from urllib3.util import Retry
 
 from dogbreeds.errors import StudyError
+from dogbreeds.files import digest
 
 PIECE = 1 << 14  # bytes; an incomplete piece is lost if the connection is interrupted
 TIMEOUT = 30  # seconds without a response
-
-
-def digest(path: Path, algorithm: str) -> str:
-    """Returns the hash of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def fetch(url: str, path: Path, algorithm: str, expected: str, tries: int = 3) -> Path:

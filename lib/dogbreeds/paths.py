@@ -27,14 +27,3 @@ def from_here(path: Path) -> str:
     """Returns the path relative to the working directory, or unchanged if it is outside."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Writes a file atomically: to a temporary name first, which is removed if writing fails. Returns `path`."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        unfinished.write_bytes(content)
-        return unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise

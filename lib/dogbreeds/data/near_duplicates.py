@@ -2,7 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm.auto import tqdm
 
-from dogbreeds import paths
+from dogbreeds import files, paths
 from dogbreeds.data.photo_files import perceptual_hash
 
 NEAR_DUPLICATE_BITS = 3  # of 64: the largest difference between the hashes of two photos of the same scene
@@ -24,17 +24,16 @@ def hashes(photos: pd.DataFrame) -> UInt64[np.ndarray, " photos"]:
     Photos are decoded only on the first call. Raises StudyError if a photo cannot be decoded.
     """
     key = hashlib.sha256(" ".join([PIL.__version__, *photos["digest"]]).encode()).hexdigest()[:16]
-    file = paths.data() / "perceptual_hashes" / f"{key}.npy"
-    if not file.is_file():
+
+    def make(unfinished: Path) -> None:
         with ThreadPoolExecutor() as pool:
             numbers = pool.map(perceptual_hash, photos["path"])
             bar = tqdm(numbers, total=len(photos), desc="searching for near-duplicates", unit="photo", delay=2)
             found = np.array(list(bar), np.uint64)
-        content = BytesIO()
-        np.save(content, found)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        paths.write_atomically(file, content.getvalue())
-    return np.load(file)
+        with unfinished.open("wb") as file:
+            np.save(file, found)
+
+    return np.load(files.once(paths.data() / "perceptual_hashes" / f"{key}.npy", make))
 
 
 def pairs(hashes: UInt64[np.ndarray, " photos"]) -> Int[np.ndarray, "pairs 2"]:

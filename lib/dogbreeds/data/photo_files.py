@@ -1,6 +1,5 @@
 """Reads one photo file: its name, header, pixels and perceptual hash."""
 
-import hashlib
 import warnings
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import imagehash
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dogbreeds.errors import StudyError
+from dogbreeds.files import digest
 
 REMEDY = "repair it, remove it, or set leave_out_broken"
 # Pillow only warns if a header claims suspiciously many pixels. Here the warning is an error.
@@ -47,7 +47,7 @@ def size_and_digest(path: Path, decode: bool = False) -> tuple[int, int, str]:
             with Image.open(path) as photo:
                 turned = photo.getexif().get(0x0112, 1) >= 5  # these EXIF orientations swap width and height
                 size = photo.size[::-1] if turned else photo.size
-        return *size, hashlib.sha256(path.read_bytes()).hexdigest()
+        return *size, digest(path)
     except StudyError:
         raise
     except Exception as error:  # see open_photo

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from filelock import FileLock
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from dogbreeds import paths
+from dogbreeds import files, paths
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import open_photo, shown
 from dogbreeds.errors import StudyError
@@ -45,16 +44,7 @@ def load(dataset: Dataset, size: int, crop: str = "centre") -> UInt8[np.ndarray,
     boxes = _boxes(dataset, crop)
     decoder = f"pillow{PIL.__version__}"  # other versions may round differently
     file = paths.data() / "pixels" / f"{dataset.fingerprint}-{size}-{crop}-{decoder}.npy"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.with_suffix(".lock")):  # a second process waits for the first
-        if not file.exists():
-            unfinished = file.with_suffix(".unfinished")
-            try:
-                _decode_all(dataset, size, crop, boxes, unfinished)
-            except BaseException:
-                unfinished.unlink(missing_ok=True)
-                raise
-            unfinished.rename(file)
+    files.once(file, lambda unfinished: _decode_all(dataset, size, crop, boxes, unfinished))
     return np.load(file, mmap_mode="r")
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
-from filelock import FileLock
 from scipy.io import loadmat
 from tqdm.auto import tqdm
 
-from dogbreeds import downloads
+from dogbreeds import downloads, files
 from dogbreeds.errors import StudyError
 
 ADDRESS = "http://vision.stanford.edu/aditya86/ImageNetDogs"
@@ -36,27 +35,21 @@ def download(root: Path, mirror: str = ADDRESS, checksums: dict[str, str] | None
     StudyError if the network fails, if a hash differs, if an archive is damaged or has a member that is not a regular
     file inside the folder, or if the archive lacks photos that are on the lists. Archives that fail are removed.
     """
-    folder, archives = root / "stanford_dogs", root / "stanford_dogs.archives"
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "stanford_dogs.lock"):  # a second process waits for the first
-        if folder.is_dir():
-            return folder
-        expected = ARCHIVES | (checksums or {})
+    archives, expected = root / "stanford_dogs.archives", ARCHIVES | (checksums or {})
+
+    def make(unfinished: Path) -> None:
         for name in ARCHIVES:
             downloads.fetch(f"{mirror.rstrip('/')}/{name}", archives / name, "sha256", expected[name])
-        shutil.rmtree(unfinished, ignore_errors=True)
         try:
             for name in ARCHIVES:
                 extract(archives / name, unfinished)
             missing = [name for name in official_splits(unfinished) if not (unfinished / "Images" / name).is_file()]
             if missing:  # tar accepts an archive that ends between two members
                 raise StudyError(f"{mirror} lacks {len(missing)} listed photos ({missing[0]!r}): use another mirror")
-            unfinished.rename(folder)
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
             shutil.rmtree(archives)
-    return folder
+
+    return files.once(root / "stanford_dogs", make)
 
 
 def read_checksums(file: Path) -> dict[str, str]:

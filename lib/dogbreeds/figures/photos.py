@@ -97,7 +97,7 @@ def prediction(answer: Prediction, title: str) -> Figure:
         axis.imshow(answer.image)
         axis.axis("off")
     overlay.imshow(answer.activation, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=(0, size, size, 0))
-    overlay.set_title(f"what spoke for {answer.explained}", fontsize=10)
+    overlay.set_title(f"evidence for {answer.explained}", fontsize=10)
     best = answer.best()
     bars.barh(list(best), list(best.values()), edgecolor="black")
     bars.bar_label(bars.containers[0], fmt="{:.1%}", padding=3)

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from dogbreeds import paths
+from dogbreeds import files
 from dogbreeds.errors import StudyError
 from dogbreeds.models import pretrained, weight_conversion
 from dogbreeds.models.weight_conversion import State
@@ -134,7 +134,9 @@ def save(model, path: Path, breeds: Sequence[str] = ()) -> Path:
 
     The header of the file lists the `breeds` of the head in the order of its outputs.
     """
-    return paths.write_atomically(path, to_bytes(weight_conversion.read(model), breeds))
+    with files.atomic(path) as unfinished:
+        unfinished.write_bytes(to_bytes(weight_conversion.read(model), breeds))
+    return path
 
 
 def to_bytes(state: State, breeds: Sequence[str] = ()) -> bytes:

@@ -8,7 +8,7 @@ import nbformat
 import pandas as pd
 from nbconvert import HTMLExporter
 
-from dogbreeds import paths
+from dogbreeds import files
 from dogbreeds.study import Study
 
 STYLE = """body { font: 16px/1.5 sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #1b2733; }
@@ -39,13 +39,19 @@ def write(study: Study, documents: list[Path]) -> Path:
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><title>Dog breeds: {html.escape(study.profile)}</title><style>{STYLE}</style>'
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
-    return paths.write_atomically(study.folder / "report.html", page.encode())
+    file = study.folder / "report.html"
+    with files.atomic(file) as unfinished:
+        unfinished.write_text(page)
+    return file
 
 
 def _page(notebook: Path) -> Path:
     """Converts an executed notebook to an HTML page in the same folder."""
     page, _ = HTMLExporter().from_notebook_node(nbformat.read(notebook, as_version=4))
-    return paths.write_atomically(notebook.with_suffix(".html"), page.encode())
+    file = notebook.with_suffix(".html")
+    with files.atomic(file) as unfinished:
+        unfinished.write_text(page)
+    return file
 
 
 def _title(file: Path) -> str:

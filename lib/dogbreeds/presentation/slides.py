@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 
-from dogbreeds import paths
+from dogbreeds import files, paths
 from dogbreeds.errors import StudyError
 from dogbreeds.execution import execute
 from dogbreeds.presentation.deck import LANGUAGES, Deck
@@ -40,7 +40,8 @@ def render(parameters: dict, deck: Deck, pdf: bool = False) -> list[Path]:
     folder = study.folder / "slides"
     executed = execute(PRESENTATION, folder / f"{name}.ipynb", parameters | {"language": deck.language})
     page = folder / f"{name}.html"
-    paths.write_atomically(page, _page(nbformat.read(executed, as_version=4), deck).encode())
+    with files.atomic(page) as unfinished:
+        unfinished.write_text(_page(nbformat.read(executed, as_version=4), deck))
     if not pdf:
         return [page]
     browser = chromium()
@@ -48,7 +49,8 @@ def render(parameters: dict, deck: Deck, pdf: bool = False) -> list[Path]:
         print(f"no PDF: Chromium is not installed (Debian: apt install chromium); open {page} instead")
         return [page]
     printed = page.with_suffix(".pdf")
-    paths.write_atomically(printed, _printed(page, browser))
+    with files.atomic(printed) as unfinished:
+        unfinished.write_bytes(_printed(page, browser))
     return [page, printed]
 
 

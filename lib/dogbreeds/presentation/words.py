@@ -54,7 +54,7 @@ FRENCH = {
     "scratch": "de zéro",
     "other-breeds": "autres races",
     "recipe": "recette",
-    "as told in": "comme dit en",
+    "as reported in": "comme décrit en",
     "points ahead of controlled": "points d’avance sur la recette contrôlée",
     "steps": "pas",
     "controlled": "contrôlée",

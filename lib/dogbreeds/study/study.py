@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import BytesIO
 from itertools import product
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dogbreeds import models, paths
+from dogbreeds import files, models, paths
 from dogbreeds.data import datasets, pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError
@@ -123,7 +122,7 @@ class Study:
             source = {"source": weights}
         elif weights != "scratch":
             file = weight_files.locate(weights, architecture)
-            source = {"source": weights, "source_fingerprint": hashlib.sha256(file.read_bytes()).hexdigest()}
+            source = {"source": weights, "source_fingerprint": files.digest(file)}
         return self._config(self.dataset, architecture, framework, recipe, seed, weights, **source)
 
     def source_config(self, architecture: str, seed: int) -> RunConfig:
@@ -212,18 +211,15 @@ class Study:
         read from there, so that results on the runs in outputs/reference are available without their weights.
         """
         digest = hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:12]
-        files = [
+        stored, own = (
             folder / "arrays" / f"{name}-{digest}.npz" for folder in (runs[0].folder.parents[1], self.store.parent)
-        ]
-        for file in files:
-            if file.is_file():
-                with np.load(file) as arrays:
-                    return dict(arrays)
-        arrays, content = measure(), BytesIO()
-        np.savez_compressed(content, **arrays)
-        files[-1].parent.mkdir(parents=True, exist_ok=True)
-        paths.write_atomically(files[-1], content.getvalue())
-        return arrays
+        )
+        if not stored.is_file() and not own.is_file():
+            arrays = measure()
+            with files.atomic(own) as unfinished, unfinished.open("wb") as file:
+                np.savez_compressed(file, **arrays)
+        with np.load(stored if stored.is_file() else own) as arrays:
+            return dict(arrays)
 
     def train_here(self, architecture: str, framework: str, seed: int, weights: str, devices: Devices = ONE) -> Run:
         """Trains one network in this process and returns the run; with "other-breeds", trains the source run first.

@@ -46,8 +46,8 @@ def keras_fit(model, train, validation, epochs, rate):
     optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01, epsilon=1e-8)
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     best = keras.callbacks.EarlyStopping("val_accuracy", patience=epochs, restore_best_weights=True)
-    anew = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(train, "epoch", epoch + 1))
-    options = {"epochs": epochs, "callbacks": [best, anew], "shuffle": False, "verbose": 0}
+    reshuffle = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(train, "epoch", epoch + 1))
+    options = {"epochs": epochs, "callbacks": [best, reshuffle], "shuffle": False, "verbose": 0}
     fitted = model.fit(train.loader(), validation_data=validation.loader(), **options)
     return fitted.history["val_accuracy"]
 

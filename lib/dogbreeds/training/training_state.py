@@ -9,7 +9,6 @@ read. The folder keeps the last two epochs, and the epochs that were the best up
 Weights that a phase does not train are not written: they equal the initial weights.
 """
 
-import hashlib
 import json
 import math
 import sys
@@ -21,6 +20,7 @@ import safetensors.torch
 from torch import Tensor
 
 from dogbreeds.errors import StudyError
+from dogbreeds.files import digest
 from dogbreeds.models.weight_conversion import State
 from dogbreeds.training.recipe import Phase, Recipe
 
@@ -97,7 +97,7 @@ class TrainingState:
             raise
         for old in self._files(epoch):  # this epoch was trained again
             old.unlink()
-        unfinished.replace(self.folder / f"checkpoint-{epoch:04d}-{_hash(unfinished)}.safetensors")
+        unfinished.replace(self.folder / f"checkpoint-{epoch:04d}-{digest(unfinished)[:16]}.safetensors")
 
     def _read(self, path: Path) -> bool:
         if not _is_intact(path):
@@ -135,10 +135,5 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
 def _is_intact(path: Path) -> bool:
-    return path.stem.rpartition("-")[2] == _hash(path)
+    return path.stem.rpartition("-")[2] == digest(path)[:16]

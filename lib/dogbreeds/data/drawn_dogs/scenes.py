@@ -5,17 +5,16 @@ breeds share one palette of coats, so that a network cannot distinguish them by 
 as an ordinary folder of JPEG files with one sub-folder per breed; the study then treats them exactly like photographs.
 """
 
-import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from jaxtyping import UInt8
 from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
 
+from dogbreeds import files
 from dogbreeds.data.drawn_dogs.anatomy import GROUNDS, SKIES, SUPERSAMPLING, Anatomy, Layer, draw_dog, shade
 from dogbreeds.errors import StudyError
 
@@ -135,19 +134,15 @@ def write(folder: Path, breeds: list[str], photos_per_breed: int, seed: int) -> 
 
     An existing folder is left unchanged. The folder is atomic: it is written under a temporary name and then renamed.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    with FileLock(folder.with_name(folder.name + ".lock")):  # a second process waits for the first
-        if folder.is_dir():
-            return folder
-        shutil.rmtree(unfinished, ignore_errors=True)
+
+    def make(unfinished: Path) -> None:
         for breed in breeds:
             (unfinished / breed).mkdir(parents=True)
         dogs = [(unfinished, breed, seed, number) for breed in breeds for number in range(photos_per_breed)]
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
             list(tqdm(pool.map(_draw_to_file, dogs, chunksize=8), total=len(dogs), desc="drawing dogs", unit="dog"))
-        return unfinished.rename(folder)
+
+    return files.once(Path(folder), make)
 
 
 def _draw_to_file(dog: tuple[Path, str, int, int]) -> None:

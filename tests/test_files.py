@@ -1,0 +1,66 @@
+"""Files and folders appear complete or not at all, and are made by one process only."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dogbreeds import files
+
+
+def fill(folder):
+    folder.mkdir()
+    (folder / "one.txt").write_text("1")
+
+
+def fail_half_way(folder):
+    fill(folder)
+    raise KeyboardInterrupt
+
+
+def write_half(path):
+    with files.atomic(path) as unfinished:
+        unfinished.write_text("aft")
+        raise KeyboardInterrupt
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with files.atomic(path) as unfinished:
+        unfinished.write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        write_half(path)
+    assert path.read_text() == "before"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_what_a_kill_left_behind_is_replaced(tmp_path):
+    fill(tmp_path / "folder.unfinished")
+    (tmp_path / "folder.unfinished" / "half.txt").touch()
+    files.once(tmp_path / "folder", fill)
+    assert [entry.name for entry in (tmp_path / "folder").iterdir()] == ["one.txt"]
+
+
+def test_a_folder_is_made_once_by_whoever_comes_first(tmp_path):
+    made = []
+
+    def make(unfinished):
+        made.append(unfinished)
+        fill(unfinished)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: files.once(tmp_path / "folder", make), range(4)))
+    assert found == [tmp_path / "folder"] * 4
+    assert len(made) == 1
+
+
+def test_a_folder_that_could_not_be_made_is_made_the_next_time(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        files.once(tmp_path / "folder", fail_half_way)
+    assert not list(tmp_path.glob("folder*/"))
+    assert files.once(tmp_path / "folder", fill).is_dir()
+
+
+def test_digests(tmp_path):
+    (tmp_path / "empty").touch()
+    assert files.digest(tmp_path / "empty", "md5") == "d41d8cd98f00b204e9800998ecf8427e"
+    assert files.digest(tmp_path / "empty").startswith("e3b0c44298fc1c14")
