@@ -61,7 +61,7 @@ def keep(parameters: dict, name: str, command: str) -> Path:
     roles = keep_runs(study, folder)
     for table in sorted(made.glob("*.csv")):
         shutil.copy(table, folder / table.name)
-    trainings = runs.results(study.store).drop(columns=["source", "source_fingerprint"])
+    trainings = runs.RunStore(study.store).results().drop(columns=["source", "source_fingerprint"])
     trainings.to_csv(folder / "runs.csv", index=False)
     results, chance = pd.read_csv(folder / "results.csv"), 1 / len(study.dataset.breeds)
     figures.accuracies(results, chance).savefig(folder / "accuracies.png", dpi=110)
@@ -86,7 +86,7 @@ def keep_runs(study: Study, folder: Path) -> dict[str, dict[str, str]]:
     The roles are "comparison", "baselines" and "failure"; each maps names to run ids. Raises StudyError if a run of the
     study is missing; files copied earlier then stay unchanged.
     """
-    missing = [job.id for job in study.plan() if not runs.finished(study.store, job.config)]
+    missing = [job.id for job in study.plan() if not runs.RunStore(study.store).finished(job.config)]
     if missing:
         raise StudyError(f"{study.store} has no finished run {missing[0]}: run dogbreeds study first")
     roles = {"comparison": {run.id: run.id for run in study.runs()}}
@@ -116,7 +116,8 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
         with np.load(file) as kept:
             arrays[file.name.rpartition("-")[0]] = dict(kept)
     band, backends = reproducibility.measured(arrays["noise"])
-    pairs = {f"{choice}s": tables.comparisons(compared, choice) for choice in tables.CHOICES}
+    names = {"networks": "network", "frameworks": "framework", "initial_weights": "initial weights"}
+    pairs = {name: tables.comparisons(compared, choice) for name, choice in names.items()}
     return pairs | {
         "results": tables.result_table(compared),
         "learning_speed": tables.learning_speed(compared),

@@ -41,4 +41,4 @@ def finished(home):
 @pytest.fixture(scope="session")
 def results(home, finished):
     assert finished.returncode == 0
-    return runs.results(home["study"] / "runs")
+    return runs.RunStore(home["study"] / "runs").results()

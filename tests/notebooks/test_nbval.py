@@ -38,7 +38,7 @@ def test_stored_outputs_are_what_comes_out(fresh):
     assert outcome.returncode == 0, outcome.stdout
     assert int(re.search(r"(\d+) passed", outcome.stdout)[1]) >= 100
     # Notebooks 03 and 06 need weights, so these runs were trained again. Their accuracy is above chance level (20 %).
-    trained = runs.results(fresh["outputs"] / "sample" / "trained_again")
+    trained = runs.RunStore(fresh["outputs"] / "sample" / "trained_again").results()
     assert len(trained) >= 1
     assert (trained["test_accuracy"] > 0.4).all()
 

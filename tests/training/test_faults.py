@@ -63,7 +63,7 @@ def test_a_full_disk(store, dogbreeds):
     unfinished = next(store.glob("*.unfinished"))
     kept = [path.name.rpartition("-")[0] for path in sorted(unfinished.iterdir())]
     assert kept == ["checkpoint-0001", "checkpoint-0002"]
-    before = runs.results(store)
+    before = runs.RunStore(store).results()
     outcome = dogbreeds.run(gradual)
     assert outcome.returncode == 0, outcome.stderr
     assert len(before) == 0
@@ -124,7 +124,7 @@ def test_a_loss_that_is_no_number(dataset, store, framework):
     recipe = Recipe(batch_size=4, epochs=3, optimizer="sgd", learning_rate=1e30, warm_up=0.0)
     with pytest.raises(StudyError, match=r"loss of epoch 1 is not finite .* lower learning_rate"):
         trainer.train(config(dataset, recipe, framework), dataset, store)
-    assert len(runs.results(store)) == 0
+    assert len(runs.RunStore(store).results()) == 0
 
 
 def test_a_batch_larger_than_the_training_photos(dataset, store):

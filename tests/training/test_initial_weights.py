@@ -40,7 +40,7 @@ def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(stud
     assert [config.source for config in configs] == [source.id] * 2
     assert (source.framework, source.breeds, source.weights) == ("pytorch", study.other_breeds.breeds, "scratch")
     run = study.train_here("resnet50", "pytorch", 0, "other-breeds")
-    table = runs.results(study.store).set_index("run")
+    table = runs.RunStore(study.store).results().set_index("run")
     assert set(table.index) == {run.id, source.id}
     assert table.loc[run.id, "source"] == source.id
     before = (study.store / source.id / "run.json").stat().st_mtime_ns

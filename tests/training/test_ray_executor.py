@@ -71,7 +71,7 @@ def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path):
     assert not list(study.store.glob("*.unfinished"))
 
     here = [trainer.train(job.config, job.dataset, tmp_path / "here") for job in study.plan()]
-    assert len(runs.results(study.store)) == len(here) == 4
+    assert len(runs.RunStore(study.store).results()) == len(here) == 4
     for run, same in zip(found, here[2:], strict=True):
         assert run.id == same.id
         assert run.history["epoch"].to_list() == list(range(1, 5))

@@ -21,9 +21,9 @@ def kept(config, store, name=None):
 
 
 def test_a_finished_run_is_found_by_all_that_it_is(tmp_path):
-    assert runs.finished(tmp_path, CONFIG) is None
+    assert runs.RunStore(tmp_path).finished(CONFIG) is None
     kept(CONFIG, tmp_path)
-    assert runs.finished(tmp_path, CONFIG).config == CONFIG
+    assert runs.RunStore(tmp_path).finished(CONFIG).config == CONFIG
     assert len(CONFIG.id.rpartition("-")[2]) == 12
 
 
@@ -32,7 +32,7 @@ def test_a_folder_that_holds_another_training_is_refused(tmp_path):
     other = replace(CONFIG, recipe=Recipe(learning_rate=0.2))
     kept(other, tmp_path, CONFIG.id)
     with pytest.raises(StudyError, match=f"{CONFIG.id} contains a different run than its name says"):
-        runs.finished(tmp_path, CONFIG)
+        runs.RunStore(tmp_path).finished(CONFIG)
 
 
 def test_the_backend_of_keras_makes_another_run():

@@ -203,12 +203,12 @@ def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(backends.framework_module("pytorch"), "predict", None)  # fails after the last epoch
     with pytest.raises(TypeError):
         trainer.train(this, dataset, tmp_path)
-    assert len(runs.results(tmp_path)) == 0
+    assert len(runs.RunStore(tmp_path).results()) == 0
     monkeypatch.setattr(backends.framework_module("pytorch"), "predict", predict)
     monkeypatch.setattr(backends.framework_module("pytorch"), "fit", None)  # nothing is trained again
     run = trainer.train(this, dataset, tmp_path)
     np.testing.assert_array_equal(run.logits(), undisturbed.logits())
-    table = runs.results(tmp_path)
+    table = runs.RunStore(tmp_path).results()
     assert table["run"].tolist() == [run.id]
     assert table[["epochs", "recipe.batch_size", "weights"]].values.tolist() == [[2, 4, "scratch"]]
 

@@ -15,7 +15,7 @@ from dogbreeds.data import pixel_cache
 from dogbreeds.data.photo_files import REMEDY, shown
 from dogbreeds.errors import StudyError
 from dogbreeds.training import inference
-from dogbreeds.training.runs import Run
+from dogbreeds.training.runs import Run, RunStore
 
 OUT_OF_DISTRIBUTION = 0.05  # images with less evidence than this quantile of the validation photos are flagged
 
@@ -42,10 +42,9 @@ def find_run(name: str) -> Run:
 
     Raises StudyError if there is none.
     """
-    folders = [Path(name), *sorted(paths.outputs().glob(f"*/runs/{name}"))]
-    for folder in folders:
-        if (folder / "run.json").is_file():
-            return Run(folder)
+    for folder in (Path(name).parent, *sorted(paths.outputs().glob("*/runs"))):
+        if run := RunStore(folder).open(Path(name).name):
+            return run
     raise StudyError(f"no finished run '{name}': give its folder, or an id from {paths.outputs()}/*/runs")
 
 

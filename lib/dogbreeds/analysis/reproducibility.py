@@ -18,7 +18,6 @@ from dogbreeds.training import photo_streams, trainer
 from dogbreeds.training.backends import on_pytorch
 from dogbreeds.training.devices import peak_memory
 from dogbreeds.training.parallel import in_own_process
-from dogbreeds.training.progress import Progress
 from dogbreeds.training.runs import RunConfig
 from dogbreeds.training.training_state import TrainingState
 
@@ -57,8 +56,8 @@ class FirstEpoch:
         return float(np.median(self.seconds))
 
 
-class _Steps(Progress):
-    """Records the loss and the end of every step, and displays nothing."""
+class _Steps:
+    """Observes a training: records the loss and the end of every step."""
 
     def __init__(self):
         self.means, self.ends = [], []

@@ -63,15 +63,17 @@ def this_library_loader(work: Work) -> DataLoader:
     return photo_streams.batches(work.config, work.dataset)["train"].loader()
 
 
-class _PausingProgress(Progress):
-    """Progress of a training that pauses after every epoch until `resume` is released."""
+class _Pausing:
+    """Observes a training, passes everything on to its progress, and pauses it after every epoch until released."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.speeds, self.resume = Queue(), Semaphore(0)
+    def __init__(self, progress: Progress):
+        self.progress, self.speeds, self.resume = progress, Queue(), Semaphore(0)
+
+    def step(self, epoch, photos, measures):
+        self.progress.step(epoch, photos, measures)
 
     def epoch(self, row):
-        super().epoch(row)
+        self.progress.epoch(row)
         self.speeds.put(row["photos_per_second"])
         self.resume.acquire()
 
@@ -92,18 +94,18 @@ def this_library(work: Work) -> Iterator[float]:
     config, streams = replace(work.config, recipe=recipe), photo_streams.batches(work.config, work.dataset)
     training_state = TrainingState(recipe, folder, trainer.initial_weights(config, folder))
     photos = work.steps * work.batch_size
-    progress = _PausingProgress(config.id, [], photos, recipe.epochs, folder / "log", lambda event: None)
+    observer = _Pausing(Progress(config.id, [], photos, recipe.epochs, folder / "log", lambda event: None))
 
     def train():
         try:
-            trainer.run_phase(training_state.next_phase(), config, streams, training_state, progress)
+            trainer.run_phase(training_state.next_phase(), config, streams, training_state, observer)
         except BaseException as error:
-            progress.speeds.put(error)
+            observer.speeds.put(error)
 
     Thread(target=train, daemon=True).start()
     while True:
-        yield progress.next_speed()
-        progress.resume.release()
+        yield observer.next_speed()
+        observer.resume.release()
 
 
 def synchronised() -> float:

@@ -22,7 +22,7 @@ from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.jobs import Job
 from dogbreeds.training.parallel import train_all
 from dogbreeds.training.recipe import Recipe, changed
-from dogbreeds.training.runs import Run, RunConfig, finished, kept_with_the_code
+from dogbreeds.training.runs import Run, RunConfig, RunStore, reference_run
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Study:
         recipe, source = Recipe.of(self.recipe if recipe is None else recipe), {}
         if weights == "other-breeds":
             source = {"source": self.source_config(architecture, seed).id}
-        elif (self.store / weights / "run.json").is_file():
+        elif RunStore(self.store).open(weights):
             source = {"source": weights}
         elif weights != "scratch":
             file = weight_files.locate(weights, architecture)
@@ -142,7 +142,7 @@ class Study:
 
         A run of this study comes first, then a run in outputs/reference, which has no weights.
         """
-        return finished(self.store, config) or kept_with_the_code(config)
+        return RunStore(self.store).finished(config) or reference_run(config)
 
     def run(self, architecture: str, framework: str, seed: int | None = None, weights: str | None = None) -> Run:
         """Returns the run of a network in a framework, and trains it first if it is not finished.

@@ -6,7 +6,7 @@ from pathlib import Path
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import TrainingsFailed
-from dogbreeds.training.runs import RunConfig, finished
+from dogbreeds.training.runs import RunConfig, RunStore
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def unfinished(jobs: list[Job], store: Path) -> list[Job]:
 
     Decodes their photos into the pixel cache first, so that parallel trainings do not decode them again.
     """
-    missing = [job for job in jobs if not finished(store, job.config)]
+    missing = [job for job in jobs if not RunStore(store).finished(job.config)]
     for job in missing:
         pixel_cache.load(job.dataset, job.config.image_size, job.config.crop)
     return missing

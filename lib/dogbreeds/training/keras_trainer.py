@@ -16,7 +16,7 @@ from dogbreeds.errors import StudyError
 from dogbreeds.models import weight_conversion
 from dogbreeds.models.quiet_keras import keras
 from dogbreeds.training.devices import Devices
-from dogbreeds.training.progress import Progress
+from dogbreeds.training.progress import Observer
 from dogbreeds.training.recipe import Phase, Recipe
 from dogbreeds.training.training_state import TrainingState
 
@@ -33,15 +33,15 @@ class _ByRecipe:
     Keras itself decouples weight decay in SGD too, and uses one learning rate for all variables.
     """
 
-    def obey(self, recipe: Recipe, variables: list) -> "_ByRecipe":
+    def configure(self, recipe: Recipe, variables: list) -> "_ByRecipe":
         self.recipe = recipe
         heads = [variable.path.split("/")[-2] == "fc" for variable in variables]
-        self.shares = [1.0 if head else recipe.backbone_multiplier for head in heads]
+        self.multipliers = [1.0 if head else recipe.backbone_multiplier for head in heads]
         self.build(variables)  # variables created while `fit` traces would cause a second trace
         return self
 
     def update_step(self, gradient, variable, learning_rate):
-        rate = learning_rate * self.shares[self._get_variable_index(variable)]
+        rate = learning_rate * self.multipliers[self._get_variable_index(variable)]
         decay = self.recipe.weight_decay
         if decay and len(variable.shape) > 1:
             if self.recipe.optimizer == "adamw":
@@ -58,12 +58,12 @@ class _ByRecipe:
         """
         kinds = {}
         for gradient, variable in zip(gradients, variables, strict=True):
-            kind = self.shares[self._get_variable_index(variable)], len(variable.shape) > 1
+            kind = self.multipliers[self._get_variable_index(variable)], len(variable.shape) > 1
             kinds.setdefault(kind, []).append((gradient, variable))
-        for (share, decayed), pairs in kinds.items():
+        for (multiplier, decays), pairs in kinds.items():
             mine, those = map(list, zip(*pairs, strict=True))
-            values, rate = [variable.value for variable in those], learning_rate * share
-            decay = self.recipe.weight_decay if decayed else 0.0
+            values, rate = [variable.value for variable in those], learning_rate * multiplier
+            decay = self.recipe.weight_decay if decays else 0.0
             if decay and self.recipe.optimizer == "adamw":
                 torch._foreach_mul_(values, 1 - rate * decay)
             elif decay:
@@ -108,16 +108,16 @@ def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
     """Returns the recipe's optimiser for `variables`, with the learning rates of `steps` steps."""
     rates = Rates([recipe.learning_rate_at(step, steps) for step in range(steps)])
     if recipe.optimizer == "adamw":
-        return AdamW(rates, epsilon=1e-7).obey(recipe, variables)
-    return SGD(rates, momentum=0.9).obey(recipe, variables)
+        return AdamW(rates, epsilon=1e-7).configure(recipe, variables)
+    return SGD(rates, momentum=0.9).configure(recipe, variables)
 
 
 class Epochs(keras.callbacks.Callback):
     """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
 
-    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, progress: Progress):
+    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, observer: Observer):
         super().__init__()
-        self.stream, self.training_state, self.phase, self.progress = stream, training_state, phase, progress
+        self.stream, self.training_state, self.phase, self.observer = stream, training_state, phase, observer
 
     def on_epoch_begin(self, epoch, logs=None):
         self.stream.epoch = len(self.training_state.history) + 1
@@ -125,7 +125,7 @@ class Epochs(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         photos = (batch + 1) * self.stream.batch_size
-        self.progress.step(
+        self.observer.step(
             len(self.training_state.history) + 1, photos, lambda: (float(logs["loss"]), float(logs["accuracy"]))
         )
 
@@ -140,7 +140,7 @@ class Epochs(keras.callbacks.Callback):
         row |= {"seconds": self.seconds}
         row |= {"photos_per_second": len(self.stream) * self.stream.batch_size / self.seconds}
         ends = self.training_state.end_epoch(row, _trained(self.model), _optimizer_state(self.model.optimizer))
-        self.progress.epoch(row)
+        self.observer.epoch(row)
         self.model.stop_training = ends
 
 
@@ -163,7 +163,7 @@ def fit(
     streams: dict[str, Batches],
     phase: Phase,
     training_state: TrainingState,
-    progress: Progress,
+    observer: Observer,
     devices: Devices,
 ) -> None:
     """Trains `model` to the end of `phase` and stores every epoch in `training_state`."""
@@ -183,7 +183,7 @@ def fit(
         validation_data=_feed(streams["validation"]),
         initial_epoch=phase.done,
         epochs=phase.epochs,
-        callbacks=[Epochs(streams["train"], training_state, phase.name, progress)],
+        callbacks=[Epochs(streams["train"], training_state, phase.name, observer)],
         shuffle=False,  # the stream is already shuffled
         verbose=0,
     )

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from tensorboardX import SummaryWriter
 from tqdm.auto import tqdm
@@ -52,6 +53,17 @@ class Display:
                 bar.container.children[0].layout.min_width = "max-content"
         bar.set_postfix({name: f"{event[name]:.3f}" for name in MEASURES}, refresh=False)
         bar.update(event["photos"] - bar.n)
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """What a training calls at each step and epoch. Progress, benchmarks and the noise study observe trainings."""
+
+    def step(self, epoch: int, photos: int, measures: Callable[[], tuple[float, float]]) -> None:
+        """Is called after each step with the photos of the epoch so far; `measures` returns loss and accuracy."""
+
+    def epoch(self, row: dict) -> None:
+        """Is called after each epoch with its row of the history."""
 
 
 class Progress:

@@ -20,7 +20,7 @@ from dogbreeds import models
 from dogbreeds.data.batches import Batches
 from dogbreeds.models import weight_conversion
 from dogbreeds.training.devices import Devices
-from dogbreeds.training.progress import Progress
+from dogbreeds.training.progress import Observer
 from dogbreeds.training.recipe import Phase, Recipe
 from dogbreeds.training.training_state import TrainingState
 
@@ -66,8 +66,8 @@ class Classifier(lightning.LightningModule):
 
     def configure_optimizers(self):
         groups = [
-            {"params": parameters, "share": share, "weight_decay": decay}
-            for (share, decay), parameters in self._groups().items()
+            {"params": parameters, "multiplier": multiplier, "weight_decay": decay}
+            for (multiplier, decay), parameters in self._groups().items()
         ]
         kind, options = torch.optim.AdamW, {"betas": (0.9, BETA_2), "eps": EPSILON}
         if self.recipe.optimizer == "sgd":
@@ -88,9 +88,9 @@ class Classifier(lightning.LightningModule):
         groups = {}
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
-                share = 1.0 if name.startswith("fc.") else self.recipe.backbone_multiplier
+                multiplier = 1.0 if name.startswith("fc.") else self.recipe.backbone_multiplier
                 decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
-                groups.setdefault((share, decay), []).append(parameter)
+                groups.setdefault((multiplier, decay), []).append(parameter)
         return groups
 
     def on_before_optimizer_step(self, optimizer):
@@ -98,7 +98,7 @@ class Classifier(lightning.LightningModule):
         rate = self.recipe.learning_rate_at(self.step, self.steps)
         self.step += 1
         for group in optimizer.param_groups:
-            group["lr"] = rate * group["share"]
+            group["lr"] = rate * group["multiplier"]
             if "eps" in group:  # as Keras: "epsilon hat" of Kingma and Ba, arXiv:1412.6980, section 2
                 group["eps"] = EPSILON / (1 - BETA_2**self.step) ** 0.5
 
@@ -111,8 +111,8 @@ def _channels_last(inputs: Tensor) -> Tensor:
 class Epochs(Callback):
     """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
 
-    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, progress: Progress | None):
-        self.stream, self.training_state, self.phase, self.progress = stream, training_state, phase, progress
+    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, observer: Observer | None):
+        self.stream, self.training_state, self.phase, self.observer = stream, training_state, phase, observer
 
     def on_train_epoch_start(self, trainer, module):
         self.number = self.stream.epoch = len(self.training_state.history) + 1
@@ -122,8 +122,8 @@ class Epochs(Callback):
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index):
         photos = (batch_index + 1) * self.stream.batch_size
-        if self.progress:
-            self.progress.step(self.number, photos, lambda: tuple(module.measures("training").values()))
+        if self.observer:
+            self.observer.step(self.number, photos, lambda: tuple(module.measures("training").values()))
 
     def on_validation_start(self, trainer, module):
         if torch.accelerator.is_available():
@@ -140,8 +140,8 @@ class Epochs(Callback):
         ends = self.training_state.end_epoch(row, _trained(module.model), _optimizer_state(module))
         # One process decides for all: on GPUs their losses may differ in the last bit.
         trainer.should_stop = trainer.strategy.broadcast(ends)
-        if self.progress:
-            self.progress.epoch(row)
+        if self.observer:
+            self.observer.epoch(row)
 
 
 def _trained(model: nn.Module) -> weight_conversion.State:
@@ -179,7 +179,7 @@ def fit(
     streams: dict[str, Batches],
     phase: Phase,
     training_state: TrainingState,
-    progress: Progress | None,
+    observer: Observer | None,
     devices: Devices,
 ) -> None:
     """Trains `model` to the end of `phase` and stores every epoch in `training_state`."""
@@ -191,7 +191,7 @@ def fit(
     module = Classifier(model, classes, recipe, phase.epochs * steps, phase.done * steps, training_state.optimizer)
     trainer = lightning.Trainer(
         max_epochs=phase.epochs - phase.done,
-        callbacks=[Epochs(streams["train"], training_state, phase.name, progress)],
+        callbacks=[Epochs(streams["train"], training_state, phase.name, observer)],
         precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true",
         strategy="ddp" if several else "auto",
         sync_batchnorm=several and torch.accelerator.is_available(),

@@ -105,35 +105,44 @@ class Run:
         return self.logits(split).argmax(axis=1) == self.labels(split)
 
 
-def finished(store: Path, config: RunConfig) -> Run | None:
-    """Returns the finished run of `config` in `store`, or None.
+@dataclass(frozen=True)
+class RunStore:
+    """The finished runs in a folder; other modules ask it instead of looking for files."""
 
-    Raises StudyError if the folder with its id contains a different run.
-    """
-    run = Run(Path(store) / config.id)
-    if not (run.folder / "run.json").is_file():
-        return None
-    if run.config != config:
-        raise StudyError(f"{run.folder} contains a different run than its name says: move it elsewhere")
-    return run
+    folder: Path
+
+    def open(self, run_id: str) -> Run | None:
+        """Returns the finished run with this id, or None."""
+        run = Run(Path(self.folder) / run_id)
+        return run if (run.folder / "run.json").is_file() else None
+
+    def finished(self, config: RunConfig) -> Run | None:
+        """Returns the finished run of `config`, or None.
+
+        Raises StudyError if the folder with its id contains a different run.
+        """
+        run = self.open(config.id)
+        if run and run.config != config:
+            raise StudyError(f"{run.folder} contains a different run than its name says: move it elsewhere")
+        return run
+
+    def results(self) -> pd.DataFrame:
+        """Returns one row per finished run, with the single values of run.json and the fields of the recipe.
+
+        The columns of the recipe are named `recipe.<field>`.
+        """
+        rows = []
+        for file in sorted(Path(self.folder).glob("*/run.json")):
+            if file.parent.suffix == ".unfinished":
+                continue
+            record = Run(file.parent).record
+            recipe = {f"recipe.{name}": value for name, value in record["recipe"].items()}
+            single = {name: value for name, value in record.items() if not isinstance(value, dict | list)}
+            rows.append({"run": file.parent.name} | single | recipe)
+        return pd.DataFrame(rows)
 
 
-def kept_with_the_code(config: RunConfig) -> Run | None:
+def reference_run(config: RunConfig) -> Run | None:
     """Returns the finished run of `config` in outputs/reference, without weights, or None."""
-    found = (finished(store, config) for store in sorted(paths.REFERENCE.glob("*/runs")))
+    found = (RunStore(folder).finished(config) for folder in sorted(paths.REFERENCE.glob("*/runs")))
     return next((run for run in found if run), None)
-
-
-def results(folder: Path) -> pd.DataFrame:
-    """Returns one row per finished run in `folder`, with the single values of run.json and the fields of the recipe.
-
-    The columns of the recipe are named `recipe.<field>`.
-    """
-    finished = sorted(path.parent for path in Path(folder).glob("*/run.json") if path.parent.suffix != ".unfinished")
-    rows = []
-    for path in finished:
-        record = Run(path).record
-        recipe = {f"recipe.{name}": value for name, value in record["recipe"].items()}
-        single = {name: value for name, value in record.items() if not isinstance(value, dict | list)}
-        rows.append({"run": path.name} | single | recipe)
-    return pd.DataFrame(rows)

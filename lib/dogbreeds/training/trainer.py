@@ -22,10 +22,10 @@ from dogbreeds.models import freezing, keras_backend, weight_conversion, weight_
 from dogbreeds.training.backends import framework_module
 from dogbreeds.training.devices import ONE, Devices, reset_peak_memory
 from dogbreeds.training.photo_streams import EVALUATION_BATCH_SIZE, batches
-from dogbreeds.training.progress import Display, Progress
+from dogbreeds.training.progress import Display, Observer, Progress
 from dogbreeds.training.provenance import installed, record_of
 from dogbreeds.training.recipe import Phase
-from dogbreeds.training.runs import Run, RunConfig, finished
+from dogbreeds.training.runs import Run, RunConfig, RunStore
 from dogbreeds.training.training_state import TrainingState
 
 
@@ -40,11 +40,10 @@ def initial_weights(config: RunConfig, store: Path) -> weight_conversion.State:
         state = weight_conversion.read(models.build(config.architecture, "pytorch", len(config.breeds)))
     if not config.source:
         return state
-    run = Run(Path(store) / config.source)
-    of_a_run = (run.folder / "run.json").is_file()
-    file = run.weights if of_a_run else weight_files.locate(config.source, config.architecture)
+    run = RunStore(store).open(config.source)
+    file = run.weights if run else weight_files.locate(config.source, config.architecture)
     learned = weight_files.read(file, config.architecture)
-    known = tuple(run.record["breeds"]) if of_a_run else weight_files.breeds(file)
+    known = tuple(run.record["breeds"]) if run else weight_files.breeds(file)
     if known != config.breeds:
         own_head = {key: value for key, value in state.items() if key.startswith(weight_files.HEAD)}
         learned = {key: value for key, value in learned.items() if not key.startswith(weight_files.HEAD)} | own_head
@@ -74,7 +73,7 @@ def train(
     with _user_errors(config, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(folder.name + ".lock")) if devices.rank == 0 else nullcontext():
-            if not finished(store, config):
+            if not RunStore(store).finished(config):
                 _train(config, dataset, folder, send or Display(), devices)
             for leftover in folder.glob("checkpoint-*.safetensors"):
                 leftover.unlink(missing_ok=True)
@@ -138,7 +137,7 @@ def run_phase(
     config: RunConfig,
     streams: dict[str, Batches],
     training_state: TrainingState,
-    progress: Progress | None,
+    observer: Observer | None,
     devices: Devices = ONE,
 ) -> None:
     """Trains one phase, from `training_state` to its end, on the `streams` that `batches` returns."""
@@ -160,7 +159,7 @@ def run_phase(
             )
             for split in ("train", "validation")
         }
-    framework.fit(model, recipe, streams, phase, training_state, progress, devices)
+    framework.fit(model, recipe, streams, phase, training_state, observer, devices)
 
 
 @contextmanager
