@@ -111,7 +111,7 @@ def load(
 def _load_drawn_dogs(
     breeds: Sequence[str], photos_per_breed: int, split_seed: int, other_than: Dataset | None, test_drawings: int
 ) -> Dataset:
-    """Does not search for near-duplicates: a perceptual hash does not distinguish drawings of one breed."""
+    """Does not search for near-duplicates: every drawing is made from its own random numbers."""
     wanted = list(breeds or drawn_dogs.TARGET)
     if other_than:
         wanted = [breed for breed in drawn_dogs.BREEDS if breed not in other_than.breeds]
