@@ -2,6 +2,6 @@
 
 import sys
 
-from dogbreeds.cli.main import main
+from dogbreeds.cli import main
 
 sys.exit(main())

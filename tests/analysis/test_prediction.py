@@ -37,7 +37,7 @@ def test_the_answer_is_what_the_run_stored(run, dataset, capsys, tmp_path):
     assert first == dataset.breeds[run.logits()[0].argmax()]
     assert found[0].activation.shape == (1, 1)
 
-    assert main.main(["predict", str(photos[0]), "--run", str(run.folder), "--top", "1", "--json"]) == 0
+    assert main(["predict", str(photos[0]), "--run", str(run.folder), "--top", "1", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)[0]
     assert row["breeds"] == {first: pytest.approx(share)}
     with Image.open(row["map"]) as drawn:
@@ -102,7 +102,7 @@ def test_hostile_uploads_get_one_clear_line(content, message, tmp_path, capsys, 
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps({"image_size": 32, "crop": "centre"}))
-    assert main.main(["predict", str(photo), "--run", str(folder)]) == 2
+    assert main(["predict", str(photo), "--run", str(folder)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"dogbreeds: {photo} {message}")

@@ -83,7 +83,7 @@ def test_the_command_compares_both_pipelines(photo_folder, tmp_path, capsys, mon
         parallel, "train_all", lambda jobs, store: [trainer.train(job.config, job.dataset, store) for job in jobs]
     )
     words = ["bench", "accuracy", "--photos", str(photo_folder), "--size", "32", "--batch-size", "4", "--workers", "0"]
-    assert main.main([*words, "--epochs", "1"]) == 0
+    assert main([*words, "--epochs", "1"]) == 0
     assert "this library in" in capsys.readouterr().out
     tables = tmp_path / "outputs" / "bench" / "tables"
     each, gaps = (pd.read_csv(tables / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
@@ -95,5 +95,5 @@ def test_the_command_compares_both_pipelines(photo_folder, tmp_path, capsys, mon
         this_library = means[f"this library, {row['this library in']}"]
         assert row["difference"] == pytest.approx(this_library - means["baseline"])
         assert row["low"] <= row["difference"] <= row["high"]
-    assert main.main([*words, "--epochs", "-1"]) == 2
+    assert main([*words, "--epochs", "-1"]) == 2
     assert "recipe field 'epochs' must be 1 or more, not -1" in capsys.readouterr().err

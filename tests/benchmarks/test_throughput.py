@@ -94,7 +94,7 @@ def test_sizes_fit_the_number_of_photos(photo_folder):
 @pytest.mark.slow
 def test_the_command_prints_rows_and_saves_tables_and_charts(photo_folder, tmp_path, capsys, monkeypatch):
     words = ["--photos", str(photo_folder), "--size", "24", "--batch-size", "2"]
-    assert main.main(["bench", "scaling", *words, "--up-to", "24", "--json"]) == 0
+    assert main(["bench", "scaling", *words, "--up-to", "24", "--json"]) == 0
     kept = tmp_path / "outputs" / "bench"
     assert pd.read_csv(kept / "tables" / "scaling.csv")["axis"].to_list() == ["photos"]
     assert (kept / "figures" / "scaling.svg").is_file()
@@ -104,8 +104,8 @@ def test_the_command_prints_rows_and_saves_tables_and_charts(photo_folder, tmp_p
     row |= {"network": "Xception", "framework": "Keras", "pipeline": "this_library"}
     row |= {"share_of_upper_bound": 0.98, "photos_per_second": 40.0, "seconds_to_read": 0.5}
     monkeypatch.setattr(throughput, "measure", lambda study, rounds, workers: [pd.DataFrame([row])])
-    assert main.main(["bench", "speed", *words, "--json"]) == 0
+    assert main(["bench", "speed", *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [row]
     assert (kept / "figures" / "bench.png").is_file()
-    assert main.main(["bench", "speed", *words, "--rounds", "0"]) == 2
-    assert main.main(["bench", "scaling", *words, "--up-to", "2"]) == 2
+    assert main(["bench", "speed", *words, "--rounds", "0"]) == 2
+    assert main(["bench", "scaling", *words, "--up-to", "2"]) == 2

@@ -13,7 +13,7 @@ from dogbreeds.training.recipe import PRESETS, Recipe
 
 
 def refused(capsys, *words) -> str:
-    assert main.main(list(words)) == 2
+    assert main(list(words)) == 2
     captured = capsys.readouterr()
     lines = [line for line in captured.err.replace("\r", "\n").splitlines() if line and "decoding photos" not in line]
     assert len(lines) == 1
@@ -92,6 +92,6 @@ def test_a_preset_takes_the_place_of_the_profiles_recipe(monkeypatch, capsys):
     monkeypatch.setattr(Study, "train_here", train)
     words = ["train", "--architecture", "resnet50", "--framework", "keras", "--set", "epochs=2"]
     for preset in ([], ["--set", "preset=deck_2020"]):
-        assert main.main([*words, *preset]) == 0
+        assert main([*words, *preset]) == 0
     assert asked[0].batch_size == 10  # from the profile sample
     assert asked[1] == Recipe(**PRESETS["deck_2020"] | {"epochs": 2})

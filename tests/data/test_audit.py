@@ -28,7 +28,7 @@ def findings(folder):
 
 def test_ordinary_photos_pass(folder, capsys):
     assert findings(folder) == {}
-    assert main.main(["data", "check", "--photos", str(folder)]) == 0
+    assert main(["data", "check", "--photos", str(folder)]) == 0
     assert capsys.readouterr().out == "24 photos of 2 breeds: 0 findings, 0 harmful\n"
 
 
@@ -67,7 +67,7 @@ def test_what_harms_is_found_and_ends_in_status_1(folder, capsys):
         assert found[leaking, "left out"] == ("near-duplicate of a photo in a later split", True)
     capsys.readouterr()
     with pytest.raises(SystemExit, match="1"):
-        main.main(["data", "check", "--photos", str(folder)])
+        main(["data", "check", "--photos", str(folder)])
     captured = capsys.readouterr()
     assert "19 photos of 2 breeds: 6 findings, 6 harmful" in captured.out
     assert captured.err.count("dogbreeds: left out:") == 3
@@ -84,7 +84,7 @@ def test_a_copy_within_a_split_does_no_harm(folder):
 
 
 def test_describe_counts_by_breed_and_split(folder, capsys):
-    assert main.main(["data", "describe", "--photos", str(folder)]) == 0
+    assert main(["data", "describe", "--photos", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "24 photographs of 2 breeds: 12 train, 6 validation, 6 test" in out
     table = audit.describe(datasets.load(folder))

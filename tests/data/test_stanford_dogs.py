@@ -74,7 +74,7 @@ def test_a_download_goes_on_is_verified_extracted_and_read(served, tmp_path, cap
     with serving(served) as address:
         Handler.breaks = 2
         words = ["data", "download", "--root", str(root), "--mirror", address, "--checksums", str(listed)]
-        assert main.main(words) == 0
+        assert main(words) == 0
         assert len([asked for asked in Handler.asked if asked]) == 2
     folder = root / "stanford_dogs"
     assert capsys.readouterr().out.strip().endswith("stanford_dogs")

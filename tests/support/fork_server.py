@@ -80,7 +80,7 @@ def fork(request: dict) -> int:
         return child
     import resource
 
-    from dogbreeds.cli.main import main
+    from dogbreeds.cli import main
 
     folder = Path(request["folder"])
     for number, name in ((1, "stdout"), (2, request["stderr"])):

@@ -43,7 +43,7 @@ def refused(capsys):
     """A function that runs a command in this process and returns its one-line message."""
 
     def line(words):
-        assert main.main([str(word) for word in words]) == 2
+        assert main([str(word) for word in words]) == 2
         line = capsys.readouterr().err.splitlines()[-1]
         assert line.startswith("dogbreeds: ")
         return line
@@ -136,7 +136,7 @@ def test_a_batch_too_large_for_memory(store):
     """The process may use 3 GB more than it does after the import of PyTorch."""
     script = (
         "import sys, resource, torch, dogbreeds.training.pytorch_trainer, dogbreeds.study\n"
-        "from dogbreeds.cli.main import main\n"
+        "from dogbreeds.cli import main\n"
         "taken = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (taken + 3 * 10**9,) * 2)\n"
         "sys.exit(main(sys.argv[1:]))"
@@ -159,7 +159,7 @@ def test_several_processes_train_as_one(store, tmp_path):
     """Two processes on this machine, connected by gloo and started by Lightning or by torchrun."""
     recipe = ["--set", "batch_norm=frozen", "--set", "epochs=2", "--set", "label_smoothing=0.1"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    assert main.main([str(word) for word in command("pytorch", "--out", tmp_path / "one", *recipe)]) == 0
+    assert main([str(word) for word in command("pytorch", "--out", tmp_path / "one", *recipe)]) == 0
     for name, start in (("lightning", []), ("torchrun", torchrun)):
         words = command("pytorch", "--out", tmp_path / name, "--devices", "2", *recipe)
         outcome = run([*start, DOGBREEDS, *words], env=os.environ | {"OMP_NUM_THREADS": "1"})

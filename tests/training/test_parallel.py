@@ -129,7 +129,7 @@ def test_a_study_ends_with_status_1_when_a_training_dies_twice(photo_folder, tmp
     monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
     monkeypatch.setattr(variants, "of", lambda recipe: {})
     changes = ["--parameter", "seeds=[0, 1]", "--parameter", "breeds=[]", "--parameter", "photos_per_breed=0"]
-    assert main.main(["study", "--profile", "tiny", "--photos", str(photo_folder), *changes]) == 1
+    assert main(["study", "--profile", "tiny", "--photos", str(photo_folder), *changes]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("dogbreeds: ")]
     assert len(lines) == 1
     assert "1 of 2 trainings failed" in lines[0]

@@ -100,7 +100,7 @@ def test_a_training_that_fails_is_told_when_the_others_are_finished(study):
     ],
 )
 def test_seeds_that_are_none_are_told_in_one_line(words, message, capsys):
-    assert main.main(["sweep", *words]) == 2
+    assert main(["sweep", *words]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -1,1 +1,5 @@
-"""The command line interface `dogbreeds`."""
+"""The command `dogbreeds`, one module per command."""
+
+from dogbreeds.cli.main import main
+
+__all__ = ["main"]
