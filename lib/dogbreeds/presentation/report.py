@@ -41,7 +41,7 @@ def write(study: Study, documents: list[Path]) -> Path:
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
     file = study.folder / "report.html"
     with files.atomic(file) as unfinished:
-        unfinished.write_text(page)
+        unfinished.write_text(page, encoding="utf-8")
     return file
 
 
@@ -50,7 +50,7 @@ def _page(notebook: Path) -> Path:
     page, _ = HTMLExporter().from_notebook_node(nbformat.read(notebook, as_version=4))
     file = notebook.with_suffix(".html")
     with files.atomic(file) as unfinished:
-        unfinished.write_text(page)
+        unfinished.write_text(page, encoding="utf-8")
     return file
 
 

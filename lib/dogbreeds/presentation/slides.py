@@ -41,7 +41,7 @@ def render(parameters: dict, deck: Deck, pdf: bool = False) -> list[Path]:
     executed = execute(PRESENTATION, folder / f"{name}.ipynb", parameters | {"language": deck.language})
     page = folder / f"{name}.html"
     with files.atomic(page) as unfinished:
-        unfinished.write_text(_page(nbformat.read(executed, as_version=4), deck))
+        unfinished.write_text(_page(nbformat.read(executed, as_version=4), deck), encoding="utf-8")
     if not pdf:
         return [page]
     browser = chromium()

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from dogbreeds import models
 from dogbreeds.data.batches import Batches, FeatureBatches
 from dogbreeds.data.datasets import Dataset
+from dogbreeds.data.photo_files import photo_name
 from dogbreeds.errors import StudyError
 from dogbreeds.models import freezing, keras_backend, weight_conversion, weight_files
 from dogbreeds.training.backends import framework_module
@@ -188,7 +189,7 @@ def _predictions(dataset: Dataset, logits: dict[str, np.ndarray]) -> dict[str, n
     arrays = {}
     for split, values in logits.items():
         photos = dataset.photos.iloc[dataset.rows(split)]
-        names = [f"{path.parent.name}/{path.name}" for path in photos["path"]]
-        arrays |= {f"{split}_photos": np.array(names), f"{split}_labels": photos["label"].to_numpy()}
+        names = photos["path"].map(photo_name)
+        arrays |= {f"{split}_photos": np.array(list(names)), f"{split}_labels": photos["label"].to_numpy()}
         arrays[f"{split}_logits"] = values
     return arrays
