@@ -69,5 +69,6 @@ $(READY): requirements.txt pyproject.toml
 	$$install --requirement requirements.txt && $$install --no-deps --editable .
 	@touch $(READY)
 
-pins: ## compile requirements.txt from requirements.in (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' requirements.in --output-file requirements.txt
+pins: ## compile requirements.txt from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' \
+	  --group study --group benchmark --group tests pyproject.toml --output-file requirements.txt

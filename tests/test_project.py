@@ -1,23 +1,27 @@
 """Consistency of the project: dependencies, imports, stored notebooks, and the commands in the README."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from dogbreeds import paths
 from dogbreeds.study import notebooks
 
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
+ROOMS_OF_THE_LIBRARY = ("data", "models", "training", "analysis", "figures")
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 
@@ -32,13 +36,34 @@ def test_conda_and_make_install_the_same_set():
     assert "--requirement requirements.txt" in (ROOT / "Makefile").read_text()
 
 
-def test_every_dependency_has_its_reason_and_its_pin():
-    direct = [line for line in (ROOT / "requirements.in").read_text().splitlines() if line and line[0] != "#"]
-    assert all(re.search(r" # \w", line) for line in direct)
-    pinned = {re.split("==", line)[0] for line in requirement_lines("requirements.txt")}
-    assert {re.split("[=><]", line)[0] for line in requirement_lines("requirements.in")} <= pinned
-    assert all("==" in line for line in requirement_lines("requirements.txt"))
-    assert {"torch==2.11.0", "torchvision==0.26.0"} <= set(requirement_lines("requirements.txt"))
+def test_every_dependency_has_its_reason_and_a_pin_within_its_range():
+    text = (ROOT / "pyproject.toml").read_text()
+    project = tomllib.loads(text)
+    direct = [*project["project"]["dependencies"], *chain.from_iterable(project["dependency-groups"].values())]
+    assert all(re.search(rf'"{re.escape(each)}"[\],]+ +# \w', text) for each in direct)
+    lines = requirement_lines("requirements.txt")
+    assert all("==" in line for line in lines)
+    assert {"torch==2.11.0", "torchvision==0.26.0"} <= set(lines)
+    pinned = [(name, version.partition(" ")[0]) for name, version in (line.split("==", 1) for line in lines)]
+    for requirement in map(Requirement, direct):
+        versions = [version for name, version in pinned if name == requirement.name.lower()]
+        assert versions, requirement
+        assert all(version in requirement.specifier for version in versions), requirement
+
+
+def test_the_library_imports_what_it_declares():
+    """What notebooks, slides and benchmarks need in addition is in the dependency groups."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    modules = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+    allowed = {Requirement(each).name for each in declared} | sys.stdlib_module_names | {"dogbreeds", "urllib3"}
+    for file in chain(*((ROOT / "lib/dogbreeds" / room).rglob("*.py") for room in ROOMS_OF_THE_LIBRARY)):
+        if file.stem == "ray_executor":
+            continue
+        for node in ast.parse(file.read_text()).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            packages = {name.partition(".")[0] for name in names}
+            assert {modules.get(name, name) for name in packages} <= allowed, file
 
 
 def test_the_pins_name_no_package_index():
