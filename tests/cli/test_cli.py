@@ -31,7 +31,7 @@ def refused(capsys, *words) -> str:
             "unknown profile 'smaple': choose one of five_breeds, sample, stanford_dogs, tiny",
         ),
         (["study", "--parameter", "epochs=3"], "unknown notebook parameter 'epochs'"),
-        (["study", "--parameter", "image_size=large"], "notebook parameter 'image_size' must be int, not 'large'"),
+        (["study", "--parameter", "image_size=large"], "notebook parameter 'image_size' must be a valid integer"),
         (["study", "--parameter", "recipe={epoch: 3}"], "unknown recipe field 'epoch'"),
         (["study", "--parameter", "image_size"], "write it as name=value"),
         (["study", "--parameter", "breeds=[pug"], "the value is not valid YAML"),

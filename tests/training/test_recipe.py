@@ -1,6 +1,8 @@
 import math
+from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from dogbreeds.errors import StudyError
 from dogbreeds.training.recipe import PRESETS, Recipe
@@ -11,24 +13,32 @@ from dogbreeds.training.recipe import PRESETS, Recipe
     [
         ({"batchsize": 4}, "unknown recipe field 'batchsize'"),
         ({"preset": "deck_2021"}, "unknown preset 'deck_2021': choose one of controlled, deck_2020"),
-        ({"epochs": "4"}, "'epochs' must be int"),
-        ({"epochs": True}, "'epochs' must be int"),
-        ({"epochs": 0}, "'epochs' must be 1 or more"),
-        ({"learning_rate": -1.0}, "'learning_rate' must be 0 or more"),
-        ({"learning_rate": math.nan}, "'learning_rate' must be 0 or more"),
-        ({"learning_rate": math.inf}, "'learning_rate' must be 0 or more"),
-        ({"warm_up": 1.5}, "'warm_up' must be 0 to 1"),
-        ({"augmentation": 1}, "'augmentation' must be bool"),
-        ({"optimizer": "adam"}, "'optimizer' must be one of adamw, sgd"),
-        ({"monitor": "test_accuracy"}, "'monitor' must be one of validation_loss, validation_accuracy"),
-        ({"batch_norm": "fixed"}, "'batch_norm' must be one of momentum_0.1, momentum_0.01, frozen"),
-        ({"preprocessing": "caffe"}, "'preprocessing' must be one of expected, rescaled"),
+        ({"epochs": "4"}, "'epochs' must be a valid integer, not '4'"),
+        ({"epochs": True}, "'epochs' must be a valid integer, not True"),
+        ({"epochs": 0}, "'epochs' must be greater than 0, not 0"),
+        ({"learning_rate": -1.0}, "'learning_rate' must be greater than or equal to 0, not -1.0"),
+        ({"learning_rate": math.nan}, "'learning_rate' must be a finite number"),
+        ({"learning_rate": math.inf}, "'learning_rate' must be a finite number"),
+        ({"warm_up": 1.5}, "'warm_up' must be less than or equal to 1, not 1.5"),
+        ({"augmentation": 1}, "'augmentation' must be a valid boolean, not 1"),
+        ({"optimizer": "adam"}, "'optimizer' must be 'adamw' or 'sgd', not 'adam'"),
+        (
+            {"monitor": "test_accuracy"},
+            "'monitor' must be 'validation_loss' or 'validation_accuracy'",
+        ),
+        ({"batch_norm": "fixed"}, "'batch_norm' must be 'momentum_0.1', 'momentum_0.01' or 'frozen', not 'fixed'"),
+        ({"preprocessing": "caffe"}, "'preprocessing' must be 'expected' or 'rescaled', not 'caffe'"),
         ({"freeze": "backbone"}, "'augmentation' must be false with freeze 'backbone'"),
     ],
 )
 def test_what_is_wrong_is_named(values, message):
     with pytest.raises(StudyError, match=message):
         Recipe.of(values)
+
+
+def test_a_changed_recipe_is_checked_too():
+    with pytest.raises(ValidationError, match="epochs"):
+        replace(Recipe(), epochs=0)
 
 
 def test_a_whole_number_will_do_for_a_float():

@@ -1,14 +1,14 @@
 """The numbered notebooks: their paths, their parameters, and their execution as a study."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
-import papermill
 import yaml
+from pydantic import ValidationError
 from tqdm.auto import tqdm
 
 from dogbreeds import paths
-from dogbreeds.errors import StudyError
+from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.execution import execute_all
 from dogbreeds.study import Study
 from dogbreeds.training.parallel import shares, train_all
@@ -34,32 +34,27 @@ def read_profile(name: str, photos: str | None = None, changes: dict | None = No
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
         raise StudyError(f"unknown profile '{name}': choose one of {known}, or add {file}")
-    # A parameter that the profile omits takes the default of Study, not the value that is stored in the notebook.
-    defaults = asdict(Study(name))
-    del defaults["out"]
-    parameters = defaults | (yaml.safe_load(file.read_text()) or {}) | (changes or {})
+    parameters = {"profile": name} | (yaml.safe_load(file.read_text()) or {}) | (changes or {})
+    parameters = _checked(parameters)
     if photos:
         folder = Path(photos).expanduser().resolve()
         parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}", "test_drawings_per_breed": 0}
         if not parameters["breeds"] and "weights" not in (changes or {}):  # no other breeds for pretraining
             weights = [each for each in parameters["weights"] if each != "other-breeds"]
             parameters["weights"] = weights or ["scratch"]
-    for notebook in [*numbered_notebooks(), PRESENTATION]:
-        check_parameters(notebook, parameters)
     Recipe.of(parameters["recipe"])
     Recipe.of(parameters["source_recipe"])
     return parameters
 
 
-def check_parameters(notebook: Path, parameters: dict) -> None:
-    """Raises StudyError if the notebook lacks a parameter or expects another type; papermill itself only warns."""
-    known = papermill.inspect_notebook(notebook)
-    for name, value in parameters.items():
-        if name not in known:
-            raise StudyError(f"unknown notebook parameter '{name}': {notebook.name} accepts {', '.join(known)}")
-        expected = known[name]["inferred_type_name"]
-        if type(value).__name__ != expected.partition("[")[0]:
-            raise StudyError(f"notebook parameter '{name}' must be {expected}, not {value!r}")
+def _checked(parameters: dict) -> dict:
+    """Returns all parameters of the notebooks; those that are missing have the defaults of Study."""
+    known = [entry.name for entry in fields(Study) if entry.name != "out"]
+    try:
+        values = asdict(Study(**parameters))
+    except ValidationError as error:
+        raise StudyError(first_problem(error, "notebook parameter", known)) from error
+    return {name: values[name] for name in known}
 
 
 def run_study(parameters: dict) -> list[Path]:

@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic.dataclasses import dataclass
 
 from dogbreeds import files, models, paths
 from dogbreeds.data import datasets, pixel_cache
@@ -25,26 +27,27 @@ from dogbreeds.training.recipe import Recipe, changed
 from dogbreeds.training.runs import Run, RunConfig, RunStore, reference_run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Study:
     """The parameters of a profile, with methods for the data, runs and outputs that they define.
 
-    The methods raise StudyError if the photos cannot be used or if a recipe field is unknown or out of range.
+    Raises ValidationError if a parameter has the wrong type or is out of range; `notebooks.read_profile` names it in
+    one line. The methods raise StudyError if the photos cannot be used or if a recipe field is unknown or out of range.
     """
 
     profile: str
     photos: str = "drawn_dogs"
-    breeds: list[str] = field(default_factory=list)
-    photos_per_breed: int = 0  # 0 uses all photos
-    image_size: int = 64  # pixels per side
-    recipe: dict = field(default_factory=dict)
-    seeds: list[int] = field(default_factory=lambda: [0])
-    crop: str = "centre"  # see pixel_cache.CROPS
+    breeds: list[str] = Field(default_factory=list)
+    photos_per_breed: NonNegativeInt = 0  # 0 uses all photos
+    image_size: PositiveInt = 64  # pixels per side
+    recipe: dict = Field(default_factory=dict)
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] = Field(default_factory=lambda: [0])
+    crop: Literal[pixel_cache.CROPS] = "centre"
     leave_out_broken: bool = False  # report and skip photos that cannot be decoded, instead of stopping the study
-    weights: list[str] = field(default_factory=lambda: ["scratch"])  # initial weights to compare, see `config`
-    source_recipe: dict = field(default_factory=dict)  # recipe of the trainings that provide the "other-breeds" weights
-    test_drawings_per_breed: int = 0  # extra drawings per breed and size of its test split; 0: split like photographs
-    split_seed: int = 0  # draws the split, which all seeds share: no interval includes the variation between splits
+    weights: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["scratch"])  # initial weights
+    source_recipe: dict = Field(default_factory=dict)  # recipe of the trainings that provide the "other-breeds" weights
+    test_drawings_per_breed: NonNegativeInt = 0  # extra drawings per breed, the size of its test split; 0: none
+    split_seed: NonNegativeInt = 0  # draws the split, which all seeds share: no interval includes its variation
     out: Path | None = None  # folder of runs, by default outputs/<profile>/runs; not a parameter of the notebooks
 
     @property

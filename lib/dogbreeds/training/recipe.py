@@ -1,18 +1,18 @@
 """The hyperparameters of a training, the same for both frameworks, and the rule for early stopping."""
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal
 
-from dogbreeds.errors import StudyError
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic.dataclasses import dataclass as validated_dataclass
+
+from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.models import BATCH_NORM_POLICIES, PREPROCESSINGS
 
-
-def _one_of(*choices: str):
-    return field(default=choices[0], metadata={"choices": choices})
-
-
-def _at_least(lowest: float, default: float, highest: float = math.inf):
-    return field(default=default, metadata={"range": (lowest, highest)})
+Count = Annotated[int, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Phase:
     epochs: int
 
 
-@dataclass(frozen=True)
+@validated_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Recipe:
-    """The hyperparameters that both frameworks follow. Raises StudyError that names the field if a value is invalid.
+    """The hyperparameters that both frameworks follow; `Recipe.of` reads those that a user gives.
 
     Weight decay has the form published with each optimiser: decoupled for AdamW (Loshchilov and Hutter,
     https://arxiv.org/abs/1711.05101), added to the gradient for SGD. Normalisation parameters and biases do not decay.
@@ -34,44 +34,33 @@ class Recipe:
     incomplete batch. The seed is not part of the recipe, but of `runs.RunConfig`.
     """
 
-    batch_size: int = _at_least(1, 16)
-    epochs: int = _at_least(1, 4)  # after the `head_epochs`
+    batch_size: PositiveInt = 16
+    epochs: PositiveInt = 4  # after the `head_epochs`
     # Gradual unfreezing: epochs of head warm-up with a frozen backbone, on features computed once. Phase "all"
     # continues from the last of these epochs, not from the best.
-    head_epochs: int = _at_least(0, 0)
-    optimizer: str = _one_of("adamw", "sgd")  # SGD with momentum 0.9
-    learning_rate: float = _at_least(0, 1e-3)  # of the head; the highest value, reached after warm-up
-    backbone_multiplier: float = _at_least(0, 1.0)  # learning-rate multiplier of the backbone
-    warm_up: float = _at_least(0, 0.1, 1)  # fraction of all steps
-    decay: str = _one_of("cosine", "constant")  # of the learning rate after warm-up, at every step
-    weight_decay: float = _at_least(0, 0.05)
-    label_smoothing: float = _at_least(0, 0.0, 1)
+    head_epochs: Count = 0
+    optimizer: Literal["adamw", "sgd"] = "adamw"  # SGD with momentum 0.9
+    learning_rate: NonNegative = 1e-3  # of the head; the highest value, reached after warm-up
+    backbone_multiplier: NonNegative = 1.0  # learning-rate multiplier of the backbone
+    warm_up: Fraction = 0.1  # of all steps
+    decay: Literal["cosine", "constant"] = "cosine"  # of the learning rate after warm-up, at every step
+    weight_decay: NonNegative = 0.05
+    label_smoothing: Fraction = 0.0
     augmentation: bool = True
-    preprocessing: str = _one_of(*PREPROCESSINGS)  # of colour values, see models.preprocessing
+    preprocessing: Literal[PREPROCESSINGS] = "expected"  # of colour values, see models.preprocessing
     freeze: str = ""  # a stage: freezes it and all before it (see models.freezing); "backbone": linear probe
-    batch_norm: str = _one_of(*BATCH_NORM_POLICIES)
-    monitor: str = _one_of("validation_loss", "validation_accuracy")  # for early stopping and the best epoch
-    patience: int = _at_least(0, 10)  # epochs without improvement before training stops; 0: never
-    minimum_gain: float = _at_least(0, 0.0)  # early stopping ignores smaller improvements
+    batch_norm: Literal[BATCH_NORM_POLICIES] = "momentum_0.1"
+    monitor: Literal["validation_loss", "validation_accuracy"] = "validation_loss"  # for the best epoch and stopping
+    patience: Count = 10  # epochs without improvement before training stops; 0: never
+    minimum_gain: NonNegative = 0.0  # early stopping ignores smaller improvements
     restore_best: bool = True  # predict with the best epoch by `monitor`, else with the last
-    precision: str = _one_of("float32", "bfloat16")  # of the computation; weights are float32
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the computation; weights are float32
 
-    def __post_init__(self):
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.type is float and type(value) is int:
-                object.__setattr__(self, entry.name, value := float(value))
-            if type(value) is not entry.type:
-                raise StudyError(f"recipe field '{entry.name}' must be {entry.type.__name__}, not {value!r}")
-            choices = entry.metadata.get("choices", (value,))
-            if value not in choices:
-                raise StudyError(f"recipe field '{entry.name}' must be one of {', '.join(choices)}, not {value!r}")
-            lowest, highest = entry.metadata.get("range", (None, None))
-            if lowest is not None and not (lowest <= value <= highest and value < math.inf):
-                limits = f"{lowest} or more" if highest == math.inf else f"{lowest} to {highest}"
-                raise StudyError(f"recipe field '{entry.name}' must be {limits}, not {value!r}")
+    @model_validator(mode="after")
+    def _probe_without_augmentation(self):
         if self.freeze == "backbone" and self.augmentation:
-            raise StudyError("recipe field 'augmentation' must be false with freeze 'backbone': features are reused")
+            raise ValueError("'augmentation' must be false with freeze 'backbone', which reuses features")
+        return self
 
     @classmethod
     def of(cls, values: dict) -> "Recipe":
@@ -83,11 +72,11 @@ class Recipe:
         preset = values.pop("preset", "controlled")
         if preset not in PRESETS:
             raise StudyError(f"unknown preset '{preset}': choose one of {', '.join(PRESETS)}")
-        known = [entry.name for entry in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise StudyError(f"unknown recipe field '{name}': choose from preset, {', '.join(known)}")
-        return cls(**(PRESETS[preset] | values))
+        try:
+            return cls(**(PRESETS[preset] | values))
+        except ValidationError as error:
+            known = ["preset", *(entry.name for entry in fields(cls))]
+            raise StudyError(first_problem(error, "recipe field", known)) from error
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """Returns the rate of `step` (from 0) of `steps`: linear warm-up, then cosine decay to 0 or no decay."""
