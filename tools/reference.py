@@ -61,7 +61,8 @@ def keep(parameters: dict, name: str, command: str) -> Path:
     roles = keep_runs(study, folder)
     for table in sorted(made.glob("*.csv")):
         shutil.copy(table, folder / table.name)
-    trainings = runs.RunStore(study.store).results().drop(columns=["source", "source_fingerprint"])
+    trainings = runs.RunStore(study.store).results()
+    trainings = trainings.drop(columns=["initialisation.source", "initialisation.fingerprint"])
     trainings.to_csv(folder / "runs.csv", index=False)
     results, chance = pd.read_csv(folder / "results.csv"), 1 / len(study.dataset.breeds)
     figures.accuracies(results, chance).savefig(folder / "accuracies.png", dpi=110)

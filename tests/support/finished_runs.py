@@ -8,7 +8,9 @@ import pandas as pd
 from dogbreeds.training.runs import Run
 
 
-def finished_run(folder: Path, logits, labels, validation_accuracy=(0.5,), **record) -> Run:
+def finished_run(
+    folder: Path, logits, labels, validation_accuracy=(0.5,), weights="scratch", source="", **record
+) -> Run:
     """Returns a run in `folder` with these test `logits` and `labels`; `record` replaces entries of its run.json."""
     folder.mkdir(parents=True)
     np.savez(folder / "predictions.npz", test_labels=np.array(labels), test_logits=np.array(logits, np.float32))
@@ -16,8 +18,7 @@ def finished_run(folder: Path, logits, labels, validation_accuracy=(0.5,), **rec
     run.__dict__["record"] = {
         "architecture": "resnet50",
         "framework": "keras",
-        "weights": "scratch",
-        "source": "",
+        "initialisation": {"kind": weights, "source": source, "fingerprint": ""},
         "seed": 0,
         "breeds": ["a", "b", "c", "d", "e"],
         "epochs": epochs,

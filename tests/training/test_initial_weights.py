@@ -12,7 +12,7 @@ from dogbreeds.models import weight_files
 from dogbreeds.study import Study, notebooks
 from dogbreeds.training import runs, trainer
 from dogbreeds.training.recipe import Recipe
-from dogbreeds.training.runs import RunConfig
+from dogbreeds.training.runs import Initialisation, RunConfig
 
 SMALL = {"photos_per_breed": 12, "image_size": 32, "recipe": {"batch_size": 8, "epochs": 1}}
 
@@ -37,16 +37,18 @@ def test_other_breeds_are_all_the_others_and_nearly_all_their_photos(study):
 def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(study):
     configs = [study.config("resnet50", framework, 0, "other-breeds") for framework in models.FRAMEWORKS]
     source = study.source_config("resnet50", 0)
-    assert [config.source for config in configs] == [source.id] * 2
-    assert (source.framework, source.breeds, source.weights) == ("pytorch", study.other_breeds.breeds, "scratch")
+    assert [config.initialisation for config in configs] == [Initialisation("other-breeds", source.id)] * 2
+    assert (source.framework, source.breeds) == ("pytorch", study.other_breeds.breeds)
+    assert source.initialisation == Initialisation()
     run = study.train_here("resnet50", "pytorch", 0, "other-breeds")
     table = runs.RunStore(study.store).results().set_index("run")
     assert set(table.index) == {run.id, source.id}
-    assert table.loc[run.id, "source"] == source.id
+    assert table.loc[run.id, "initialisation.source"] == source.id
     before = (study.store / source.id / "run.json").stat().st_mtime_ns
     study.train_here("resnet50", "pytorch", 0, "other-breeds")
     assert (study.store / source.id / "run.json").stat().st_mtime_ns == before
-    assert study.config("resnet50", "pytorch", 1, "other-breeds").source == study.source_config("resnet50", 1).id
+    other_seed = study.config("resnet50", "pytorch", 1, "other-breeds")
+    assert other_seed.initialisation.source == study.source_config("resnet50", 1).id
 
 
 def test_a_source_of_the_breeds_left_out_needs_some(photo_folder):
@@ -60,7 +62,7 @@ def test_a_file_of_weights_is_known_by_its_bytes(study, tmp_path):
         weight_files.save(models.build("resnet50", "pytorch", 2 + number), file)
     configs = [study.config("resnet50", "pytorch", 0, str(file)) for file in files]
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    assert [config.source_fingerprint for config in configs] == digests
+    assert [config.initialisation.fingerprint for config in configs] == digests
     files[0].write_bytes(files[1].read_bytes())
     assert study.config("resnet50", "pytorch", 0, str(files[0])).id != configs[0].id
 
@@ -73,7 +75,7 @@ def test_a_head_is_kept_for_the_same_breeds_alone(dataset, tmp_path, shallow, br
     torch.nn.init.ones_(learned.conv1.weight)
     file = weight_files.save(learned, tmp_path / "learned.safetensors", breeds)
     which = ("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds)
-    config = RunConfig(*which, 32, Recipe(), source=str(file))
+    config = RunConfig(*which, 32, Recipe(), initialisation=Initialisation(source=str(file)))
     initial = trainer.initial_weights(config, tmp_path)
     assert (initial["conv1.weight"] == 1).all()
     assert bool((initial["fc.weight"] == 1).all()) == kept

@@ -114,7 +114,7 @@ def train_or_die(config, dataset, store):
 def test_a_training_that_dies_twice_is_named_and_the_others_go_on(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "_train", train_or_die)
     source, fine = job(dataset, seed=1), job(dataset, seed=0)
-    dependent = job(dataset, seed=2, source=source.id)
+    dependent = job(dataset, seed=2, initialisation=runs.Initialisation(source=source.id))
     message = f"2 of 3 trainings failed; the finished runs are kept. {source.id}: its process was killed twice"
     with pytest.raises(TrainingsFailed, match=message) as raised:
         parallel.train_all([source, dependent, fine], tmp_path)
@@ -138,7 +138,8 @@ def test_a_study_ends_with_status_1_when_a_training_dies_twice(photo_folder, tmp
 
 def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_network(dataset):
     source, other, later = job(dataset, "pytorch"), job(dataset, "keras", size=48), job(dataset, "keras", seed=1)
-    dependent, another = job(dataset, "keras", source=source.id), job(dataset, "keras", "xception")
+    dependent = job(dataset, "keras", initialisation=runs.Initialisation(source=source.id))
+    another = job(dataset, "keras", "xception")
     queue = parallel._Queue([source, dependent, another, later, other])
     assert queue.take(None) is source
     worker = parallel._Worker(source.network, None, source)
@@ -157,4 +158,4 @@ def test_a_plan_has_each_training_once_and_sources_first():
     planned = small.plan()
     assert len({each.id for each in planned}) == len(planned) == 3 + 12 + 5  # the baseline is one of the 12
     assert [each.dataset for each in planned[:3]] == [small.other_breeds] * 3
-    assert {each.config.source for each in planned} == {"", *(each.id for each in planned[:3])}
+    assert {each.config.initialisation.source for each in planned} == {"", *(each.id for each in planned[:3])}

@@ -188,7 +188,7 @@ def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_br
     assert all(torch.equal(first[key], second[key]) for key in first)
     source = trainer.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path)
     learned = load_file(source.weights)
-    again = dataclasses.replace(config(dataset, "keras"), source=source.id)
+    again = dataclasses.replace(config(dataset, "keras"), initialisation=runs.Initialisation(source=source.id))
     assert all(torch.equal(value, learned[key]) for key, value in trainer.initial_weights(again, tmp_path).items())
     initial = trainer.initial_weights(dataclasses.replace(again, breeds=("beagle", "boxer")), tmp_path)
     assert all(torch.equal(value, (first if key.startswith("fc.") else learned)[key]) for key, value in initial.items())
@@ -210,7 +210,7 @@ def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
     np.testing.assert_array_equal(run.logits(), undisturbed.logits())
     table = runs.RunStore(tmp_path).results()
     assert table["run"].tolist() == [run.id]
-    assert table[["epochs", "recipe.batch_size", "weights"]].values.tolist() == [[2, 4, "scratch"]]
+    assert table[["epochs", "recipe.batch_size", "initialisation.kind"]].values.tolist() == [[2, 4, "scratch"]]
 
 
 @pytest.mark.slow

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from dogbreeds import models
+from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
-from dogbreeds.models import weight_conversion, weight_files
 from dogbreeds.models.batch_norm import reestimate_statistics
-from dogbreeds.training import backends, photo_streams
+from dogbreeds.training import inference, photo_streams
 from dogbreeds.training.runs import Run
 
 RUNNING, REESTIMATED = "running statistics", "re-estimated"
@@ -31,14 +30,16 @@ def logits_by_statistics(run: Run, dataset: Dataset) -> dict[str, Float[np.ndarr
     without augmentation. All predictions are made in PyTorch, whichever framework trained the run: the weights are
     identical bit for bit.
     """
-    config = replace(run.config, framework="pytorch")
-    predict = backends.framework_module("pytorch").predict
-    streams = {name: stream.in_order(64) for name, stream in photo_streams.batches(config, dataset).items()}
-    model = models.build(config.architecture, "pytorch", len(config.breeds))
-    weight_conversion.fill(model, weight_files.read(run.weights, config.architecture))
-    found = {f"{RUNNING}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
-    reestimate_statistics(model, streams["train"].mixed(64).loader())
-    return found | {f"{REESTIMATED}, {name}": predict(model, streams[split]) for name, split in SPLITS.items()}
+    config, model = replace(run.config, framework="pytorch"), inference.load(run, "pytorch")
+    pixels, found = pixel_cache.load(dataset, config.image_size, config.crop), {}
+    for statistics in (RUNNING, REESTIMATED):
+        if statistics == REESTIMATED:
+            reestimate_statistics(model, photo_streams.batches(config, dataset)["train"].mixed(64).loader())
+        for name, split in SPLITS.items():
+            images = pixels[dataset.rows(split)]
+            answers = inference.predict(model, images, config.architecture, config.recipe.preprocessing)
+            found[f"{statistics}, {name}"] = answers
+    return found
 
 
 def logits(runs: dict[str, Run], dataset: Dataset) -> dict[str, np.ndarray]:

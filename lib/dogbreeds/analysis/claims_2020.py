@@ -32,7 +32,7 @@ def confront(runs: list[Run]) -> pd.DataFrame:
     """
     by_weights: dict[str, list[Run]] = {}
     for run in runs:
-        by_weights.setdefault(run.record["weights"], []).append(run)
+        by_weights.setdefault(run.initial_weights, []).append(run)
     rows = []
     for weights, mine in by_weights.items():
         xception, resnet50, se_resnet50 = (_of(mine, name) for name in ("xception", "resnet50", "se_resnet50"))
@@ -68,7 +68,8 @@ def _verdicts(runs: list[Run]) -> dict[int, str]:
     seeds = {run.record["seed"] for run in runs}
     if len(seeds) == 1:
         return {1: HOLDS, -1: FAILS}
-    learned = {(run.record["source"], run.record["seed"]) for run in runs if run.record["source"]}
+    sources = [(run.record["initialisation"]["source"], run.record["seed"]) for run in runs]
+    learned = {(source, seed) for source, seed in sources if source}
     if len(learned) > len({source for source, _ in learned}):
         return {1: HOLDS_FROM_THESE, -1: FAILS_FROM_THESE}
     return {1: CONFIRMED, -1: REFUTED}

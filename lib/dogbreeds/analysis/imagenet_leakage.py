@@ -12,13 +12,10 @@ from jaxtyping import Float
 from dogbreeds import models
 from dogbreeds.analysis import intervals, tables
 from dogbreeds.data import pixel_cache
-from dogbreeds.data.batches import Batches
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError
 from dogbreeds.models import imagenet_classes, pretrained
-from dogbreeds.training.backends import framework_module
-from dogbreeds.training.devices import ONE
-from dogbreeds.training.photo_streams import EVALUATION_BATCH_SIZE
+from dogbreeds.training import inference
 from dogbreeds.training.runs import Run
 
 
@@ -40,11 +37,9 @@ def original_classifier_logits(
     published weights compute the same function in Keras. Raises StudyError if ImageNet lacks a breed of the dataset.
     """
     outputs = imagenet_classes.outputs(dataset.breeds)
-    array, labels = pixel_cache.load(dataset, image_size, crop), dataset.photos["label"].to_numpy()
-    colours, device = models.preprocessing(architecture), ONE.of_this_process()
-    stream = Batches(array, labels, dataset.rows("test"), EVALUATION_BATCH_SIZE, colours, device=device)
+    images = pixel_cache.load(dataset, image_size, crop)[dataset.rows("test")]
     network = models.build(architecture, "pytorch", 1000, "imagenet")
-    return framework_module("pytorch").predict(network, stream)[:, outputs]
+    return inference.predict(network, images, architecture)[:, outputs]
 
 
 def table(runs: list[Run], dataset: Dataset, image_size: int, crop: str = "centre") -> pd.DataFrame:
@@ -55,7 +50,7 @@ def table(runs: list[Run], dataset: Dataset, image_size: int, crop: str = "centr
     which fine-tuning and gain are missing.
     """
     labels, rows = dataset.photos["label"].to_numpy()[dataset.rows("test")], []
-    tuned = tables.by_choice([run for run in runs if run.record["weights"] == "imagenet"])
+    tuned = tables.by_choice([run for run in runs if run.initial_weights == "imagenet"])
     for architecture in networks(dataset):
         original = original_classifier_logits(architecture, dataset, image_size, crop).argmax(axis=1) == labels
         title = models.TITLES[architecture]

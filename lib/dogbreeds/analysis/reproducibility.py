@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from dogbreeds.data.batches import Batches
+from dogbreeds.data.batches import Batches, Wrapped
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.training import photo_streams, trainer
 from dogbreeds.training.backends import on_pytorch
@@ -24,18 +24,18 @@ from dogbreeds.training.training_state import TrainingState
 STEPS = 20  # over which backends are compared
 
 
-class Perturbed(Batches):
+class Perturbed(Wrapped):
     """A stream whose pixel values are each moved to a neighbouring float32, up or down at random."""
 
     def __init__(self, stream: Batches, perturbation: int):
-        vars(self).update(vars(stream))
+        super().__init__(stream)
         self.perturbation = perturbation
 
     def __getitem__(self, index: int):
-        photos, labels = super().__getitem__(index)
+        photos, labels = self.stream[index]
         # Perturbations 2n and 2n + 1 are each other's opposite. The draws follow PyTorch's order of axes, so that they
         # are the same for both frameworks.
-        planes = photos.permute(0, 3, 1, 2) if self.channels_last else photos
+        planes = photos.permute(0, 3, 1, 2) if self.stream.channels_last else photos
         generator = torch.Generator().manual_seed(1000 * (self.perturbation // 2) + index)
         up = (torch.rand(planes.shape, generator=generator) < 0.5) ^ bool(self.perturbation % 2)
         planes.copy_(torch.nextafter(planes, torch.where(up, torch.inf, -torch.inf).to(planes.device)))
@@ -67,19 +67,12 @@ class _Steps:
         self.ends.append(time.perf_counter())
 
     def epoch(self, row):
-        pass
+        return True  # the first epoch is the last
 
     def losses(self) -> Float[np.ndarray, " steps"]:
         """The loss of each step; frameworks report the mean of the epoch so far."""
         sums = np.array(self.means) * np.arange(1, len(self.means) + 1)
         return np.diff(sums, prepend=0.0)
-
-
-class _OneEpoch(TrainingState):
-    """A training state that ends after one epoch and writes no file."""
-
-    def end_epoch(self, row, state, optimizer) -> bool:
-        return True
 
 
 def first_epoch(
@@ -100,7 +93,7 @@ def first_epoch(
     # By default cuDNN chooses its kernels by their speed, so that a GPU would not reproduce its own losses.
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     with tempfile.TemporaryDirectory() as folder, exact:
-        training_state = _OneEpoch(config.recipe, Path(folder), initial)
+        training_state = TrainingState(config.recipe, Path(folder), initial, writes=False)
         trainer.run_phase(training_state.next_phase(), config, streams, training_state, steps)
     return FirstEpoch(steps.losses(), np.diff(steps.ends), peak_memory(on_pytorch(config.framework)) // 10**6)
 

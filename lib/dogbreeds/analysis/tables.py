@@ -8,26 +8,20 @@ from jaxtyping import Bool, Float
 from statsmodels.stats.multitest import multipletests
 
 from dogbreeds.analysis import intervals, metrics
-from dogbreeds.models import TITLES
 from dogbreeds.training.runs import Run
 
-CHOICES = {
-    "network": "architecture",
-    "framework": "framework",
-    "initial weights": "weights",
-}  # the name in tables, and the key in run.json
+CHOICES = ("network", "framework", "initial weights")  # the names of the parts of `Run.choice` in tables
 
 
 def by_choice(runs: list[Run]) -> dict[tuple[str, str, str], list[Run]]:
-    """Runs grouped by network, framework and initial weights; the runs of a group differ only in their seed.
+    """Runs grouped by their `choice` of network, framework and initial weights; a group differs only in its seeds.
 
-    The keys are the titles of the three choices; each group is in the order of the seeds. Raises ValueError if two runs
+    Each group is in the order of the seeds. Raises ValueError if two runs
     of a group have the same seed, because then they differ in something else.
     """
     groups: dict = {}
     for run in sorted(runs, key=lambda run: run.record["seed"]):
-        choice = tuple(TITLES.get(run.record[name], run.record[name]) for name in CHOICES.values())
-        groups.setdefault(choice, []).append(run)
+        groups.setdefault(run.choice, []).append(run)
     for choice, mine in groups.items():
         if len({run.record["seed"] for run in mine}) < len(mine):
             raise ValueError(f"{', '.join(choice)}: several runs with the same seed")

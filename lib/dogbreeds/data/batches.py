@@ -72,7 +72,7 @@ class Batches(Dataset):
         whole = len(self.rows) / self.batch_size
         return math.ceil(whole) if self.seed is None else math.floor(whole)
 
-    def _positions(self, index: int) -> np.ndarray:
+    def positions(self, index: int) -> np.ndarray:
         """Returns the positions in `rows` that the batch contains."""
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -88,17 +88,17 @@ class Batches(Dataset):
             needed, free = self.pixels[0].nbytes * len(self.rows), torch.cuda.mem_get_info(self.device)[0]
             self._resident = torch.from_numpy(self.pixels[self.rows]).to(self.device) if needed <= free / 2 else False
         if torch.is_tensor(self._resident):
-            return self._resident[self._on_device(positions)]
-        return self._on_device(self.pixels[self.rows[positions]])
+            return self._resident[self.on_device(positions)]
+        return self.on_device(self.pixels[self.rows[positions]])
 
-    def _on_device(self, array: np.ndarray) -> Tensor:
+    def on_device(self, array: np.ndarray) -> Tensor:
         """Copies an array to the device. A GPU copies it from pinned memory while it computes."""
         tensor = torch.from_numpy(array)
         on_gpu = torch.device(self.device).type == "cuda"
         return tensor.pin_memory().to(self.device, non_blocking=True) if on_gpu else tensor.to(self.device)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        positions = self._positions(index)
+        positions = self.positions(index)
         pixels = self._pixels_on_device(positions)
         # Make the bytes contiguous first and compute in place: arithmetic on strided copies is much slower.
         images = pixels.permute(0, 3, 1, 2).contiguous().float().div_(255)
@@ -109,7 +109,7 @@ class Batches(Dataset):
         images.sub_(self.mean).div_(self.deviation)
         if self.channels_last:
             images = images.permute(0, 2, 3, 1)
-        return images.contiguous(), self._on_device(self.labels[self.rows[positions]])
+        return images.contiguous(), self.on_device(self.labels[self.rows[positions]])
 
     def in_order(self, batch_size: int) -> "Batches":
         """Returns a stream of the same photos, each once and without augmentation, in the order of `rows`."""
@@ -128,13 +128,36 @@ class Batches(Dataset):
         return DataLoader(self, batch_size=None, num_workers=workers)
 
 
-class FeatureBatches(Batches):
+class Wrapped(Dataset):
+    """A stream around another one: the same photos in the same order, with inputs of its own (`__getitem__`)."""
+
+    def __init__(self, stream: Batches):
+        self.stream, self.batch_size = stream, stream.batch_size
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    @property
+    def epoch(self) -> int:
+        return self.stream.epoch
+
+    @epoch.setter
+    def epoch(self, number: int) -> None:
+        self.stream.epoch = number
+
+    loader = Batches.loader
+
+
+class FeatureBatches(Wrapped):
     """The batches of a stream with precomputed features of a frozen backbone in place of the images."""
 
     def __init__(self, stream: Batches, features: Float[np.ndarray, "photos 2048"]):
-        vars(self).update(vars(stream))
-        self.features, self.labels, self.rows = features, stream.labels[stream.rows], np.arange(len(stream.rows))
+        super().__init__(stream)
+        self.features, self.labels = features, stream.labels[stream.rows]
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        rows = self.rows[self._positions(index)]
-        return self._on_device(self.features[rows]), self._on_device(self.labels[rows])
+        positions = self.stream.positions(index)
+        return self.stream.on_device(self.features[positions]), self.stream.on_device(self.labels[positions])
+
+
+Stream = Batches | Wrapped

@@ -24,7 +24,7 @@ from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.jobs import Job
 from dogbreeds.training.parallel import train_all
 from dogbreeds.training.recipe import Recipe, changed
-from dogbreeds.training.runs import Run, RunConfig, RunStore, reference_run
+from dogbreeds.training.runs import Initialisation, Run, RunConfig, RunStore, reference_run
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
@@ -118,15 +118,15 @@ class Study:
         `weights`.
         """
         models.check_names(architecture, framework)  # check names and recipe before any dog is drawn
-        recipe, source = Recipe.of(self.recipe if recipe is None else recipe), {}
+        recipe, initialisation = Recipe.of(self.recipe if recipe is None else recipe), Initialisation(weights)
         if weights == "other-breeds":
-            source = {"source": self.source_config(architecture, seed).id}
+            initialisation = Initialisation(weights, self.source_config(architecture, seed).id)
         elif RunStore(self.store).open(weights):
-            source = {"source": weights}
+            initialisation = Initialisation(weights, weights)
         elif weights != "scratch":
             file = weight_files.locate(weights, architecture)
-            source = {"source": weights, "source_fingerprint": files.digest(file)}
-        return self._config(self.dataset, architecture, framework, recipe, seed, weights, **source)
+            initialisation = Initialisation(weights, weights, files.digest(file))
+        return self._config(self.dataset, architecture, framework, recipe, seed, initialisation)
 
     def source_config(self, architecture: str, seed: int) -> RunConfig:
         """Returns the configuration of the PyTorch run that provides the "other-breeds" weights for both frameworks.
@@ -134,11 +134,12 @@ class Study:
         Each seed has its own source run. A source shared by all seeds would affect all of them in the same random way,
         and an interval over seeds would not include this variation.
         """
-        return self._config(self.other_breeds, architecture, "pytorch", Recipe.of(self.source_recipe), seed, "scratch")
+        recipe = Recipe.of(self.source_recipe)
+        return self._config(self.other_breeds, architecture, "pytorch", recipe, seed, Initialisation())
 
-    def _config(self, dataset, architecture, framework, recipe, seed, weights, **source) -> RunConfig:
+    def _config(self, dataset, architecture, framework, recipe, seed, initialisation) -> RunConfig:
         which = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds)
-        return RunConfig(*which, self.image_size, recipe, seed, self.crop, weights, **source)
+        return RunConfig(*which, self.image_size, recipe, seed, self.crop, initialisation)
 
     def finished(self, config: RunConfig) -> Run | None:
         """Returns the finished run of `config`, or None.
@@ -182,7 +183,8 @@ class Study:
         return self._jobs([*self.configs(), *varied])
 
     def _jobs(self, configs: list[RunConfig]) -> list[Job]:
-        needed = dict.fromkeys((each.architecture, each.seed) for each in configs if each.weights == "other-breeds")
+        pretrained = [config for config in configs if config.initialisation.kind == "other-breeds"]
+        needed = dict.fromkeys((config.architecture, config.seed) for config in pretrained)
         sources = [Job(self.source_config(*which), self.other_breeds) for which in needed]
         jobs = [*sources, *(Job(config, self.dataset) for config in configs)]
         return list({job.id: job for job in jobs}.values())

@@ -18,8 +18,7 @@ def logits(
     run: Run, pixels: UInt8[np.ndarray, "photos size size 3"], framework: str | None = None
 ) -> Float[np.ndarray, "photos breeds"]:
     """Returns the logits of a run's network for images of its size, computed in its framework or in `framework`."""
-    framework = framework or run.record["framework"]
-    return _predict(load(run, framework), framework, run, pixels)
+    return predict(load(run, framework), pixels, run.config.architecture, run.config.recipe.preprocessing)
 
 
 def logits_with_biased_variances(
@@ -27,15 +26,18 @@ def logits_with_biased_variances(
 ) -> Float[np.ndarray, "photos breeds"]:
     """As `logits` in PyTorch, with running variances as Keras computes them (`batch_norm.with_biased_variances`)."""
     model = with_biased_variances(load(run, "pytorch"), run.config.recipe.batch_size, run.config.image_size)
-    return _predict(model, "pytorch", run, pixels)
+    return predict(model, pixels, run.config.architecture, run.config.recipe.preprocessing)
 
 
-def _predict(model, framework: str, run: Run, pixels: np.ndarray) -> np.ndarray:
-    rows = np.arange(len(pixels))
-    colours = models.preprocessing(run.record["architecture"], run.record["recipe"]["preprocessing"])
-    options = {"channels_last": True} if framework == "keras" else {"device": ONE.of_this_process()}
+def predict(
+    model, pixels: UInt8[np.ndarray, "photos size size 3"], architecture: str, preprocessing: str = "expected"
+) -> Float[np.ndarray, "photos breeds"]:
+    """Returns the logits of a Keras or PyTorch network for images; `preprocessing` is one of models.PREPROCESSINGS."""
+    keras, rows = weight_conversion.is_keras(model), np.arange(len(pixels))
+    options = {"channels_last": True} if keras else {"device": ONE.of_this_process()}
+    colours = models.preprocessing(architecture, preprocessing)
     stream = Batches(pixels, 0 * rows, rows, EVALUATION_BATCH_SIZE, colours, **options)
-    return framework_module(framework).predict(model, stream)
+    return framework_module("keras" if keras else "pytorch").predict(model, stream)
 
 
 def prepared(

@@ -13,7 +13,7 @@ from dogbreeds.training.runs import RunConfig, RunStore
 class Job:
     """One training and its dataset.
 
-    A job whose initial weights come from another run (`config.source`) waits for that run.
+    A job whose initial weights come from another run (`config.initialisation.source`) waits for that run.
     """
 
     config: RunConfig

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches
+from dogbreeds.data.batches import Batches, Stream
 from dogbreeds.errors import StudyError
 from dogbreeds.models import weight_conversion
 from dogbreeds.models.quiet_keras import keras
@@ -115,7 +115,7 @@ def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
 class Epochs(keras.callbacks.Callback):
     """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
 
-    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, observer: Observer):
+    def __init__(self, stream: Stream, training_state: TrainingState, phase: str, observer: Observer):
         super().__init__()
         self.stream, self.training_state, self.phase, self.observer = stream, training_state, phase, observer
 
@@ -140,8 +140,7 @@ class Epochs(keras.callbacks.Callback):
         row |= {"seconds": self.seconds}
         row |= {"photos_per_second": len(self.stream) * self.stream.batch_size / self.seconds}
         ends = self.training_state.end_epoch(row, _trained(self.model), _optimizer_state(self.model.optimizer))
-        self.observer.epoch(row)
-        self.model.stop_training = ends
+        self.model.stop_training = bool(self.observer.epoch(row)) or ends
 
 
 def _trained(model: keras.Model) -> weight_conversion.State:
@@ -160,7 +159,7 @@ def _tensor(variable) -> Tensor:
 def fit(
     model: keras.Model,
     recipe: Recipe,
-    streams: dict[str, Batches],
+    streams: dict[str, Stream],
     phase: Phase,
     training_state: TrainingState,
     observer: Observer,
@@ -209,7 +208,7 @@ def _compiled(model: keras.Model, phase: str, recipe: Recipe, steps: int) -> ker
     return model
 
 
-def _feed(stream: Batches):
+def _feed(stream: Stream):
     """The batches in the format that suits the backend: a `tf.data` data set for TensorFlow, else a DataLoader.
 
     Keras converts a DataLoader for TensorFlow too, but with the autotuning of `tf.data`. That has nothing to tune

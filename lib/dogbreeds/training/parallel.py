@@ -67,7 +67,7 @@ class _Queue:
         """
         others = {worker.network for worker in self.running.values()}
         unfinished = {job.id for job in [*self.waiting, *(worker.job for worker in self.running.values())]}
-        ready = [job for job in self.waiting if job.config.source not in unfinished]
+        ready = [job for job in self.waiting if job.config.initialisation.source not in unfinished]
         ready.sort(key=lambda job: (job.config.seed, job.network != network, job.network in others))
         if ready:
             self.waiting.remove(ready[0])
@@ -76,7 +76,7 @@ class _Queue:
     def fail(self, job: Job, reason: str) -> None:
         """Records the failure of a job and of all jobs that wait for its weights."""
         self.failed[job.id] = reason
-        for dependent in [each for each in self.waiting if each.config.source == job.id]:
+        for dependent in [each for each in self.waiting if each.config.initialisation.source == job.id]:
             self.waiting.remove(dependent)
             self.fail(dependent, f"its initial weights come from {job.id}, which failed")
 

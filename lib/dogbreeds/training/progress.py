@@ -62,8 +62,8 @@ class Observer(Protocol):
     def step(self, epoch: int, photos: int, measures: Callable[[], tuple[float, float]]) -> None:
         """Is called after each step with the photos of the epoch so far; `measures` returns loss and accuracy."""
 
-    def epoch(self, row: dict) -> None:
-        """Is called after each epoch with its row of the history."""
+    def epoch(self, row: dict) -> bool | None:
+        """Is called after each epoch with its row of the history; returns True to end the training there."""
 
 
 class Progress:

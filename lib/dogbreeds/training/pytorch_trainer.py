@@ -17,7 +17,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches
+from dogbreeds.data.batches import Batches, Stream
 from dogbreeds.models import weight_conversion
 from dogbreeds.training.devices import Devices
 from dogbreeds.training.progress import Observer
@@ -111,7 +111,7 @@ def _channels_last(inputs: Tensor) -> Tensor:
 class Epochs(Callback):
     """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
 
-    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, observer: Observer | None):
+    def __init__(self, stream: Stream, training_state: TrainingState, phase: str, observer: Observer | None):
         self.stream, self.training_state, self.phase, self.observer = stream, training_state, phase, observer
 
     def on_train_epoch_start(self, trainer, module):
@@ -138,10 +138,9 @@ class Epochs(Callback):
         row["seconds"] = self.seconds
         row["photos_per_second"] = len(self.stream) * self.stream.batch_size / self.seconds
         ends = self.training_state.end_epoch(row, _trained(module.model), _optimizer_state(module))
+        ends |= bool(self.observer and self.observer.epoch(row))
         # One process decides for all: on GPUs their losses may differ in the last bit.
         trainer.should_stop = trainer.strategy.broadcast(ends)
-        if self.observer:
-            self.observer.epoch(row)
 
 
 def _trained(model: nn.Module) -> weight_conversion.State:
@@ -176,7 +175,7 @@ class Head(nn.Module):
 def fit(
     model: nn.Module,
     recipe: Recipe,
-    streams: dict[str, Batches],
+    streams: dict[str, Stream],
     phase: Phase,
     training_state: TrainingState,
     observer: Observer | None,

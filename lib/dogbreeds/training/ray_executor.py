@@ -87,7 +87,7 @@ def _train_all(jobs: list[Job], store: Path) -> None:
         if job.dataset.fingerprint not in placed:
             placed[job.dataset.fingerprint] = ray.put(job.dataset)
         arguments = (job.config, placed[job.dataset.fingerprint], store, Path.cwd(), share["num_cpus"])
-        started[job.id] = train.remote(*arguments, started.get(job.config.source))
+        started[job.id] = train.remote(*arguments, started.get(job.config.initialisation.source))
     waiting, failed = {training: name for name, training in started.items()}, {}
     while waiting:
         (ended,), _ = ray.wait(list(waiting))

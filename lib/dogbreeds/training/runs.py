@@ -28,6 +28,20 @@ from dogbreeds.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
+class Initialisation:
+    """The initial weights of a training: random by its seed, or learned from `source`.
+
+    `kind` is "scratch", "other-breeds", "imagenet", another name of published weights, the id of a run or a file;
+    `source` is the id of a run in the store, a name of published weights or a file. `fingerprint` is the SHA-256 of the
+    weights file, unless it belongs to a run.
+    """
+
+    kind: str = "scratch"
+    source: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """What identifies a run. Raises StudyError if the network or the framework is unknown."""
 
@@ -40,9 +54,7 @@ class RunConfig:
     recipe: Recipe
     seed: int = 0
     crop: str = "centre"  # see pixel_cache.CROPS
-    weights: str = "scratch"  # name of the initial weights: scratch, other-breeds, imagenet, a run or a file
-    source: str = ""  # where they were learned: published weights, a run of this store, or a file
-    source_fingerprint: str = ""  # SHA-256 of a weights file, whose path does not identify it
+    initialisation: Initialisation = Initialisation()
     backend: str = ""  # backend of Keras: by default that of this process; empty for PyTorch
 
     def __post_init__(self):
@@ -68,10 +80,19 @@ class Run:
         return self.folder.name
 
     @property
+    def initial_weights(self) -> str:
+        """The kind of initial weights: scratch, other-breeds, imagenet, the id of a run or a file."""
+        return self.record["initialisation"]["kind"]
+
+    @property
+    def choice(self) -> tuple[str, str, str]:
+        """The titles of network and framework, and the kind of initial weights: what the study compares."""
+        return TITLES[self.record["architecture"]], TITLES[self.record["framework"]], self.initial_weights
+
+    @property
     def title(self) -> str:
-        """The network, the framework and, unless random, the initial weights: `Xception, Keras, other-breeds`."""
-        weights = "" if self.record["weights"] == "scratch" else f", {self.record['weights']}"
-        return f"{TITLES[self.record['architecture']]}, {TITLES[self.record['framework']]}{weights}"
+        """The `choice` as text, without random initial weights: `Xception, Keras, other-breeds`."""
+        return ", ".join(part for part in self.choice if part != "scratch")
 
     @property
     def weights(self) -> Path:
@@ -86,7 +107,8 @@ class Run:
     def config(self) -> RunConfig:
         """The configuration that this run was trained with."""
         values = {entry.name: self.record[entry.name] for entry in fields(RunConfig)}
-        return RunConfig(**values | {"breeds": tuple(values["breeds"]), "recipe": Recipe(**values["recipe"])})
+        values |= {"breeds": tuple(values["breeds"]), "recipe": Recipe(**values["recipe"])}
+        return RunConfig(**values | {"initialisation": Initialisation(**values["initialisation"])})
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -127,19 +149,14 @@ class RunStore:
         return run
 
     def results(self) -> pd.DataFrame:
-        """Returns one row per finished run, with the single values of run.json and the fields of the recipe.
+        """Returns one row per finished run, with the single values of run.json.
 
-        The columns of the recipe are named `recipe.<field>`.
+        The fields of recipe, initialisation and versions have columns such as `recipe.epochs`.
         """
-        rows = []
-        for file in sorted(Path(self.folder).glob("*/run.json")):
-            if file.parent.suffix == ".unfinished":
-                continue
-            record = Run(file.parent).record
-            recipe = {f"recipe.{name}": value for name, value in record["recipe"].items()}
-            single = {name: value for name, value in record.items() if not isinstance(value, dict | list)}
-            rows.append({"run": file.parent.name} | single | recipe)
-        return pd.DataFrame(rows)
+        files = sorted(Path(self.folder).glob("*/run.json"))
+        found = [Run(file.parent) for file in files if file.parent.suffix != ".unfinished"]
+        table = pd.json_normalize([{"run": run.id} | run.record for run in found])
+        return table.drop(columns=["breeds", "left_out"], errors="ignore")
 
 
 def reference_run(config: RunConfig) -> Run | None:

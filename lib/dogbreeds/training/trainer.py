@@ -15,7 +15,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches, FeatureBatches
+from dogbreeds.data.batches import Batches, FeatureBatches, Stream
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import photo_name
 from dogbreeds.errors import StudyError
@@ -31,7 +31,7 @@ from dogbreeds.training.training_state import TrainingState
 
 
 def initial_weights(config: RunConfig, store: Path) -> weight_conversion.State:
-    """Returns the initial weights, the same for both frameworks: random by the seed, or those of `config.source`.
+    """Returns the initial weights, the same for both frameworks: random by the seed, or learned from a source.
 
     PyTorch generates the random weights. A source's head is used only if its run or file names the same breeds, else
     the head is random. Raises StudyError if the weights are missing or do not fit the network.
@@ -39,10 +39,11 @@ def initial_weights(config: RunConfig, store: Path) -> weight_conversion.State:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         state = weight_conversion.read(models.build(config.architecture, "pytorch", len(config.breeds)))
-    if not config.source:
+    source = config.initialisation.source
+    if not source:
         return state
-    run = RunStore(store).open(config.source)
-    file = run.weights if run else weight_files.locate(config.source, config.architecture)
+    run = RunStore(store).open(source)
+    file = run.weights if run else weight_files.locate(source, config.architecture)
     learned = weight_files.read(file, config.architecture)
     known = tuple(run.record["breeds"]) if run else weight_files.breeds(file)
     if known != config.breeds:
@@ -136,7 +137,7 @@ def _finish(
 def run_phase(
     phase: Phase,
     config: RunConfig,
-    streams: dict[str, Batches],
+    streams: dict[str, Stream],
     training_state: TrainingState,
     observer: Observer | None,
     devices: Devices = ONE,
