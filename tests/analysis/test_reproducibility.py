@@ -12,6 +12,7 @@ from dogbreeds.study import Study
 from dogbreeds.training import photo_streams, trainer
 from dogbreeds.training.devices import peak_memory
 from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.runs import Initialisation
 
 FRAMEWORKS = ("pytorch", "keras")
 
@@ -39,8 +40,9 @@ def test_nudges_are_felt_and_frameworks_agree_from_trained_weights(study):
     assert np.ptp(band[0]) > 0.5  # losses of single steps, not running means
 
     run = trainer.train(pytorch, study.dataset, study.store)
+    learned = Initialisation(source=run.id)
     small = Recipe(batch_size=10, optimizer="sgd", learning_rate=1e-4, warm_up=0.0)
-    configs = [dataclasses.replace(config, recipe=small, source=run.id) for config in (pytorch, in_keras)]
+    configs = [dataclasses.replace(config, recipe=small, initialisation=learned) for config in (pytorch, in_keras)]
     first, second = (reproducibility.first_epoch(config, study.dataset, study.store).losses for config in configs)
     np.testing.assert_allclose(first[:5], second[:5], atol=1e-4)
 
