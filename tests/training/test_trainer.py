@@ -228,7 +228,7 @@ def test_pytorch_trains_without_tensorflow_and_notebooks_start_without_it():
 )
 def test_keras_computes_with_pytorch_where_tensorflow_would_not_do(first):
     script = f"""{first}
-from dogbreeds.models.quiet_keras import keras; print(keras.backend.backend())"""
+from dogbreeds.models import keras_runtime; print(keras_runtime.load_keras().backend.backend())"""
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "torch"
