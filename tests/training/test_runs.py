@@ -4,10 +4,8 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
-import torch
 
 from dogbreeds.errors import StudyError
-from dogbreeds.models import keras_runtime
 from dogbreeds.training import runs, trainer
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import RunConfig
@@ -46,16 +44,3 @@ def test_a_run_for_another_backend_is_not_trained_here(dataset, tmp_path, monkey
     with pytest.raises(StudyError, match="needs Keras on jax, not torch: set KERAS_BACKEND=jax"):
         trainer.train(replace(CONFIG, backend="jax"), dataset, tmp_path)
     assert not list(tmp_path.glob("resnet50*"))
-
-
-def test_the_backend_is_chosen_as_keras_would(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert keras_runtime.backend() == "jax"
-    monkeypatch.delenv("KERAS_BACKEND")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert keras_runtime.backend() == "tensorflow"
-    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
-    assert keras_runtime.backend() == "jax"
-    monkeypatch.setattr(keras_runtime, "find_spec", lambda name: None)
-    assert keras_runtime.backend() == "torch"

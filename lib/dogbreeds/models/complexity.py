@@ -12,6 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from dogbreeds import models
+from dogbreeds.models.names import ARCHITECTURES, TITLES
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # without a GPU, the profiler of a CUDA build logs errors
 
@@ -77,13 +78,13 @@ def table(image_size: int, batch_size: int) -> pd.DataFrame:
     divided by estimated memory.
     """
     rows = []
-    for architecture in models.ARCHITECTURES:
+    for architecture in ARCHITECTURES:
         with torch.device("meta"):
             parameters = models.count_parameters(models.build(architecture, "pytorch", 1000))
         estimated = activation_bytes(architecture, image_size, batch_size)
         measured = measured_activation_bytes(architecture, image_size, batch_size)
         rows.append({
-            "network": models.TITLES[architecture],
+            "network": TITLES[architecture],
             "parameters": parameters,
             "multiply-adds": multiply_adds(architecture, image_size),
             "estimated MB": estimated / 1e6,
