@@ -14,8 +14,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from dogbreeds import models
 from dogbreeds.models.names import ARCHITECTURES, TITLES
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # without a GPU, the profiler of a CUDA build logs errors
-
 
 def multiply_adds(architecture: str, image_size: int, num_classes: int = 1000) -> int:
     """Returns the multiply-adds for one image of `image_size` by `image_size` pixels.
@@ -63,6 +61,7 @@ def activation_bytes(architecture: str, image_size: int, batch_size: int) -> int
 
 def measured_activation_bytes(architecture: str, image_size: int, batch_size: int) -> int:
     """Returns the memory, in bytes, that the forward pass leaves allocated on the CPU, as the allocator reports it."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # without a GPU, the profiler of a CUDA build logs errors
     model = models.build(architecture, "pytorch", 1000).train()
     images = torch.zeros(batch_size, 3, image_size, image_size)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
