@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 from datetime import UTC, datetime
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from dogbreeds.analysis import batch_norm_diagnosis, claims_2020, reproducibilit
 from dogbreeds.analysis.intervals import format_difference
 from dogbreeds.benchmarks.scaling import MEASURES
 from dogbreeds.errors import StudyError
-from dogbreeds.study import Study, variants
+from dogbreeds.study import Study, notebooks, variants
 from dogbreeds.training import runs
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import Run
@@ -33,8 +33,14 @@ from dogbreeds.training.runs import Run
 REFERENCE, README = paths.REFERENCE, paths.REPOSITORY / "README.md"
 KEPT_OF_A_RUN = ("run.json", "history.csv", "predictions.npz")
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
-REFERENCE_PIPELINES = {"tutorial": "PyTorch's tutorial", "timm": "timm", "torchvision": "torchvision"}
-REFERENCE_PIPELINES |= {"keras_directory": "Keras' directory"}
+NETWORK = ["network", "framework"]
+SHARE = "share of compute-only upper bound (lowest to highest epoch)"
+SPEED_UPS = {
+    "tutorial": "speed-up over PyTorch's tutorial",
+    "timm": "speed-up over timm",
+    "torchvision": "speed-up over torchvision",
+    "keras_directory": "speed-up over Keras' directory",
+}
 BENCH_ON_GPU = "dogbreeds bench speed --photos folder --size 224 --batch-size 128 --precision bfloat16"
 
 
@@ -72,12 +78,10 @@ def keep(parameters: dict, name: str, command: str) -> Path:
         "pixels a side": study.image_size,
         "seeds": len(study.seeds),
         "command": command,
-        "machine": machine(int(trainings["threads"].max())),
-        "date": datetime.now(UTC).date().isoformat(),
         "commits": ", ".join(sorted(trainings["commit"].dropna().unique())),
         "runs": roles,
     }
-    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+    _write_about(folder, about, int(trainings["threads"].max()))
     return folder
 
 
@@ -143,108 +147,107 @@ def keep_bench(outputs: Path) -> Path:
     for file in [*outputs.glob("tables/*.csv"), *outputs.glob("figures/*.png")]:
         shutil.copy(file, folder / file.name)
     options = f"--size {row['image_size']} --batch-size {row['batch_size']} --precision {row['precision']}"
-    options += f" --rounds {row['rounds']}"
-    about = {
-        "photos": int(row["photos"]),
-        "command": f"dogbreeds bench speed --photos folder {options}",
-        "machine": machine(int(row["threads"])),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+    command = f"dogbreeds bench speed --photos folder {options} --rounds {row['rounds']}"
+    _write_about(folder, {"photos": int(row["photos"]), "command": command}, int(row["threads"]))
     return folder
+
+
+def _write_about(folder: Path, about: dict, threads: int) -> None:
+    """Writes `about`, the machine and the date to about.json."""
+    about = about | {"machine": machine(threads), "date": datetime.now(UTC).date().isoformat()}
+    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
 def block(folder: Path) -> str:
     """The Markdown text of the README for the results in `folder`: their origin, tables and a figure."""
-    return (_bench if folder.name.startswith("bench") else _study)(folder)
+    paragraphs = _bench(folder) if folder.name.startswith("bench") else _study(folder)
+    return "\n\n".join(paragraphs) + "\n"
 
 
-def _study(folder: Path) -> str:
+def _study(folder: Path) -> list[str]:
     about = json.loads((folder / "about.json").read_text())
-    results, claimed = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "claims"))
-    size = about["pixels a side"]
-    lines = [
+    results, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "claims"))
+    claims, size = claims.rename(columns={"claim": "claim of 2020"}), about["pixels a side"]
+    shown = results[["network", "framework", "initial weights"]].copy()
+    shown["test accuracy"] = results["test accuracy"].map("{:.1%}".format)
+    shown["95 % interval"] = _ranges(results["low"], results["high"], ".1%")
+    for column in ("seconds", "photos/s"):
+        shown[column] = results[column].map("{:.0f}".format)
+    image = (folder / "accuracies.png").relative_to(paths.REPOSITORY)
+    return [
         f"{about['images']}, {about['test images']} of them in the test set, at {size} x {size} pixels, "
         f"seeds: {about['seeds']}. `{about['command']}` on {about['machine']}, {about['date']}.",
-        *(["", f"**{about['caveat']}**"] if "caveat" in about else []),
-        "",
-        "| network | framework | initial weights | test accuracy | 95 % interval | seconds | photos/s |",
-        "|---|---|---|---|---|---|---|",
+        *([f"**{about['caveat']}**"] if "caveat" in about else []),
+        _markdown(shown),
+        f"![Test accuracies with their 95 % intervals]({image})",
+        _markdown(claims[["claim of 2020", "initial weights", "measured", "verdict"]]),
     ]
-    for _, row in results.iterrows():
-        cells = [row["network"], row["framework"], row["initial weights"], f"{row['test accuracy']:.1%}"]
-        cells += [f"{row['low']:.1%} to {row['high']:.1%}", f"{row['seconds']:.0f}", f"{row['photos/s']:.0f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    image = (folder / "accuracies.png").relative_to(paths.REPOSITORY)
-    lines += ["", f"![Test accuracies with their 95 % intervals]({image})", ""]
-    lines += ["| claim of 2020 | initial weights | measured | verdict |", "|---|---|---|---|"]
-    lines += [
-        f"| {' | '.join(row)} |" for row in claimed[["claim", "initial weights", "measured", "verdict"]].to_numpy()
-    ]
-    return "\n".join([*lines, ""])
 
 
-def _bench(folder: Path) -> str:
-    """For each network and framework, its share of the compute-only upper bound and its speed-ups."""
-    head = ["network", "framework", "photos/s", "share of compute-only upper bound (lowest to highest epoch)"]
-    head += [f"speed-up over {name}" for name in REFERENCE_PIPELINES.values()]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+def _bench(folder: Path) -> list[str]:
     if not folder.is_dir():
-        names = [[models.TITLES[name] for name in kind] for kind in (models.ARCHITECTURES, models.FRAMEWORKS)]
-        lines += [f"| {network} | {framework} |" + " |" * (len(head) - 2) for network, framework in product(*names)]
+        empty = pd.DataFrame(product(models.ARCHITECTURES, models.FRAMEWORKS), columns=NETWORK).replace(models.TITLES)
         note = f"Not measured on a GPU yet. `{BENCH_ON_GPU}` and then `make reference PROFILE=bench` fill in the rows."
-        return "\n".join([note, "", *lines, ""])
+        return [note, _markdown(empty.assign(**dict.fromkeys(["photos/s", SHARE, *SPEED_UPS.values()], "")))]
     about = json.loads((folder / "about.json").read_text())
-    table = pd.read_csv(folder / "bench.csv")
-    for (network, framework), rows in table.groupby(["network", "framework"], sort=False):
-        rows = rows.set_index("pipeline")
-        row, shares = rows.loc["this_library"], rows["share_of_upper_bound"]
-        share = f"{row['share_of_upper_bound']:.1%} ({row['lowest_share']:.1%} to {row['highest_share']:.1%})"
-        speed_ups = [
-            f"{shares['this_library'] / shares[other]:.2f}" if other in shares else "" for other in REFERENCE_PIPELINES
-        ]
-        cells = [network, framework, f"{row['photos_per_second']:.0f}", share, *speed_ups]
-        lines.append(f"| {' | '.join(cells)} |")
     note = f"{about['photos']} training photos. `{about['command']}` on {about['machine']}, {about['date']}."
-    for name, more in {"accuracy_difference": _accuracy, "scaling_fitted": _scaling}.items():
-        if (folder / f"{name}.csv").is_file():
-            lines += ["", *more(folder)]
-    return "\n".join([note, "", *lines, ""])
+    further = {"accuracy_difference": _accuracy, "scaling_fitted": _scaling}
+    more = [paragraphs(folder) for name, paragraphs in further.items() if (folder / f"{name}.csv").is_file()]
+    return [note, _speeds(folder), *chain.from_iterable(more)]
+
+
+def _speeds(folder: Path) -> str:
+    """For each network and framework, its share of the compute-only upper bound and its speed-ups."""
+    measured = pd.read_csv(folder / "bench.csv")
+    own = measured[measured["pipeline"] == "this_library"].set_index(NETWORK)
+    epochs = _ranges(own["lowest_share"], own["highest_share"], ".1%")
+    shown = own["photos_per_second"].map("{:.0f}".format).to_frame("photos/s")
+    shown[SHARE] = own["share_of_upper_bound"].map("{:.1%}".format) + [f" ({each})" for each in epochs]
+    shares = measured.pivot_table("share_of_upper_bound", NETWORK, "pipeline").reindex(own.index, columns=SPEED_UPS)
+    speed_ups = shares.rdiv(own["share_of_upper_bound"], axis=0).map("{:.2f}".format).replace("nan", "")
+    return _markdown(shown.join(speed_ups.rename(columns=SPEED_UPS)).reset_index())
 
 
 def _accuracy(folder: Path) -> list[str]:
     """The test accuracies of this library and of the baseline pipeline, and their difference."""
     each, differences = (pd.read_csv(folder / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
-    means, first = each.groupby(["network", "pipeline"])["test accuracy"].mean(), each.iloc[0]
+    first, means = each.iloc[0], each.pivot_table("test accuracy", "network", "pipeline")
     options = f"--size {first['image_size']} --batch-size {first['batch_size']} --epochs {first['epochs']}"
     seeds = f"{first['test photos']} test photos, {each['seed'].nunique()} seeds"
-    lines = [f"{seeds}: `dogbreeds bench accuracy --photos folder {options}`.", ""]
-    lines += ["| network | this library in | this library | baseline pipeline | difference |", "|---|---|---|---|---|"]
-    for _, row in differences.iterrows():
-        precision = row["this library in"]
-        accuracies = [means[row["network"], pipeline] for pipeline in (f"this library, {precision}", "baseline")]
-        cells = [row["network"], precision, *(f"{accuracy:.1%}" for accuracy in accuracies)]
-        lines.append(f"| {' | '.join(cells)} | {format_difference(row['difference'], row['low'], row['high'])} |")
-    return lines
+    shown = differences[["network", "this library in"]].copy()
+    accuracies = [means.loc[network, f"this library, {precision}"] for network, precision in shown.to_numpy()]
+    shown["this library"] = [f"{accuracy:.1%}" for accuracy in accuracies]
+    shown["baseline pipeline"] = shown["network"].map(means["baseline"]).map("{:.1%}".format)
+    shown["difference"] = [format_difference(*row) for row in differences[["difference", "low", "high"]].to_numpy()]
+    return [f"{seeds}: `dogbreeds bench accuracy --photos folder {options}`.", _markdown(shown)]
 
 
 def _scaling(folder: Path) -> list[str]:
     """How each cost scales: the exponent of a power law of the size, with its 95 % interval."""
     fitted = pd.read_csv(folder / "scaling_fitted.csv")
-    sizes = pd.read_csv(folder / "scaling.csv").groupby("axis", sort=False)["size"]
-    lines = [
+    sizes = pd.read_csv(folder / "scaling.csv").groupby("axis")["size"].agg(["min", "max"]).loc[fitted["axis"]]
+    shown = pd.DataFrame({
+        "size": fitted["axis"],
+        "range": _ranges(sizes["min"], sizes["max"]),
+        "cost": fitted["measure"].map(MEASURES),
+        "exponent": fitted["power"].map("{:z.2f}".format),
+        "95 % interval": _ranges(fitted["low"], fitted["high"], "z.2f"),
+    })  # fmt: skip
+    return [
         "Scaling of ResNet50 in PyTorch, first epoch of a training, one measurement per size "
         "(`dogbreeds bench scaling --up-to PHOTOS`). The time per epoch is the number of steps times the median "
         "time of a step. The cost is fitted as a power of the size; an exponent of 1 means proportional.",
-        "",
-        "| size | range | cost | exponent | 95 % interval |",
-        "|---|---|---|---|---|",
+        _markdown(shown),
     ]
-    for _, row in fitted.iterrows():
-        ends = f"{sizes.min()[row['axis']]} to {sizes.max()[row['axis']]}"
-        cells = [row["axis"], ends, MEASURES[row["measure"]], f"{row['power']:z.2f}"]
-        lines.append(f"| {' | '.join(cells)} | {row['low']:z.2f} to {row['high']:z.2f} |")
-    return lines
+
+
+def _ranges(low: pd.Series, high: pd.Series, form: str = "") -> list[str]:
+    """Each pair of ends as "low to high", in a form of Python's format language."""
+    return [f"{one:{form}} to {other:{form}}" for one, other in zip(low, high, strict=True)]
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return table.to_markdown(index=False, tablefmt="github", disable_numparse=True)
 
 
 def written(readme: str) -> str:
@@ -253,15 +256,13 @@ def written(readme: str) -> str:
 
 
 def main() -> None:
-    from dogbreeds.study.notebooks import read_profile
-
     profile, photos = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
     command = f"make study PROFILE={profile}" + (" PHOTOS=folder" if photos else "")
     try:
         if profile == "bench":
             print(keep_bench(paths.outputs() / profile))
         else:
-            print(keep(read_profile(profile, photos), profile, command))
+            print(keep(notebooks.read_profile(profile, photos), profile, command))
     except StudyError as error:
         sys.exit(f"dogbreeds: {error}")
     README.write_text(written(README.read_text()))

@@ -1,6 +1,7 @@
 """The README states exactly the stored reference results."""
 
 import json
+import re
 import shutil
 from dataclasses import asdict
 
@@ -10,6 +11,10 @@ import reference
 
 from dogbreeds.errors import StudyError
 from dogbreeds.study import Study
+
+
+def without_padding(text):
+    return re.sub(r" +\|", " |", text)
 
 
 def test_the_readme_states_the_stored_results():
@@ -44,7 +49,7 @@ def test_a_block_is_written_from_its_folder_alone(tmp_path, monkeypatch):
     pd.DataFrame([row]).to_csv(tmp_path / "toy" / "results.csv")
     claim = {"claim": "It flies", "initial weights": "scratch", "measured": "+1.0 points", "verdict": "refuted"}
     pd.DataFrame([claim]).to_csv(tmp_path / "toy" / "claims.csv")
-    text = reference.written("before\n<!-- results: toy -->\nold\n<!-- end of results -->\nafter")
+    text = without_padding(reference.written("before\n<!-- results: toy -->\nold\n<!-- end of results -->\nafter"))
     assert "old" not in text
     assert text.startswith("before\n<!-- results: toy -->\n7 images, 3 of them in the test set, at 8 x 8 pixels")
     assert "| Xception | Keras | scratch | 50.0% | 25.0% to 75.0% | 60 | 10 |\n" in text
@@ -74,10 +79,10 @@ def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeyp
     gap = {"network": "Xception", "this library in": "float32", "difference": 0.1, "low": -0.05, "high": 0.25}
     pd.DataFrame([gap]).to_csv(outputs / "tables" / "accuracy_difference.csv")
     assert reference.keep_bench(outputs).name == "bench_cpu"
-    text = reference.block(tmp_path / "reference" / "bench_cpu")
+    text = without_padding(reference.block(tmp_path / "reference" / "bench_cpu"))
     options = "--size 96 --batch-size 32 --precision float32 --rounds 6"
     assert f"384 training photos. `dogbreeds bench speed --photos folder {options}`" in text
-    assert "| Xception | Keras | 39 | 97.5% (90.0% to 100.0%) |  |  |  | 1.30 |\n" in text
+    assert "| Xception | Keras | 39 | 97.5% (90.0% to 100.0%) | | | | 1.30 |\n" in text
     assert (
         "234 test photos, 2 seeds: `dogbreeds bench accuracy --photos folder --size 64 --batch-size 16 --epochs 8`"
         in text
@@ -88,7 +93,7 @@ def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeyp
 
 
 def test_rows_of_a_gpu_stay_empty_until_they_are_measured(tmp_path):
-    text = reference.block(tmp_path / "bench_gpu")
+    text = without_padding(reference.block(tmp_path / "bench_gpu"))
     assert text.count(" | | | | | | |\n") == 6
     assert "Not measured on a GPU yet. `dogbreeds bench" in text
     with pytest.raises(StudyError, match=r"has no bench\.csv: run dogbreeds bench speed"):

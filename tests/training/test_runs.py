@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 import pytest
 
 from dogbreeds.errors import StudyError
-from dogbreeds.models import keras_backend
 from dogbreeds.training import runs, trainer
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import RunConfig
@@ -45,16 +44,3 @@ def test_a_run_for_another_backend_is_not_trained_here(dataset, tmp_path, monkey
     with pytest.raises(StudyError, match="needs Keras on jax, not torch: set KERAS_BACKEND=jax"):
         trainer.train(replace(CONFIG, backend="jax"), dataset, tmp_path)
     assert not list(tmp_path.glob("resnet50*"))
-
-
-def test_the_backend_is_chosen_as_keras_would(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert keras_backend.chosen() == "jax"
-    monkeypatch.delenv("KERAS_BACKEND")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(keras_backend.torch.cuda, "is_available", lambda: False)
-    assert keras_backend.chosen() == "tensorflow"
-    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
-    assert keras_backend.chosen() == "jax"
-    monkeypatch.setattr(keras_backend, "find_spec", lambda name: None)
-    assert keras_backend.chosen() == "torch"

@@ -220,20 +220,6 @@ def test_pytorch_trains_without_tensorflow_and_notebooks_start_without_it():
     assert subprocess.run([sys.executable, "-c", command]).returncode == 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "first",
-    ["import sys; sys.modules['tensorflow'] = None", "import torch; torch.cuda.is_available = lambda: True"],
-    ids=["no TensorFlow", "a GPU"],
-)
-def test_keras_computes_with_pytorch_where_tensorflow_would_not_do(first):
-    script = f"""{first}
-from dogbreeds.models.quiet_keras import keras; print(keras.backend.backend())"""
-    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
-    found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "torch"
-
-
 def test_notebooks_name_a_package_that_is_not_installed(capsys):
     print_versions("torch", "no-such-package")
     assert capsys.readouterr().out == f"torch {metadata.version('torch')}\nno-such-package is not installed\n"

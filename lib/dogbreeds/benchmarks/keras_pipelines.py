@@ -6,8 +6,10 @@ from importlib.util import find_spec
 import numpy as np
 
 from dogbreeds.benchmarks.pipelines import Work, this_library, this_library_loader, timed_epochs
-from dogbreeds.models.quiet_keras import keras
+from dogbreeds.models import keras_runtime
 from dogbreeds.training import keras_trainer
+
+keras = keras_runtime.load_keras()
 
 
 def compute_only(work: Work) -> Iterator[float]:

@@ -184,9 +184,9 @@ def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float | 
 def chart(table: pd.DataFrame) -> Figure:
     """Bar chart of the share of the compute-only upper bound, one panel per framework, one bar per pipeline."""
     frameworks, names = table["framework"].unique(), table["pipeline"].unique()
+    figure, axes = make_figure(5.5 * len(frameworks), 4.0, ncols=len(frameworks), sharey=True, squeeze=False)
     colours = dict(zip(names, sns.color_palette(n_colors=len(names)), strict=True))
     hatches = dict(zip(names, ("", "//", "..", "\\\\", "xx", "--"), strict=False))
-    figure, axes = make_figure(5.5 * len(frameworks), 4.0, ncols=len(frameworks), sharey=True, squeeze=False)
     for axis, framework in zip(axes[0], frameworks, strict=True):
         rows = table[table["framework"] == framework]
         sns.barplot(

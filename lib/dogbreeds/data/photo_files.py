@@ -10,7 +10,8 @@ from dogbreeds.errors import StudyError
 from dogbreeds.files import digest
 
 REMEDY = "repair it, remove it, or set leave_out_broken"
-# Pillow only warns if a header claims suspiciously many pixels. Here the warning is an error.
+# Pillow only warns if a header claims suspiciously many pixels. Here the warning is an error, in the whole process:
+# photos are read in threads, and before Python 3.14 `warnings.catch_warnings` is not safe there.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 

@@ -1,17 +1,25 @@
 """The common style of all figures."""
 
+from functools import cache
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 
-sns.set_theme("notebook", style="whitegrid", palette="colorblind")
 MARKERS = {"Keras": "o", "PyTorch": "s"}
 
 
 def make_figure(width: int | float, height: int | float, **grid):
-    """A figure and its axes; `width` and `height` are in inches, and `grid` is passed to `plt.subplots`.
+    """A figure in the common style and its axes; `width` and `height` are in inches, `grid` goes to `plt.subplots`.
 
-    The figure is closed in pyplot, so that a notebook shows it only once, where it is returned.
+    The first call also makes the colours of the style seaborn's default palette. The figure is closed in pyplot, so
+    that a notebook shows it only once, where it is returned.
     """
+    _set_theme()
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **grid)
     plt.close(figure)
     return figure, axes
+
+
+@cache
+def _set_theme() -> None:
+    sns.set_theme("notebook", style="whitegrid", palette="colorblind")

@@ -12,8 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from dogbreeds import models
-
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # without a GPU, the profiler of a CUDA build logs errors
+from dogbreeds.models.names import ARCHITECTURES, TITLES
 
 
 def multiply_adds(architecture: str, image_size: int, num_classes: int = 1000) -> int:
@@ -62,6 +61,7 @@ def activation_bytes(architecture: str, image_size: int, batch_size: int) -> int
 
 def measured_activation_bytes(architecture: str, image_size: int, batch_size: int) -> int:
     """Returns the memory, in bytes, that the forward pass leaves allocated on the CPU, as the allocator reports it."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # without a GPU, the profiler of a CUDA build logs errors
     model = models.build(architecture, "pytorch", 1000).train()
     images = torch.zeros(batch_size, 3, image_size, image_size)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
@@ -77,13 +77,13 @@ def table(image_size: int, batch_size: int) -> pd.DataFrame:
     divided by estimated memory.
     """
     rows = []
-    for architecture in models.ARCHITECTURES:
+    for architecture in ARCHITECTURES:
         with torch.device("meta"):
             parameters = models.count_parameters(models.build(architecture, "pytorch", 1000))
         estimated = activation_bytes(architecture, image_size, batch_size)
         measured = measured_activation_bytes(architecture, image_size, batch_size)
         rows.append({
-            "network": models.TITLES[architecture],
+            "network": TITLES[architecture],
             "parameters": parameters,
             "multiply-adds": multiply_adds(architecture, image_size),
             "estimated MB": estimated / 1e6,

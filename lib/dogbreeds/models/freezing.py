@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from dogbreeds.errors import StudyError
-from dogbreeds.models import BATCH_NORM_POLICIES
+from dogbreeds.models.names import BATCH_NORM_POLICIES
 from dogbreeds.models.weight_conversion import is_keras, module_names
 
 _RESNET = ("stem", "layer1", "layer2", "layer3", "layer4")

@@ -17,8 +17,9 @@ Layers have the names of torchvision's modules, with underscores. The networks r
 
 import math
 
-from dogbreeds.models.quiet_keras import keras
+from dogbreeds.models import keras_runtime
 
+keras = keras_runtime.load_keras()
 layers = keras.layers
 
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels of the 3x3 convolutions, blocks: He et al., table 1

@@ -13,12 +13,13 @@ from torch import Tensor
 from dogbreeds import models
 from dogbreeds.data.batches import Batches, Stream
 from dogbreeds.errors import StudyError
-from dogbreeds.models import weight_conversion
-from dogbreeds.models.quiet_keras import keras
+from dogbreeds.models import keras_runtime, weight_conversion
 from dogbreeds.training.devices import Devices
 from dogbreeds.training.progress import Observer
 from dogbreeds.training.recipe import Phase, Recipe
 from dogbreeds.training.training_state import TrainingState
+
+keras = keras_runtime.load_keras()
 
 
 class _OfBackend:

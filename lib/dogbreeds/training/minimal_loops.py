@@ -13,7 +13,9 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.nn import functional as F
 
-from dogbreeds.models.quiet_keras import keras
+from dogbreeds.models import keras_runtime
+
+keras = keras_runtime.load_keras()
 
 
 def pytorch_loop(model, train, validation, epochs, rate):

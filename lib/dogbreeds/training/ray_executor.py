@@ -18,7 +18,7 @@ from ray.exceptions import RayError, RayTaskError
 from dogbreeds import paths
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError
-from dogbreeds.models import keras_backend
+from dogbreeds.models import keras_runtime
 from dogbreeds.training import trainer
 from dogbreeds.training.jobs import Job, report_failures, unfinished
 from dogbreeds.training.parallel import limit_threads
@@ -46,7 +46,7 @@ def train_all(jobs: list[Job], store: Path, address: str | None = None) -> list[
 def _cluster(address: str | None) -> Iterator[None]:
     folders = {"DOGBREEDS_DATA": paths.data(), "DOGBREEDS_OUTPUTS": paths.outputs()}
     environment = {name: str(folder.resolve()) for name, folder in folders.items()}
-    environment["KERAS_BACKEND"] = keras_backend.chosen()  # the same on all machines
+    environment["KERAS_BACKEND"] = keras_runtime.backend()  # the same on all machines
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     processors = max(torch.get_num_threads() // 2 * 2, 1)
     here = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": 100 * 2**20}

@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 
 from dogbreeds import paths
 from dogbreeds.errors import StudyError
-from dogbreeds.models import TITLES, check_names, keras_backend
+from dogbreeds.models import TITLES, check_names, keras_runtime
 from dogbreeds.training.recipe import Recipe
 
 
@@ -59,7 +59,7 @@ class RunConfig:
 
     def __post_init__(self):
         check_names(self.architecture, self.framework)
-        backend = (self.backend or keras_backend.chosen()) if self.framework == "keras" else ""
+        backend = (self.backend or keras_runtime.backend()) if self.framework == "keras" else ""
         object.__setattr__(self, "backend", backend)
 
     @property

@@ -19,7 +19,7 @@ from dogbreeds.data.batches import Batches, FeatureBatches, Stream
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import photo_name
 from dogbreeds.errors import StudyError
-from dogbreeds.models import freezing, keras_backend, weight_conversion, weight_files
+from dogbreeds.models import freezing, keras_runtime, weight_conversion, weight_files
 from dogbreeds.training.backends import framework_module
 from dogbreeds.training.devices import ONE, Devices, reset_peak_memory
 from dogbreeds.training.photo_streams import EVALUATION_BATCH_SIZE, batches
@@ -67,9 +67,9 @@ def train(
     versions, or `config` needs another Keras backend than this process has. Finished epochs are always kept.
     """
     devices.check(config)
-    if config.backend not in ("", keras_backend.chosen()):
+    if config.backend not in ("", keras_runtime.backend()):
         remedy = f"set KERAS_BACKEND={config.backend}"
-        raise StudyError(f"{config.id} needs Keras on {config.backend}, not {keras_backend.chosen()}: {remedy}")
+        raise StudyError(f"{config.id} needs Keras on {config.backend}, not {keras_runtime.backend()}: {remedy}")
     freezing.frozen_stages(config.architecture, config.recipe.freeze or None)  # raises before anything is written
     folder = Path(store) / config.id
     with _user_errors(config, folder):

@@ -1,0 +1,80 @@
+"""Chooses the backend of Keras and imports Keras with it, fast on CPUs and quiet.
+
+Importing this module has no effect. Modules that use Keras begin with `keras = keras_runtime.load_keras()`.
+"""
+
+import ctypes
+import json
+import logging
+import os
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from dogbreeds import paths
+
+
+def backend() -> str:
+    """Returns the name of the Keras backend, "tensorflow", "torch" or "jax", without importing Keras.
+
+    The environment variable KERAS_BACKEND takes precedence. Without it, the backend is "torch" if PyTorch finds a GPU
+    (TensorFlow's standard wheels find that GPU only with a different CUDA version) or if TensorFlow is not installed.
+    Otherwise Keras' settings file keras.json decides; the default is "tensorflow".
+    """
+    if chosen := os.environ.get("KERAS_BACKEND"):
+        return chosen
+    # Imported here, so that reading runs does not wait for torch.
+    import torch
+
+    if torch.cuda.is_available() or not find_spec("tensorflow"):
+        return "torch"
+    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    try:
+        return json.loads(settings.read_text())["backend"]
+    except (OSError, ValueError, KeyError):
+        return "tensorflow"
+
+
+@cache
+def load_keras():
+    """Imports Keras on `backend()` and returns the module. No backend rounds float32 to a lower precision.
+
+    The compiled code of TensorFlow writes a dozen lines to standard error at any TF_CPP_MIN_LOG_LEVEL (as of version
+    2.21). They go to outputs/native_messages.log, where a fatal error can still be read; messages that Python writes
+    still go to standard error.
+    """
+    # oneDNN makes TensorFlow's convolutions about 2.5 times as fast on CPUs where it is off by default.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ["KERAS_BACKEND"] = backend()
+    # TensorFlow and JAX do not reserve all memory of a GPU, because other processes use it too. The GPU does not round
+    # float32 to the 10-bit mantissa of TF32.
+    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    _keep_freed_memory()
+    _redirect_native_messages()
+    import keras
+
+    # TensorFlow traces every model that predicts and warns about it. A notebook loads many models, so this is normal.
+    logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
+    return keras
+
+
+def _keep_freed_memory() -> None:
+    """Makes glibc keep freed memory.
+
+    By default, glibc returns large blocks to the system, which has to clear their pages again when they are reused:
+    65,000 pages in every training step of Xception.
+    """
+    libc, trim_threshold, mmap_max = ctypes.CDLL(None), -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX in malloc.h
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(trim_threshold, 2**31 - 1)
+        libc.mallopt(mmap_max, 0)
+
+
+def _redirect_native_messages() -> None:
+    if sys.stderr is sys.__stderr__:  # false in notebooks, which have their own stream
+        sys.stderr = open(os.dup(2), "w", buffering=1)  # noqa: SIM115 (the file stays open)
+    paths.outputs().mkdir(parents=True, exist_ok=True)
+    with (paths.outputs() / "native_messages.log").open("a") as log:
+        os.dup2(log.fileno(), 2)

@@ -1,0 +1,41 @@
+"""The names of the networks and of the choices about them, with the colour preprocessing of each network."""
+
+from dogbreeds.errors import StudyError
+
+ARCHITECTURES = ("xception", "resnet50", "se_resnet50")
+FRAMEWORKS = ("keras", "pytorch")
+TITLES = {
+    "xception": "Xception",
+    "resnet50": "ResNet50",
+    "se_resnet50": "SE-ResNet50",
+    "keras": "Keras",
+    "pytorch": "PyTorch",
+}
+# Momentum of the running statistics, in PyTorch's convention (the weight of the new batch): 0.1 is PyTorch's default
+# (0.9 in Keras' convention); 0.01 is Keras' default (0.99 in its convention) and leaves the statistics near their
+# initial values in a short training; "frozen" keeps the statistics and the parameters constant.
+BATCH_NORM_POLICIES = ("momentum_0.1", "momentum_0.01", "frozen")
+# "expected": normalised as the network's published weights expect; "rescaled": only divided by 255 for every network
+# (`rescale=1/255` in Keras).
+PREPROCESSINGS = ("expected", "rescaled")
+# Mean and standard deviation of each colour channel, in 0 to 1, as the published weights of each network expect them.
+PREPROCESSING = {
+    "xception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "se_resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def preprocessing(architecture: str, kind: str = "expected") -> tuple[tuple, tuple]:
+    """Returns the mean and standard deviation that normalise each colour channel: (value - mean) / standard deviation.
+
+    The values are in 0 to 1. `kind` is one of PREPROCESSINGS; "rescaled" gives mean 0 and standard deviation 1.
+    """
+    return PREPROCESSING[architecture] if kind == "expected" else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def check_names(architecture: str, framework: str) -> None:
+    """Raises StudyError if the study does not include the network or the framework."""
+    for kind, name, known in (("network", architecture, ARCHITECTURES), ("framework", framework, FRAMEWORKS)):
+        if name not in known:
+            raise StudyError(f"unknown {kind} '{name}': choose one of {', '.join(known)}")

@@ -1,0 +1,48 @@
+"""The choice of the Keras backend, and what may be imported without any framework."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from dogbreeds.models import keras_runtime
+
+
+def test_the_backend_is_chosen_as_keras_would(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert keras_runtime.backend() == "jax"
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert keras_runtime.backend() == "tensorflow"
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert keras_runtime.backend() == "jax"
+    monkeypatch.setattr(keras_runtime, "find_spec", lambda name: None)
+    assert keras_runtime.backend() == "torch"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "first",
+    ["import sys; sys.modules['tensorflow'] = None", "import torch; torch.cuda.is_available = lambda: True"],
+    ids=["no TensorFlow", "a GPU"],
+)
+def test_keras_computes_with_pytorch_where_tensorflow_would_not_do(first):
+    script = f"""{first}
+from dogbreeds.models import keras_runtime; print(keras_runtime.load_keras().backend.backend())"""
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "torch"
+
+
+@pytest.mark.parametrize("module", ["models.keras_runtime", "training.runs", "cli.main"])
+def test_a_framework_is_imported_only_when_it_is_needed(module):
+    """The names of the networks, the records of runs and `--help` do not wait for one, nor change the environment."""
+    script = f"""import os, sys
+before = dict(os.environ)
+import dogbreeds.{module}
+assert not {{"torch", "torchvision", "keras", "tensorflow"}} & sys.modules.keys()
+assert dict(os.environ) == before"""
+    subprocess.run([sys.executable, "-c", script], check=True)
