@@ -59,6 +59,8 @@ def drawn_folder(breeds: Sequence[str], study_breeds: Sequence[str], drawings: i
     wanted = list(breeds or drawn_dogs.TARGET)
     if study_breeds:
         wanted = [breed for breed in drawn_dogs.BREEDS if breed not in study_breeds]
+    if not wanted:
+        raise StudyError("drawn_dogs has no breeds besides those of the study: choose fewer breeds")
     unknown = set(wanted) - set(drawn_dogs.BREEDS)
     if unknown:
         raise StudyError(f"no drawing of {', '.join(sorted(unknown))}: choose from {', '.join(drawn_dogs.BREEDS)}")
