@@ -83,7 +83,7 @@ def load(
 
 
 def _photo_table(layout: PhotoLayout, most: int | None, leave_out_broken: bool) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Returns one row per photo, at most `most` per breed, and the files that were left out as they cannot be read."""
+    """Returns one row per photo, at most `most` per breed, and the files that were left out because of errors."""
     rows, left_out = [], {}
     for label, (breed, folders) in enumerate(layout.folders.items()):
         entries = sorted(entry for folder in folders for entry in folder.iterdir())

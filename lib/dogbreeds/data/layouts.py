@@ -1,4 +1,7 @@
-"""One PhotoLayout per kind of input: where the photos of each breed are, how they are split, and their boxes."""
+"""One PhotoLayout per kind of input: where the photos of each breed are, how they are split, and their boxes.
+
+A new kind of folder needs a function that returns its layout, and a condition in `_of_folder`.
+"""
 
 import hashlib
 import re
@@ -44,9 +47,9 @@ def find(
         raise StudyError(f"only drawn dogs can have extra test drawings: set test_drawings_per_breed to 0 for {photos}")
     else:
         layout = _selected(_of_folder(photos), breeds, study_breeds)
-    if len(layout.folders) < 2:
-        counted = f"{len(layout.folders)} breeds in {layout.root}"
-        raise StudyError(f"{counted}: the study needs sub-folders of at least two breeds")
+    count = len(layout.folders)
+    if count < 2:
+        raise StudyError(f"{count} breeds in {layout.root}: the study needs sub-folders of at least two breeds")
     return replace(layout, splits=splits.split_of_other_breeds) if study_breeds else layout
 
 
@@ -77,12 +80,8 @@ def drawn_folder(breeds: Sequence[str], study_breeds: Sequence[str], drawings: i
 
 def stanford_folder(folder: Path) -> PhotoLayout:
     """Returns the layout of Stanford Dogs, which has official lists of splits and bounding boxes."""
-    images, split, boxes = (
-        folder / "Images",
-        partial(splits.official_split, folder),
-        partial(stanford_dogs.boxes, folder),
-    )
-    return PhotoLayout("stanford_dogs", images, _sub_folders(images), split, boxes)
+    split, boxes = partial(splits.official_split, folder), partial(stanford_dogs.boxes, folder)
+    return PhotoLayout("stanford_dogs", folder / "Images", _sub_folders(folder / "Images"), split, boxes)
 
 
 def folder_with_splits(folder: Path) -> PhotoLayout:
@@ -96,9 +95,12 @@ def plain_folder(folder: Path) -> PhotoLayout:
 
 
 def _of_folder(photos: str | Path) -> PhotoLayout:
-    folder = paths.data() / "stanford_dogs" if str(photos) == "stanford_dogs" else Path(photos)
-    if str(photos) == "stanford_dogs" and not folder.is_dir():
-        raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or set PHOTOS=folder")
+    """Returns the first layout that fits the folder; any folder can be a plain one."""
+    folder = Path(photos)
+    if str(photos) == "stanford_dogs":
+        folder = paths.data() / "stanford_dogs"
+        if not folder.is_dir():
+            raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or set PHOTOS=folder")
     if (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file():
         return stanford_folder(folder)
     if (folder / splits.SPLITS_FILE).is_file():
@@ -118,11 +120,9 @@ def _selected(layout: PhotoLayout, breeds: Sequence[str], study_breeds: Sequence
     """Returns the layout with `breeds` that are not in the study, in alphabetical order."""
     found = {breed: folders for breed, folders in layout.folders.items() if breed not in study_breeds}
     if study_breeds and len(found) < 2:
-        besides = f"besides the {len(study_breeds)} of the study"
-        raise StudyError(f"{layout.root} has fewer than two breeds {besides}: add breeds")
-    missing = [breed for breed in breeds if breed not in found]
+        count = len(study_breeds)
+        raise StudyError(f"{layout.root} has fewer than two breeds besides the {count} of the study: add breeds")
+    missing = ", ".join(breed for breed in breeds if breed not in found)
     if missing:
-        raise StudyError(
-            f"no sub-folder for {', '.join(missing)} in {layout.root}; it has {', '.join(found) or 'none'}"
-        )
+        raise StudyError(f"no sub-folder for {missing} in {layout.root}; it has {', '.join(found) or 'none'}")
     return replace(layout, folders={breed: found[breed] for breed in sorted(breeds or found)})

@@ -18,7 +18,7 @@ SPLITS_FILE = "splits.csv"  # in a folder of photos, with the columns path (bree
 def random_split(photos: pd.DataFrame, seed: int, test: float = 0.25, validation: float = 0.15) -> np.ndarray:
     """Returns a random stratified split; `test` and `validation` are shares of all photos.
 
-    If the table has perceptual hashes, near-duplicates get the split of the first of them.
+    If the table has perceptual hashes (column hash), near-duplicates get the split of the first of them.
     """
     labels, share = photos["label"], validation / (1 - test)
     splits = np.full(len(labels), "train", dtype=object)
