@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dogbreeds.data import datasets, photo_files, splits
+from dogbreeds.data import datasets, drawn_dogs, layouts, photo_files, splits
 from dogbreeds.errors import StudyError
 
 
@@ -134,10 +134,10 @@ def test_sixteen_bits_of_three_channels_are_read_by_their_upper_eight(tmp_path):
 
 
 def test_another_drawing_does_not_give_the_dogs_that_were_drawn_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.drawn_dogs, "write", lambda folder, *_: folder)
-    before = datasets._drawn_folder(["pug", "poodle"], 12)
-    assert datasets._drawn_folder(["pug", "poodle"], 12) == before
-    changed = shutil.copytree(Path(datasets.drawn_dogs.__file__).parent, tmp_path / "drawn_dogs")
+    monkeypatch.setattr(drawn_dogs, "write", lambda folder, *_: folder.mkdir(parents=True, exist_ok=True) or folder)
+    before = layouts.drawn_folder(["pug", "poodle"], (), 12, 0).root
+    assert layouts.drawn_folder(["pug", "poodle"], (), 12, 0).root == before
+    changed = shutil.copytree(Path(drawn_dogs.__file__).parent, tmp_path / "drawn_dogs")
     (changed / "anatomy.py").write_text("# other")
-    monkeypatch.setattr(datasets.drawn_dogs, "__file__", str(changed / "__init__.py"))
-    assert datasets._drawn_folder(["pug", "poodle"], 12) != before
+    monkeypatch.setattr(drawn_dogs, "__file__", str(changed / "__init__.py"))
+    assert layouts.drawn_folder(["pug", "poodle"], (), 12, 0).root != before

@@ -166,6 +166,13 @@ def test_a_photo_on_neither_list_is_named(extracted):
         datasets.load(extracted)
 
 
+@pytest.mark.parametrize("content", [b"", b"x", b"not a list of photos " * 10])
+def test_a_damaged_list_is_named(extracted, content):
+    (extracted / "train_list.mat").write_bytes(content)
+    with pytest.raises(StudyError, match=r"train_list\.mat is not an official list"):
+        datasets.load(extracted)
+
+
 @pytest.fixture
 def extracted(served, tmp_path):
     for name in stanford_dogs.ARCHIVES:

@@ -27,13 +27,7 @@ def check(dataset: Dataset) -> pd.DataFrame:
         inspected = list(tqdm(pool.map(_inspect, files), total=len(files), desc="checking photos", unit="photo"))
     for path, findings in zip(files, inspected, strict=True):
         rows += [(photo_name(path), finding, detail, finding == "tiny") for finding, detail in findings]
-    same_bytes = _same_bytes(dataset)
-    similar = {
-        (int(first), int(second)) for first, second in near_duplicates.pairs(near_duplicates.hashes(dataset.photos))
-    }
-    rows += _duplicate_rows(dataset, same_bytes, "same bytes")
-    rows += _duplicate_rows(dataset, similar - same_bytes, "near-duplicate")
-    return pd.DataFrame(rows, columns=["photo", "finding", "detail", "harmful"])
+    return pd.DataFrame(rows + _duplicates(dataset), columns=["photo", "finding", "detail", "harmful"])
 
 
 def _inspect(path: Path) -> list[tuple[str, str]]:
@@ -53,19 +47,16 @@ def _inspect(path: Path) -> list[tuple[str, str]]:
     return findings
 
 
-def _same_bytes(dataset: Dataset) -> set[tuple[int, int]]:
-    groups = dataset.photos.groupby("digest").indices.values()
-    return {(int(rows[0]), int(other)) for rows in groups for other in rows[1:]}
-
-
-def _duplicate_rows(dataset: Dataset, pairs: set[tuple[int, int]], finding: str) -> list[tuple]:
-    photos, rows = dataset.photos, []
-    for first, second in sorted(pairs):
-        one, other = photos.iloc[first], photos.iloc[second]
-        harmful = bool(one["split"] != other["split"] or one["breed"] != other["breed"])
-        detail = f"{photo_name(other['path'])} ({one['split']}, {other['split']})"
-        rows.append((photo_name(one["path"]), finding, detail, harmful))
-    return rows
+def _duplicates(dataset: Dataset) -> list[tuple]:
+    """Returns one finding per pair of photos of the same scene."""
+    findings = []
+    for pair in near_duplicates.pairs(near_duplicates.hashes(dataset.photos)):
+        one, other = dataset.photos.iloc[pair].itertuples()
+        finding = "same bytes" if one.digest == other.digest else "near-duplicate"
+        detail = f"{photo_name(other.path)} ({one.split}, {other.split})"
+        harmful = one.split != other.split or one.breed != other.breed
+        findings.append((photo_name(one.path), finding, detail, harmful))
+    return findings
 
 
 def describe(dataset: Dataset) -> pd.DataFrame:

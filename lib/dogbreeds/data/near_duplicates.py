@@ -54,7 +54,5 @@ def groups(hashes: UInt64[np.ndarray, " photos"]) -> Int[np.ndarray, " photos"]:
 
 def within(hashes: UInt64[np.ndarray, " photos"], others: UInt64[np.ndarray, " others"]) -> Bool[np.ndarray, " photos"]:
     """Returns a mask of the photos that are near-duplicates of at least one of `others`."""
-    near = np.zeros(len(hashes), bool)
-    for number in others:
-        near |= np.bitwise_count(hashes ^ number) <= NEAR_DUPLICATE_BITS
-    return near
+    near = [(np.bitwise_count(others ^ number) <= NEAR_DUPLICATE_BITS).any() for number in hashes]
+    return np.array(near, bool)

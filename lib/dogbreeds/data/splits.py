@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, UInt64
+from jaxtyping import Bool
 from sklearn.model_selection import train_test_split
 
-from dogbreeds.data import near_duplicates
+from dogbreeds.data import near_duplicates, stanford_dogs
 from dogbreeds.data.photo_files import photo_name
 from dogbreeds.errors import StudyError
 
@@ -15,20 +15,35 @@ SPLITS = ("train", "validation", "test")
 SPLITS_FILE = "splits.csv"  # in a folder of photos, with the columns path (breed folder/file) and split
 
 
-def random_split(labels: pd.Series, seed: int, test: float = 0.25, validation: float = 0.15) -> np.ndarray:
-    """Returns a random stratified split; `test` and `validation` are shares of all photos."""
-    splits, share = np.full(len(labels), "train", dtype=object), validation / (1 - test)
+def random_split(photos: pd.DataFrame, seed: int, test: float = 0.25, validation: float = 0.15) -> np.ndarray:
+    """Returns a random stratified split; `test` and `validation` are shares of all photos.
+
+    If the table has perceptual hashes (column hash), near-duplicates get the split of the first of them.
+    """
+    labels, share = photos["label"], validation / (1 - test)
+    splits = np.full(len(labels), "train", dtype=object)
     rest, test = train_test_split(np.arange(len(labels)), test_size=test, stratify=labels, random_state=seed)
     _, validation = train_test_split(rest, test_size=share, stratify=labels.iloc[rest], random_state=seed)
     splits[test], splits[validation] = "test", "validation"
-    return splits
+    if "hash" not in photos:
+        return splits
+    groups = near_duplicates.groups(photos["hash"].to_numpy())
+    first = np.unique(groups, return_index=True)[1]
+    return splits[first[groups]]
 
 
-def official_split(photos: pd.DataFrame, listed: dict[str, str], seed: int) -> np.ndarray:
+def split_of_other_breeds(photos: pd.DataFrame, seed: int) -> np.ndarray:
+    """Returns a random split in which 90 % of the photos are for training: no test of these breeds is needed."""
+    share = max(0.05, photos["label"].nunique() / len(photos))  # at least one photo of each breed
+    return random_split(photos, seed, test=share, validation=share)
+
+
+def official_split(folder: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
     """Returns the official split, in which a tenth of the training photos, stratified and seeded, are validation.
 
     Raises StudyError if a photo is on neither list, or if a breed has no photo for validation.
     """
+    listed = stanford_dogs.official_splits(folder)
     splits = photos["path"].map(lambda path: listed.get(photo_name(path))).to_numpy()
     if pd.isna(splits).any():
         first = photo_name(photos["path"][int(np.flatnonzero(pd.isna(splits))[0])])
@@ -44,8 +59,8 @@ def official_split(photos: pd.DataFrame, listed: dict[str, str], seed: int) -> n
     return splits
 
 
-def split_of_file(photos: pd.DataFrame, file: Path) -> np.ndarray:
-    """Returns the split in `file`. Raises StudyError if it does not fit the photos."""
+def split_of_file(file: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
+    """Returns the split in `file`; the seed has no effect. Raises StudyError if it does not fit the photos."""
     try:
         listed = pd.read_csv(file, dtype=str).set_index("path")["split"]
     except (OSError, ValueError, KeyError) as error:
@@ -62,18 +77,11 @@ def split_of_file(photos: pd.DataFrame, file: Path) -> np.ndarray:
     return splits.to_numpy()
 
 
-def kept_together(splits: np.ndarray, hashes: UInt64[np.ndarray, " photos"]) -> np.ndarray:
-    """Returns the splits after moving each group of near-duplicates to the split of its first photo."""
-    groups = near_duplicates.groups(hashes)
-    first = np.unique(groups, return_index=True)[1]
-    return splits[first[groups]]
-
-
-def leaks(splits: pd.Series, hashes: UInt64[np.ndarray, " photos"]) -> Bool[np.ndarray, " photos"]:
+def leaks(photos: pd.DataFrame) -> Bool[np.ndarray, " photos"]:
     """Returns a mask of photos with a near-duplicate in a later split, which would leak into the evaluation."""
-    order = splits.map(SPLITS.index).to_numpy()
-    first, second = near_duplicates.pairs(hashes).T
-    apart = order[first] != order[second]
-    leaking = np.zeros(len(splits), bool)
-    leaking[np.where(order[first] < order[second], first, second)[apart]] = True
+    order = photos["split"].map(SPLITS.index).to_numpy()
+    first, second = near_duplicates.pairs(photos["hash"].to_numpy()).T
+    leaking = np.zeros(len(photos), bool)
+    leaking[first[order[first] < order[second]]] = True
+    leaking[second[order[second] < order[first]]] = True
     return leaking

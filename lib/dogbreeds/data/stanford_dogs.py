@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 from tqdm.auto import tqdm
 
 from dogbreeds import downloads, files
@@ -88,7 +89,7 @@ def official_splits(folder: Path) -> dict[str, str]:
         try:
             listed = loadmat(folder / name)["file_list"]
             splits |= {str(entry[0].item()): split for entry in listed}
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, MatReadError) as error:
             raise StudyError(f"{folder / name} is not an official list: {REMEDY}") from error
     return splits
 
