@@ -5,28 +5,16 @@ from importlib import import_module
 from pathlib import Path
 
 from dogbreeds.models.names import (
-    ARCHITECTURES,
-    BATCH_NORM_POLICIES,
-    FRAMEWORKS,
-    PREPROCESSING,
-    PREPROCESSINGS,
-    TITLES,
-    check_names,
-    preprocessing,
+    ARCHITECTURES as ARCHITECTURES,
+    BATCH_NORM_POLICIES as BATCH_NORM_POLICIES,
+    FRAMEWORKS as FRAMEWORKS,
+    PREPROCESSING as PREPROCESSING,
+    PREPROCESSINGS as PREPROCESSINGS,
+    TITLES as TITLES,
+    check_names as check_names,
+    preprocessing as preprocessing,
 )
 
-__all__ = [
-    "ARCHITECTURES",
-    "BATCH_NORM_POLICIES",
-    "FRAMEWORKS",
-    "PREPROCESSING",
-    "PREPROCESSINGS",
-    "TITLES",
-    "build",
-    "check_names",
-    "count_parameters",
-    "preprocessing",
-]
 _PYTORCH = {
     "xception": ("dogbreeds.models.xception", "Xception"),
     "resnet50": ("torchvision.models", "resnet50"),
