@@ -5,8 +5,7 @@ from dataclasses import asdict
 import numpy as np
 from finished_runs import finished_run
 
-from dogbreeds.study import Study
-from dogbreeds.study import study as study_module
+from dogbreeds.study import Study, study as study_module
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import RunConfig
 

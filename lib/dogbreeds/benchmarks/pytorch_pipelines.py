@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, default_collate
-from torchvision import datasets as folders
-from torchvision import transforms
+from torchvision import datasets as folders, transforms
 from torchvision.transforms import v2
 
 from dogbreeds import models
