@@ -17,7 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from dogbreeds import paths
-from dogbreeds.study import notebooks
+from dogbreeds.study import notebooks, profiles
 
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
@@ -132,7 +132,7 @@ def test_what_a_notebook_does_by_hand_is_the_sample_profile(path):
 @pytest.mark.parametrize("profile", sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
 def test_every_profile_passes_the_checks(profile):
     """Its parameters also include every notebook parameter, so that no value stored in a notebook takes effect."""
-    parameters = notebooks.read_profile(profile)
+    parameters = profiles.read_profile(profile)
     assert parameters["profile"] == profile
     assert parameters.keys() == papermill.inspect_notebook(STORED[0]).keys()
     assert parameters["photos_per_breed"] == {"sample": 100, "tiny": 24}.get(profile, 0)

@@ -25,7 +25,7 @@ from dogbreeds.analysis import batch_norm_diagnosis, claims_2020, reproducibilit
 from dogbreeds.analysis.intervals import format_difference
 from dogbreeds.benchmarks.scaling import MEASURES
 from dogbreeds.errors import StudyError
-from dogbreeds.study import Study, notebooks, variants
+from dogbreeds.study import Study, profiles, variants
 from dogbreeds.training import runs
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import Run
@@ -262,7 +262,7 @@ def main() -> None:
         if profile == "bench":
             print(keep_bench(paths.outputs() / profile))
         else:
-            print(keep(notebooks.read_profile(profile, photos), profile, command))
+            print(keep(profiles.read_profile(profile, photos), profile, command))
     except StudyError as error:
         sys.exit(f"dogbreeds: {error}")
     README.write_text(written(README.read_text()))

@@ -75,9 +75,9 @@ def test_photos_that_cannot_be_used_are_refused(capsys, photo_folder, harm, mess
 
 
 def test_results_on_own_photos_have_a_folder_of_their_own(photo_folder):
-    from dogbreeds.study import notebooks
+    from dogbreeds.study import profiles
 
-    parameters = notebooks.read_profile("sample", str(photo_folder))
+    parameters = profiles.read_profile("sample", str(photo_folder))
     assert parameters["profile"] == "sample-photos"
     assert parameters["photos"] == str(photo_folder)
 

@@ -13,7 +13,7 @@ from dogbreeds.analysis.claims_2020 import RESNET50_2020
 from dogbreeds.errors import StudyError
 from dogbreeds.presentation import slides
 from dogbreeds.presentation.deck import LANGUAGES, Deck
-from dogbreeds.study import notebooks
+from dogbreeds.study import profiles
 
 NARROW = "\N{NO-BREAK SPACE}"
 
@@ -73,7 +73,7 @@ def test_bad_input_is_refused_by_name(tmp_path, monkeypatch):
     assert LANGUAGES == ("fr", "en")
     monkeypatch.setenv("DOGBREEDS_OUTPUTS", str(tmp_path))
     with pytest.raises(StudyError, match=r"claims.csv is missing: run the study of profile sample first"):
-        slides.render(notebooks.read_profile("sample"), Deck("fr"))
+        slides.render(profiles.read_profile("sample"), Deck("fr"))
     assert list(tmp_path.iterdir()) == []
 
 

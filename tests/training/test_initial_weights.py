@@ -9,7 +9,7 @@ from dogbreeds import models
 from dogbreeds.data import datasets, drawn_dogs, pixel_cache
 from dogbreeds.errors import StudyError
 from dogbreeds.models import weight_files
-from dogbreeds.study import Study, notebooks
+from dogbreeds.study import Study, profiles
 from dogbreeds.training import runs, trainer
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import Initialisation, RunConfig
@@ -109,9 +109,9 @@ def test_pictures_from_elsewhere_are_of_other_breeds_or_drawn(photo_folder):
 
 def test_a_folder_that_is_all_the_studys_starts_without_other_breeds(photo_folder, tmp_path, monkeypatch):
     folder = str(photo_folder)
-    monkeypatch.setattr(notebooks.paths, "PROFILES", tmp_path)
+    monkeypatch.setattr(profiles.paths, "PROFILES", tmp_path)
     (tmp_path / "sample.yaml").write_text("{photos: drawn_dogs, weights: [scratch, other-breeds]}")
-    assert notebooks.read_profile("sample")["weights"] == ["scratch", "other-breeds"]
-    assert notebooks.read_profile("sample", folder)["weights"] == ["scratch"]
+    assert profiles.read_profile("sample")["weights"] == ["scratch", "other-breeds"]
+    assert profiles.read_profile("sample", folder)["weights"] == ["scratch"]
     for asked in ({"breeds": ["pug", "Chihuahua"]}, {"weights": ["other-breeds"]}):
-        assert "other-breeds" in notebooks.read_profile("sample", folder, asked)["weights"]
+        assert "other-breeds" in profiles.read_profile("sample", folder, asked)["weights"]

@@ -18,10 +18,10 @@ def add_profile_options(parser: argparse.ArgumentParser) -> None:
 
 def profile_parameters(arguments: argparse.Namespace) -> dict:
     """Returns the notebook parameters that the profile options select; raises StudyError if one is invalid."""
-    from dogbreeds.study import notebooks
+    from dogbreeds.study import profiles
 
     changes = assignments("--parameter", arguments.parameter)
-    return notebooks.read_profile(arguments.profile, arguments.photos, changes)
+    return profiles.read_profile(arguments.profile, arguments.photos, changes)
 
 
 def assignments(option: str, pairs: list[str]) -> dict:

@@ -31,7 +31,7 @@ from dogbreeds.training.runs import Initialisation, Run, RunConfig, RunStore, re
 class Study:
     """The parameters of a profile, with methods for the data, runs and outputs that they define.
 
-    Raises ValidationError if a parameter has the wrong type or is out of range; `notebooks.read_profile` names it in
+    Raises ValidationError if a parameter has the wrong type or is out of range; `profiles.read_profile` names it in
     one line. The methods raise StudyError if the photos cannot be used or if a recipe field is unknown or out of range.
     """
 
