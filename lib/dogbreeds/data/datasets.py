@@ -16,6 +16,7 @@ from dogbreeds import paths
 from dogbreeds.data import drawn_dogs, near_duplicates, splits, stanford_dogs
 from dogbreeds.data.photo_files import photo_name, size_and_digest
 from dogbreeds.errors import StudyError
+from dogbreeds.translation import _
 
 DRAWINGS = 110  # per breed, unless photos_per_breed is given
 FEWEST_PHOTOS = 8  # per breed, so that each split contains some
@@ -46,7 +47,7 @@ class Dataset:
     @property
     def kind(self) -> str:
         """The word that titles use for the photos, so that they never present drawn dogs as photographs."""
-        return "drawn dogs" if self.drawn else "photographs"
+        return _("drawn dogs") if self.drawn else _("photographs")
 
     def rows(self, split: str) -> np.ndarray:
         """Returns the row numbers of one split."""

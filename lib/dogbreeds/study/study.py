@@ -22,7 +22,7 @@ from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.jobs import Job
 from dogbreeds.training.parallel import train_all
 from dogbreeds.training.recipe import Recipe, changed
-from dogbreeds.training.runs import Run, RunConfig, RunStore, reference_run
+from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Run, RunConfig, RunStore, reference_run
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Study:
     seeds: list[int] = field(default_factory=lambda: [0])
     crop: str = "centre"  # see pixel_cache.CROPS
     leave_out_broken: bool = False  # report and skip photos that cannot be decoded, instead of stopping the study
-    weights: list[str] = field(default_factory=lambda: ["scratch"])  # initial weights to compare, see `config`
+    weights: list[str] = field(default_factory=lambda: [SCRATCH])  # initial weights to compare, see `config`
     source_recipe: dict = field(default_factory=dict)  # recipe of the trainings that provide the "other-breeds" weights
     test_drawings_per_breed: int = 0  # extra drawings per breed and size of its test split; 0: split like photographs
     split_seed: int = 0  # draws the split, which all seeds share: no interval includes the variation between splits
@@ -71,7 +71,7 @@ class Study:
         uses drawn dogs and does not train on other breeds, 20 dogs of each other breed are drawn for this purpose.
         """
         try:
-            if self.photos == "drawn_dogs" and "other-breeds" not in self.weights:
+            if self.photos == "drawn_dogs" and OTHER_BREEDS not in self.weights:
                 others = datasets.load("drawn_dogs", [], 20, other_than=self.dataset)
                 rows = np.arange(len(others.photos))
             else:
@@ -105,7 +105,7 @@ class Study:
         return self.out or self.folder / "runs"
 
     def config(
-        self, architecture: str, framework: str, seed: int, weights: str = "scratch", recipe: dict | None = None
+        self, architecture: str, framework: str, seed: int, weights: str = SCRATCH, recipe: dict | None = None
     ) -> RunConfig:
         """Returns the configuration that identifies a training.
 
@@ -116,11 +116,11 @@ class Study:
         """
         models.check_names(architecture, framework)  # check names and recipe before any dog is drawn
         recipe, source = Recipe.of(self.recipe if recipe is None else recipe), {}
-        if weights == "other-breeds":
+        if weights == OTHER_BREEDS:
             source = {"source": self.source_config(architecture, seed).id}
         elif RunStore(self.store).open(weights):
             source = {"source": weights}
-        elif weights != "scratch":
+        elif weights != SCRATCH:
             file = weight_files.locate(weights, architecture)
             source = {"source": weights, "source_fingerprint": files.digest(file)}
         return self._config(self.dataset, architecture, framework, recipe, seed, weights, **source)
@@ -131,7 +131,7 @@ class Study:
         Each seed has its own source run. A source shared by all seeds would affect all of them in the same random way,
         and an interval over seeds would not include this variation.
         """
-        return self._config(self.other_breeds, architecture, "pytorch", Recipe.of(self.source_recipe), seed, "scratch")
+        return self._config(self.other_breeds, architecture, "pytorch", Recipe.of(self.source_recipe), seed, SCRATCH)
 
     def _config(self, dataset, architecture, framework, recipe, seed, weights, **source) -> RunConfig:
         which = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds)
@@ -179,7 +179,7 @@ class Study:
         return self._jobs([*self.configs(), *varied])
 
     def _jobs(self, configs: list[RunConfig]) -> list[Job]:
-        needed = dict.fromkeys((each.architecture, each.seed) for each in configs if each.weights == "other-breeds")
+        needed = dict.fromkeys((each.architecture, each.seed) for each in configs if each.weights == OTHER_BREEDS)
         sources = [Job(self.source_config(*which), self.other_breeds) for which in needed]
         jobs = [*sources, *(Job(config, self.dataset) for config in configs)]
         return list({job.id: job for job in jobs}.values())
@@ -227,7 +227,7 @@ class Study:
         This process uses all processors, or is one of several that train together on `devices`.
         """
         config = self.config(architecture, framework, seed, weights)
-        if weights == "other-breeds":
+        if weights == OTHER_BREEDS:
             trainer.train(self.source_config(architecture, seed), self.other_breeds, self.store)
         return trainer.train(config, self.dataset, self.store, devices=devices)
 

@@ -25,6 +25,9 @@ from dogbreeds import paths
 from dogbreeds.errors import StudyError
 from dogbreeds.models import TITLES, check_names, keras_backend
 from dogbreeds.training.recipe import Recipe
+from dogbreeds.translation import N_, _
+
+SCRATCH, OTHER_BREEDS = N_("scratch"), N_("other-breeds")  # initial weights: random; learned on the other breeds
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class RunConfig:
     recipe: Recipe
     seed: int = 0
     crop: str = "centre"  # see pixel_cache.CROPS
-    weights: str = "scratch"  # name of the initial weights: scratch, other-breeds, imagenet, a run or a file
+    weights: str = SCRATCH  # name of the initial weights: scratch, other-breeds, imagenet, a run or a file
     source: str = ""  # where they were learned: published weights, a run of this store, or a file
     source_fingerprint: str = ""  # SHA-256 of a weights file, whose path does not identify it
     backend: str = ""  # backend of Keras: by default that of this process; empty for PyTorch
@@ -70,7 +73,7 @@ class Run:
     @property
     def title(self) -> str:
         """The network, the framework and, unless random, the initial weights: `Xception, Keras, other-breeds`."""
-        weights = "" if self.record["weights"] == "scratch" else f", {self.record['weights']}"
+        weights = "" if self.record["weights"] == SCRATCH else f", {_(self.record['weights'])}"
         return f"{TITLES[self.record['architecture']]}, {TITLES[self.record['framework']]}{weights}"
 
     @property
