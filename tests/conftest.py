@@ -84,6 +84,16 @@ def own_folders(tmp_path, tmp_path_factory, monkeypatch, drawings):
 
 
 @pytest.fixture
+def french():
+    """The library writes French until the end of the test."""
+    from dogbreeds.presentation import deck  # imported here because few tests need it
+
+    deck.set_language("fr")
+    yield
+    deck.set_language("en")
+
+
+@pytest.fixture
 def photo_folder(tmp_path):
     """Two breeds of twelve noise photos each, with different brightness; one folder is named as in Stanford Dogs."""
     generator = np.random.default_rng(0)

@@ -8,36 +8,22 @@ import pandas as pd
 import pytest
 
 from dogbreeds import figures
-from dogbreeds.analysis import intervals
-from dogbreeds.analysis.claims_2020 import RESNET50_2020
 from dogbreeds.errors import StudyError
-from dogbreeds.presentation import slides
-from dogbreeds.presentation.deck import LANGUAGES, Deck
+from dogbreeds.presentation import deck, slides
 from dogbreeds.study import profiles
 
-NARROW = "\N{NO-BREAK SPACE}"
+
+def test_a_text_is_said_in_the_language_of_the_presentation(french):
+    assert deck.say(fr="bonjour", en="hello").data == "bonjour"
+    deck.set_language("en")
+    assert deck.say(fr="bonjour", en="hello").data == "hello"
 
 
-def test_numbers_are_written_as_the_language_writes_them():
-    french, english = Deck("fr"), Deck("en")
-    text = "26.8% of 20,580, from +1.5 to 3.2 % (95 % interval)"
-    assert french.numbers(text).replace(NARROW, " ") == "26,8 % of 20 580, from +1,5 to 3,2 % (95 % interval)"
-    assert english.numbers(text) == "26.8% of 20,580, from +1.5 to 3.2% (95% interval)"
-
-
-def test_what_the_library_says_is_said_in_french():
-    accuracy = Deck("fr").translated(intervals.format_accuracy(RESNET50_2020)).replace(NARROW, " ")
-    assert accuracy == "26,8 % de 164 (intervalle à 95 % : 20,6 % à 34,1 %)"
-    gap = Deck("fr").translated(intervals.format_difference(0.065, -0.014, 0.123)).replace(NARROW, " ")
-    assert gap == "+6,5 points (intervalle à 95 % : -1,4 à +12,3)"
-    assert Deck("fr").translated("ResNet50 learns faster than Xception") == "ResNet50 apprend plus vite que Xception"
-    assert Deck("en").translated("scratch") == "scratch"
-    assert Deck("fr").translated("restart") == "restart"  # a phrase inside a longer word is not translated
-
-
-def test_a_table_is_translated_in_head_and_cells():
-    page = Deck("fr").table(pd.DataFrame({"initial weights": ["scratch"], "test accuracy": [0.75]})).data
-    assert re.findall(r"<t[hd]>([^<]+)", page) == ["poids initiaux", "exactitude sur le test", "de zéro", "0,75"]
+def test_a_table_is_translated_in_head_and_cells(french):
+    table = pd.DataFrame({"claim": ["SE-ResNet50 is better than ResNet50", ""], "verdict": ["refuted", "restart"]})
+    page = deck.table(table).data
+    translated = ["affirmation de 2020", "verdict", "SE-ResNet50 est meilleur que ResNet50", "réfutée"]
+    assert re.findall(r"<t[hd]>([^<]*)", page) == [*translated, "", "restart"]
 
 
 def drawn(chart):
@@ -45,35 +31,47 @@ def drawn(chart):
 
 
 @pytest.mark.parametrize("name", ["residual_unit", "separable_convolution", "squeeze_and_excitation"])
-def test_a_chart_is_a_vector_drawing_and_the_same_each_time(name):
-    one, other = (Deck("fr").chart(getattr(figures, name)(), "feature maps") for _ in range(2))
+def test_a_chart_is_a_vector_drawing_and_the_same_each_time(french, name):
+    one, other = (deck.chart(getattr(figures, name)(), "cartes") for _ in range(2))
     assert one.data == other.data
     assert 'alt="cartes"' in one.data
     assert drawn(one).startswith("<?xml")
     assert "<image" not in drawn(one)
 
 
-def test_letters_of_a_chart_are_large_enough_and_translated():
+def test_letters_of_a_chart_are_large_enough_and_its_ticks_are_french(french):
     figure = figures.confidence({"scratch": np.array([0.2, 0.9])})
-    Deck("fr").chart(figure, "x")
+    deck.chart(figure, "x")
     texts = [text for text in figure.findobj(lambda each: hasattr(each, "get_fontsize")) if text.get_text()]
     assert min(text.get_fontsize() for text in texts) >= 12
     assert figure.axes[0].xaxis.get_major_formatter()(0.25) == "0,25"
 
 
+def test_figures_are_drawn_in_french(french):
+    table = pd.DataFrame({"network": ["Xception", "ResNet50", "SE-ResNet50"]})
+    table[["framework", "initial weights"]] = "Keras", "scratch"
+    table[["test accuracy", "low", "high", "seconds"]] = 0.5, 0.4, 0.6, 9
+    figure = figures.accuracy_against_cost(table)
+    axis = figure.axes[0]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("secondes d’entraînement", "exactitude sur le test")
+    assert axis.get_title() == "de zéro"
+    legend = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert legend == ["réseau", "Xception", "ResNet50", "SE-ResNet50", "framework", "Keras"]
+
+
 def test_code_stands_side_by_side():
-    page = Deck("en").code(Keras="keras_fit", PyTorch="pytorch_loop").data
+    page = deck.code(Keras="keras_fit", PyTorch="pytorch_loop").data
     assert page.count("<h3>") == 2
     assert page.count("<span style=") > 50
 
 
 def test_bad_input_is_refused_by_name(tmp_path, monkeypatch):
     with pytest.raises(StudyError, match="unknown language 'de': choose one of fr, en"):
-        Deck("de")
-    assert LANGUAGES == ("fr", "en")
+        deck.set_language("de")
+    assert deck.LANGUAGES == ("fr", "en")
     monkeypatch.setenv("DOGBREEDS_OUTPUTS", str(tmp_path))
     with pytest.raises(StudyError, match=r"claims.csv is missing: run the study of profile sample first"):
-        slides.render(profiles.read_profile("sample"), Deck("fr"))
+        slides.render(profiles.read_profile("sample"), "fr")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,8 +17,9 @@ from dogbreeds.data.datasets import Dataset
 from dogbreeds.models.batch_norm import reestimate_statistics
 from dogbreeds.training import inference, photo_streams
 from dogbreeds.training.runs import Run
+from dogbreeds.translation import N_
 
-RUNNING, REESTIMATED = "running statistics", "re-estimated"
+RUNNING, REESTIMATED = N_("running statistics"), N_("re-estimated")
 SPLITS = {"training": "train", "validation": "validation"}  # the name in keys and columns, and the split
 
 

@@ -6,17 +6,20 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from dogbreeds.analysis import intervals, metrics, tables
-from dogbreeds.training.runs import Run
+from dogbreeds.training.runs import SCRATCH, Run
+from dogbreeds.translation import N_, _, number
 
-CONFIRMED, REFUTED, OPEN = "confirmed", "refuted", "not decidable here"
-NOT_TESTED, FAULT = "not tested", "below chance: look for a fault"
+CONFIRMED, REFUTED, OPEN = N_("confirmed"), N_("refuted"), N_("not decidable here")
+NOT_TESTED, FAULT = N_("not tested"), N_("below chance: look for a fault")
 # With one seed: another training of the same network may give another result.
-HOLDS, FAILS = "true of these trained networks", "not true of these trained networks"
+HOLDS, FAILS = N_("true of these trained networks"), N_("not true of these trained networks")
 # With several seeds that share their initial weights: other initial weights may give another result.
-HOLDS_FROM_THESE, FAILS_FROM_THESE = "true from these initial weights", "not true from these initial weights"
+HOLDS_FROM_THESE = N_("true from these initial weights")
+FAILS_FROM_THESE = N_("not true from these initial weights")
 RESNET50_2020 = (44, 164)  # correctly classified, number of photos: 26.83 %
 RESNET50_CURVES_2020 = (0.897, 0.183)  # training and validation accuracy at epoch 9
 XCEPTION_2020 = (161, 164)  # 98.17 %
+LEARNED = N_("Learned weights are a better start than none")
 NEAR_CHANCE = 2.0  # an accuracy below this multiple of the chance level is near chance
 
 
@@ -28,7 +31,8 @@ def confront(runs: list[Run]) -> pd.DataFrame:
     cannot confirm or refute a claim about networks: the verdict is then about these trained networks only. If all seeds
     share their pretrained initial weights, the interval over seeds does not include the variation between initial
     weights: the verdict is then about these initial weights only. "Learns faster" compares the time constants of
-    learning curves. It is not tested if a curve has no plateau.
+    learning curves. It is not tested if a curve has no plateau. Measurements are in the active language; names of
+    columns, claims and verdicts are in English (`translation.N_`).
     """
     by_weights: dict[str, list[Run]] = {}
     for run in runs:
@@ -37,16 +41,16 @@ def confront(runs: list[Run]) -> pd.DataFrame:
     for weights, mine in by_weights.items():
         xception, resnet50, se_resnet50 = (_of(mine, name) for name in ("xception", "resnet50", "se_resnet50"))
         found = [
-            ("Xception stays ahead of ResNet50", *_ahead(xception, resnet50)),
-            ("Xception stays ahead of SE-ResNet50", *_ahead(xception, se_resnet50)),
-            ("SE-ResNet50 is better than ResNet50", *_ahead(se_resnet50, resnet50)),
-            ("ResNet50 learns faster than Xception", *_faster(resnet50, xception)),
-            ("SE-ResNet50 learns faster than Xception", *_faster(se_resnet50, xception)),
+            (N_("Xception stays ahead of ResNet50"), *_ahead(xception, resnet50)),
+            (N_("Xception stays ahead of SE-ResNet50"), *_ahead(xception, se_resnet50)),
+            (N_("SE-ResNet50 is better than ResNet50"), *_ahead(se_resnet50, resnet50)),
+            (N_("ResNet50 learns faster than Xception"), *_faster(resnet50, xception)),
+            (N_("SE-ResNet50 learns faster than Xception"), *_faster(se_resnet50, xception)),
         ]
-        if weights != "scratch" and "scratch" in by_weights:
-            found.append(("Learned weights are a better start than none", *_ahead(mine, by_weights["scratch"])))
+        if weights != SCRATCH and SCRATCH in by_weights:
+            found.append((LEARNED, *_ahead(mine, by_weights[SCRATCH])))
         rows += [(claim, weights, measured, sign, p) for claim, measured, sign, p in found]
-    table = pd.DataFrame(rows, columns=["claim", "initial weights", "measured", "sign", "p (Holm)"])
+    table = pd.DataFrame(rows, columns=[N_("claim"), "initial weights", N_("measured"), "sign", "p (Holm)"])
     tested = table["p (Holm)"].notna()
     table.loc[tested, "p (Holm)"] = multipletests(table.loc[tested, "p (Holm)"], method="holm")[1]
     decided = {weights: _verdicts(mine) for weights, mine in by_weights.items()}
@@ -56,7 +60,8 @@ def confront(runs: list[Run]) -> pd.DataFrame:
     ]
     table.loc[~tested, "verdict"] = NOT_TESTED
     chance = [
-        ("ResNet50 stays near chance (26.83%)", weights, *_near_chance(each)) for weights, each in by_weights.items()
+        (N_("ResNet50 stays near chance (26.83%)"), weights, *_near_chance(each))
+        for weights, each in by_weights.items()
     ]
     return pd.concat(
         [table, pd.DataFrame(chance, columns=["claim", "initial weights", "measured", "verdict"])], ignore_index=True
@@ -100,13 +105,16 @@ def _faster(faster: list[Run], slower: list[Run]) -> tuple[str, int, float]:
         raise ValueError("runs cannot be paired by seed and framework")
     rising = int(np.isnan([*constants[0].values(), *constants[1].values()]).sum())
     if rising:
-        return f"runs without a plateau: {rising} of {2 * len(constants[0])}", 0, float("nan")
+        measured = _("runs without a plateau: {count} of {runs}").format(count=rising, runs=2 * len(constants[0]))
+        return measured, 0, float("nan")
     saved = pd.Series({pair: constants[1][pair] - constants[0][pair] for pair in constants[0]}).groupby(level=0).mean()
     mean, seeds = float(saved.mean()), len(saved)
     if seeds < 3:
-        return f"{mean:+.1f} epochs, seeds: {seeds}", 0, 1.0
+        return _("{mean} epochs, seeds: {seeds}").format(mean=number(mean, "+.1f"), seeds=seeds), 0, 1.0
     summary, error = intervals.over_seeds(saved.to_list()), float(saved.sem())
-    measured = f"{mean:+.1f} epochs (95 % interval {summary['low']:+.1f} to {summary['high']:+.1f})"
+    measured = _("{mean} epochs (95 % interval {low} to {high})").format(
+        mean=number(mean, "+.1f"), low=number(summary["low"], "+.1f"), high=number(summary["high"], "+.1f")
+    )
     p = 2 * stats.t.sf(abs(mean) / error, seeds - 1) if error else mean == 0
     return measured, int(np.sign(mean)), float(p)
 
@@ -122,7 +130,10 @@ def _chance(run: Run) -> float:
 def _near_chance(runs: list[Run]) -> tuple[str, str]:
     """The range of the accuracies of the ResNet50 runs as text, and the verdict on them."""
     mine, chance = [run.correct() for run in _of(runs, "resnet50")], _chance(runs[0])
-    measured = f"runs: {min(map(np.mean, mine)):.1%} to {max(map(np.mean, mine)):.1%}, chance {chance:.1%}"
+    lowest, highest = (number(end(map(np.mean, mine)), ".1%") for end in (min, max))
+    measured = _("runs: {lowest} to {highest}, chance {chance}").format(
+        lowest=lowest, highest=highest, chance=number(chance, ".1%")
+    )
     return measured, near_chance([int(each.sum()) for each in mine], len(mine[0]), chance)
 
 

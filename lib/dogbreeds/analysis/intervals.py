@@ -6,6 +6,8 @@ from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
+from dogbreeds.translation import _, number
+
 
 def accuracy_interval(correct: int, photos: int, confidence: float = 0.95) -> tuple[float, float]:
     """The Wilson score interval of an accuracy (Wilson, JASA 22, 1927), both ends in 0 to 1."""
@@ -20,7 +22,15 @@ def format_accuracy(correct: Bool[np.ndarray, " photos"] | tuple[int, int]) -> s
     """
     right, photos = correct if isinstance(correct, tuple) else (int(correct.sum()), len(correct))
     low, high = accuracy_interval(right, photos)
-    return f"{right / photos:.1%} of {photos} (95 % interval {low:.1%} to {high:.1%})"
+    return _("{accuracy} of {photos} (95 % interval {low} to {high})").format(
+        accuracy=number(right / photos, ".1%"), photos=photos, low=number(low, ".1%"), high=number(high, ".1%")
+    )
+
+
+def format_interval(value: float, low: float, high: float, spec: str) -> str:
+    """A value and the ends of its interval as text, each formatted by `spec`: `81.6% (79.1% to 83.9%)`."""
+    value, low, high = (number(each, spec) for each in (value, low, high))
+    return _("{value} ({low} to {high})").format(value=value, low=low, high=high)
 
 
 def paired_test(first: Bool[np.ndarray, " photos"], second: Bool[np.ndarray, " photos"]) -> float:
@@ -156,7 +166,8 @@ def difference(
 
 def format_difference(difference: float, low: float, high: float) -> str:
     """A difference of shares as text: `+6.5 points (95 % interval +1.4 to +12.3)`."""
-    return f"{100 * difference:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
+    difference, low, high = (number(100 * each, "+.1f") for each in (difference, low, high))
+    return _("{difference} points (95 % interval {low} to {high})").format(difference=difference, low=low, high=high)
 
 
 def detectable_difference(photos: int, discordant: float, power: float = 0.8, size: float = 0.05) -> float:

@@ -20,6 +20,7 @@ from dogbreeds.training.devices import peak_memory
 from dogbreeds.training.parallel import in_own_process
 from dogbreeds.training.runs import RunConfig
 from dogbreeds.training.training_state import TrainingState
+from dogbreeds.translation import N_
 
 STEPS = 20  # over which backends are compared
 
@@ -135,8 +136,8 @@ def by_backend(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, Fi
     Keras loads one backend per process, and a process of its own measures the memory of one backend alone. `config`
     may be of either framework. A backend that is not installed is left out.
     """
-    backends = {"PyTorch": ("pytorch", None), "Keras on TensorFlow": ("keras", "tensorflow")}
-    backends["Keras on PyTorch"] = ("keras", "torch")
+    backends = {"PyTorch": ("pytorch", None), N_("Keras on TensorFlow"): ("keras", "tensorflow")}
+    backends[N_("Keras on PyTorch")] = ("keras", "torch")
     found = {}
     for name, (framework, backend) in backends.items():
         if backend is None or find_spec(backend):
@@ -156,9 +157,9 @@ def table(epochs: dict[str, FirstEpoch], band: Float[np.ndarray, "runs steps"], 
     rows = {
         name: {
             "distance": distances[name],
-            "in widths of the noise band": distances[name] / width,
-            "seconds per step": epoch.seconds_per_step,
-            "memory MB": epoch.memory_mb,
+            N_("in widths of the noise band"): distances[name] / width,
+            N_("seconds per step"): epoch.seconds_per_step,
+            N_("memory MB"): epoch.memory_mb,
         }
         for name, epoch in epochs.items()
     }

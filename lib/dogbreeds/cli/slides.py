@@ -18,7 +18,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def slides(arguments: argparse.Namespace) -> None:
     from dogbreeds.presentation import slides
-    from dogbreeds.presentation.deck import Deck
 
-    for path in slides.render(profile_parameters(arguments), Deck(arguments.language), arguments.pdf):
+    for path in slides.render(profile_parameters(arguments), arguments.language, arguments.pdf):
         print(from_here(path))

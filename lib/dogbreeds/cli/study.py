@@ -18,12 +18,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def study(arguments: argparse.Namespace) -> None:
     from dogbreeds.analysis import tables
     from dogbreeds.presentation import report, slides
-    from dogbreeds.presentation.deck import Deck
+    from dogbreeds.presentation.deck import check_language
     from dogbreeds.study import Study, notebooks
 
     parameters = profile_parameters(arguments)
-    deck = Deck(arguments.language)  # raises StudyError for an unknown language before anything is trained
-    written = [*notebooks.run_study(parameters), *slides.render(parameters, deck)]
+    check_language(arguments.language)  # before anything is trained
+    written = [*notebooks.run_study(parameters), *slides.render(parameters, arguments.language)]
     written.insert(0, report.write(Study(**parameters), written))
     table = tables.result_table(Study(**parameters).runs())
     print(f"\n{tables.format_table(table)}\n\nopen:")

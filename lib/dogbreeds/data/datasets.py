@@ -15,6 +15,7 @@ from dogbreeds.data import layouts, near_duplicates, splits
 from dogbreeds.data.layouts import PhotoLayout
 from dogbreeds.data.photo_files import photo_name, size_and_digest
 from dogbreeds.errors import StudyError
+from dogbreeds.translation import _
 
 FEWEST_PHOTOS = 8  # per breed, so that each split contains some
 OF_STUDY = "near-duplicate of a photo of the study"
@@ -44,7 +45,7 @@ class Dataset:
     @property
     def kind(self) -> str:
         """The word that titles use for the photos, so that they never present drawn dogs as photographs."""
-        return "drawn dogs" if self.drawn else "photographs"
+        return _("drawn dogs") if self.drawn else _("photographs")
 
     def rows(self, split: str) -> np.ndarray:
         """Returns the row numbers of one split."""

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from dogbreeds.figures.style import make_figure
+from dogbreeds.translation import _, number
 
 PLAIN, STRONG, SHORTCUT, GATE = "#eef2f6", "#cfe3f2", "#8a5a00", "#fde3b5"  # distinguishable in greyscale, too
 # Top-5 error in per cent of the best entry for classification. 2010 to 2014: Russakovsky et al., ImageNet large scale
@@ -49,18 +50,18 @@ def _sign(axis: Axes, x: float, y: float, sign: str) -> None:
 def residual_unit() -> Figure:
     """The bottleneck unit of ResNet50 without and with projection (He et al., arXiv:1512.03385, figure 5, right)."""
     figure, axis = _canvas(9, 4.9)
-    for x, title, projected in ((1.6, "same size", False), (6.0, "size changes", True)):
+    for x, title, projected in ((1.6, _("same size"), False), (6.0, _("size changes"), True)):
         axis.text(x, 4.75, title, ha="center", va="center", fontsize=13, weight="bold")
-        for y, text in ((3.7, "1 x 1 convolution"), (2.75, "3 x 3 convolution"), (1.8, "1 x 1 convolution")):
-            _box(axis, x, y, text)
+        for y, size in ((3.7, "1 x 1"), (2.75, "3 x 3"), (1.8, "1 x 1")):
+            _box(axis, x, y, _("{size} convolution").format(size=size))
         for top, bottom in ((4.5, 4.0), (3.42, 3.05), (2.47, 2.1), (1.52, 1.0), (0.55, 0.1)):
             _arrow(axis, (x, top), (x, bottom))
         around = x + 1.8
         _arrow(axis, (x, 4.3), (around, 4.3), (around, 0.77), (x + 0.27, 0.77), colour=SHORTCUT, width=2.6)
         if projected:
-            _box(axis, around, 2.75, "1 x 1,\nstride 2", 1.1, 0.75, GATE)
+            _box(axis, around, 2.75, _("1 x 1,\nstride 2"), 1.1, 0.75, GATE)
         else:
-            axis.text(around + 0.1, 2.75, "identity", va="center", fontsize=12, color=SHORTCUT)
+            axis.text(around + 0.1, 2.75, _("identity"), va="center", fontsize=12, color=SHORTCUT)
         _sign(axis, x, 0.77, "+")
     return figure
 
@@ -89,7 +90,11 @@ def separable_convolution() -> Figure:
     _map(axis, 4.8, 1.7, 3, shades)
     _arrow(axis, (5.8, 1.9), (6.5, 1.9))
     _map(axis, 7.3, 1.6, 5, [GATE], 0.85)
-    texts = ((1.1, "feature maps"), (3.1, "3 x 3 within each map:\nplaces"), (7.4, "1 x 1 across all maps:\nchannels"))
+    texts = (
+        (1.1, _("feature maps")),
+        (3.1, _("3 x 3 within each map:\nplaces")),
+        (7.4, _("1 x 1 across all maps:\nchannels")),
+    )
     for x, text in texts:
         axis.text(x, 0.3, text, ha="center", va="center", fontsize=12)
     return figure
@@ -99,16 +104,16 @@ def squeeze_and_excitation() -> Figure:
     """The SE module of Hu et al. (arXiv:1709.01507, figures 1 and 3): squeeze, excitation, and one gate per channel."""
     figure, axis = _canvas(10, 3.6)
     _map(axis, 0.8, 1.6, 4, [PLAIN])
-    axis.text(1.0, 0.55, "C channels", ha="center", fontsize=12)
+    axis.text(1.0, 0.55, _("C channels"), ha="center", fontsize=12)
     steps = (
-        (3.0, "mean over\nall places", STRONG),
-        (5.0, "C to C/16,\nReLU", PLAIN),
-        (6.8, "C/16 to C,\nsigmoid", PLAIN),
+        (3.0, _("mean over\nall places"), STRONG),
+        (5.0, _("C to C/16,\nReLU"), PLAIN),
+        (6.8, _("C/16 to C,\nsigmoid"), PLAIN),
     )
     for x, text, colour in steps:
         _box(axis, x, 2.7, text, 1.5, 0.85, colour)
-    axis.text(3.0, 3.4, "squeeze", ha="center", va="center", fontsize=13, weight="bold")
-    axis.text(5.9, 3.4, "excitation", ha="center", va="center", fontsize=13, weight="bold")
+    axis.text(3.0, 3.4, _("squeeze"), ha="center", va="center", fontsize=13, weight="bold")
+    axis.text(5.9, 3.4, _("excitation"), ha="center", va="center", fontsize=13, weight="bold")
     _arrow(axis, (1.03, 2.55), (1.03, 2.7), (2.22, 2.7))
     _arrow(axis, (3.75, 2.7), (4.22, 2.7))
     _arrow(axis, (5.75, 2.7), (6.02, 2.7))
@@ -116,8 +121,8 @@ def squeeze_and_excitation() -> Figure:
     _arrow(axis, (7.55, 2.7), (8.0, 2.7), (8.0, 1.8))
     _sign(axis, 8.0, 1.5, "x")
     _map(axis, 9.05, 1.3, 4, ["#5b9bd0", PLAIN, "#9cc4e4", "#cfe3f2"])
-    axis.text(5.0, 1.1, "the maps themselves", ha="center", va="center", fontsize=12, color=SHORTCUT)
-    axis.text(9.1, 0.3, "each map times its gate", ha="center", va="center", fontsize=12)
+    axis.text(5.0, 1.1, _("the maps themselves"), ha="center", va="center", fontsize=12, color=SHORTCUT)
+    axis.text(9.1, 0.3, _("each map times its gate"), ha="center", va="center", fontsize=12)
     _arrow(axis, (8.3, 1.5), (8.55, 1.5))
     return figure
 
@@ -126,13 +131,13 @@ def se_residual_unit() -> Figure:
     """The position of the SE module in SE-ResNet50, before the sum (Hu et al., arXiv:1709.01507, figure 3)."""
     figure, axis = _canvas(4.6, 4.9)
     x = 1.5
-    units = ((3.95, "1 x 1 convolution", PLAIN), (3.1, "3 x 3 convolution", PLAIN), (2.25, "1 x 1 convolution", PLAIN))
-    for y, text, colour in (*units, (1.4, "SE module", GATE)):
-        _box(axis, x, y, text, colour=colour)
+    for y, size in ((3.95, "1 x 1"), (3.1, "3 x 3"), (2.25, "1 x 1")):
+        _box(axis, x, y, _("{size} convolution").format(size=size))
+    _box(axis, x, 1.4, _("SE module"), colour=GATE)
     for top, bottom in ((4.85, 4.25), (3.67, 3.4), (2.82, 2.55), (1.97, 1.7), (1.12, 0.8), (0.35, 0.02)):
         _arrow(axis, (x, top), (x, bottom))
     _arrow(axis, (x, 4.55), (x + 1.6, 4.55), (x + 1.6, 0.57), (x + 0.27, 0.57), colour=SHORTCUT, width=2.6)
-    axis.text(x + 1.7, 2.7, "identity", va="center", fontsize=12, color=SHORTCUT)
+    axis.text(x + 1.7, 2.7, _("identity"), va="center", fontsize=12, color=SHORTCUT)
     _sign(axis, x, 0.57, "+")
     return figure
 
@@ -141,8 +146,8 @@ def ilsvrc_errors() -> Figure:
     """The top-5 error of each year's winner of ILSVRC, as a bar chart."""
     figure, axis = make_figure(9, 4)
     bars = axis.bar([str(year) for year in ILSVRC_ERRORS], ILSVRC_ERRORS.values(), color="#5b9bd0", edgecolor="0.2")
-    axis.bar_label(bars, fmt="%.1f", fontsize=13)
-    axis.set(ylabel="top-5 error in %", ylim=(0, 32))
+    axis.bar_label(bars, fmt=lambda error: number(error, ".1f"), fontsize=13)
+    axis.set(ylabel=_("top-5 error in %"), ylim=(0, 32))
     axis.grid(axis="x", visible=False)
     axis.tick_params(labelsize=13)
     return figure

@@ -13,6 +13,7 @@ from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.splits import SPLITS
 from dogbreeds.figures.style import make_figure
 from dogbreeds.training import inference
+from dogbreeds.translation import _
 
 
 def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
@@ -27,7 +28,7 @@ def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 
         row[0].set_title(breeds[label], loc="left", fontsize=9)
         for axis in row:
             axis.axis("off")
-    figure.suptitle(f"Training images: {dataset.kind}")
+    figure.suptitle(_("Training images: {kind}").format(kind=dataset.kind))
     return figure
 
 

@@ -17,6 +17,7 @@ from sklearn.metrics import confusion_matrix
 
 from dogbreeds.figures.style import MARKERS, make_figure
 from dogbreeds.training.runs import Run
+from dogbreeds.translation import _
 
 
 def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
@@ -25,12 +26,12 @@ def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
     rows = -(-len(runs) // columns)
     figure, axes = make_figure(3.4 * columns + 0.6, 2.8 * rows, nrows=rows, ncols=columns, sharey=True, squeeze=False)
     for axis, run, title in zip(axes.flat, runs, titles or [run.title for run in runs], strict=False):
-        for stage, dashes in (("training", "--"), ("validation", "-")):
-            axis.plot(run.history["epoch"], run.history[f"{stage}_accuracy"], dashes, marker="o", label=stage)
-        axis.axhline(1 / len(run.record["breeds"]), color="grey", linewidth=1, linestyle=":", label="chance")
+        for stage, dashes, label in (("training", "--", _("training")), ("validation", "-", _("validation"))):
+            axis.plot(run.history["epoch"], run.history[f"{stage}_accuracy"], dashes, marker="o", label=label)
+        axis.axhline(1 / len(run.record["breeds"]), color="grey", linewidth=1, linestyle=":", label=_("chance"))
         axis.set(title=title, ylim=(0, 1), xticks=run.history["epoch"][:: 1 + len(run.history) // 10])
-    figure.supxlabel("epoch", fontsize="medium")
-    axes[0, 0].set_ylabel("accuracy")
+    figure.supxlabel(_("epoch"), fontsize="medium")
+    axes[0, 0].set_ylabel(_("accuracy"))
     axes[0, 0].legend(fontsize=8)
     for axis in axes.flat[len(runs) :]:
         axis.axis("off")
@@ -65,8 +66,8 @@ def accuracies(table: pd.DataFrame, chance: float) -> Figure:
         chosen = table[table["initial weights"] == weights]
         names = chosen["network"] + ", " + chosen["framework"]
         _intervals(axis, names, chosen["test accuracy"], chosen["low"], chosen["high"], chosen["framework"])
-        axis.axvline(chance, color="grey", linestyle=":", label="chance")
-        axis.set(title=weights, xlim=(0, 1), xlabel="test accuracy, 95 % interval")
+        axis.axvline(chance, color="grey", linestyle=":", label=_("chance"))
+        axis.set(title=_(weights), xlim=(0, 1), xlabel=_("test accuracy, 95 % interval"))
     axes[0, 0].invert_yaxis()
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return figure
@@ -76,11 +77,12 @@ def differences(table: pd.DataFrame) -> Figure:
     """The differences of `tables.comparisons` in points of accuracy with their 95 % intervals, one row per pair."""
     figure, axis = make_figure(8, 1.1 + 0.32 * len(table))
     kept = [name for name in ("network", "framework", "initial weights") if name in table]
-    names = table["first"] + " - " + table["second"] + " (" + table[kept].agg(", ".join, axis=1) + ")"
+    words = table[["first", "second", *kept]].map(_)
+    names = words["first"] + " - " + words["second"] + " (" + words[kept].agg(", ".join, axis=1) + ")"
     gaps = 100 * table[["difference", "low", "high"]]
     _intervals(axis, names, gaps["difference"], gaps["low"], gaps["high"], ["Keras"] * len(table))
     axis.axvline(0, color="grey", linestyle=":")
-    axis.set(xlabel="points of accuracy ahead, with 95 % interval")
+    axis.set(xlabel=_("points of accuracy ahead, with 95 % interval"))
     axis.invert_yaxis()
     return figure
 
@@ -99,19 +101,22 @@ def batch_norm_statistics(table: pd.DataFrame, chance: float) -> Figure:
     runs = list(dict.fromkeys(table.index.get_level_values(0)))
     figure, axes = make_figure(4.4 * len(runs) + 1, 3.4, ncols=len(runs), sharey=True, squeeze=False)
     names = {
-        "while training": "while\ntraining",
-        "training": "training\nimages",
-        "validation": "validation\nimages",
+        "while training": _("while\ntraining"),
+        "training": _("training\nimages"),
+        "validation": _("validation\nimages"),
     }
+    titles = {"rescaled": _("colours rescaled"), "expected": _("colours expected")}
     for axis, name in zip(axes[0], runs, strict=True):
-        table.loc[name].rename(columns=names).T.plot.bar(ax=axis, rot=0, legend=False, width=0.7, edgecolor="black")
+        table.loc[name].rename(index=_, columns=names).T.plot.bar(
+            ax=axis, rot=0, legend=False, width=0.7, edgecolor="black"
+        )
         for bars, hatch in zip(axis.containers, ("", "//"), strict=True):
             for bar in bars:
                 bar.set_hatch(hatch)
-        axis.axhline(chance, color="grey", linestyle=":", label="chance")
-        axis.set(title=f"colours {name}", ylim=(0, 1))
+        axis.axhline(chance, color="grey", linestyle=":", label=_("chance"))
+        axis.set(title=titles[name], ylim=(0, 1))
         axis.grid(axis="x", visible=False)
-    axes[0, 0].set_ylabel("accuracy")
+    axes[0, 0].set_ylabel(_("accuracy"))
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9
     )
@@ -124,10 +129,12 @@ def accuracy_against_cost(table: pd.DataFrame) -> Figure:
     figure, axes = make_figure(4.4 * len(kinds) + 1.6, 3.6, ncols=len(kinds), sharey=True, squeeze=False)
     for axis, weights in zip(axes[0], kinds, strict=True):
         chosen = table[table["initial weights"] == weights]
-        which = {"hue": "network", "size": "network", "sizes": [220, 120, 50], "style": "framework", "markers": MARKERS}
-        sns.scatterplot(chosen, x="seconds", y="test accuracy", legend=weights == kinds[-1], ax=axis, **which)
-        axis.vlines(chosen["seconds"], chosen["low"], chosen["high"], color="grey", linewidth=1, zorder=0)
-        axis.set(title=weights, xlabel="seconds of training", ylim=(0, 1))
+        seconds, network = chosen["seconds"], chosen["network"].rename(_("network"))
+        which = {"hue": network, "size": network, "sizes": [220, 120, 50], "markers": MARKERS}
+        which |= {"style": chosen["framework"], "legend": weights == kinds[-1]}
+        sns.scatterplot(x=seconds, y=chosen["test accuracy"], ax=axis, **which)
+        axis.vlines(seconds, chosen["low"], chosen["high"], color="grey", linewidth=1, zorder=0)
+        axis.set(title=_(weights), xlabel=_("seconds of training"), ylabel=_("test accuracy"), ylim=(0, 1))
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return figure
 

@@ -13,7 +13,7 @@ from nbconvert import HTMLExporter
 from dogbreeds import files, paths
 from dogbreeds.errors import StudyError
 from dogbreeds.execution import execute
-from dogbreeds.presentation.deck import LANGUAGES, Deck
+from dogbreeds.presentation.deck import LANGUAGES, check_language
 from dogbreeds.study import Study
 from dogbreeds.study.notebooks import PRESENTATION
 
@@ -29,19 +29,20 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def render(parameters: dict, deck: Deck, pdf: bool = False) -> list[Path]:
+def render(parameters: dict, language: str, pdf: bool = False) -> list[Path]:
     """Renders outputs/<profile>/slides/presentation.<language>.html, and the .pdf if `pdf`, and returns the paths.
 
-    The same results give the same files. Raises StudyError if the study has not run. Without Chromium no PDF is made,
-    and one printed line says how to install Chromium.
+    The same results give the same files. Raises StudyError for an unknown language, and if the study has not run.
+    Without Chromium no PDF is made, and one printed line says how to install Chromium.
     """
-    study, name = Study(**parameters), f"presentation.{deck.language}"
+    check_language(language)
+    study, name = Study(**parameters), f"presentation.{language}"
     study.read_table("claims")  # the last table that the notebooks write: raises StudyError if it is missing
     folder = study.folder / "slides"
-    executed = execute(PRESENTATION, folder / f"{name}.ipynb", parameters | {"language": deck.language})
+    executed = execute(PRESENTATION, folder / f"{name}.ipynb", parameters | {"language": language})
     page = folder / f"{name}.html"
     with files.atomic(page) as unfinished:
-        unfinished.write_text(_page(nbformat.read(executed, as_version=4), deck), encoding="utf-8")
+        unfinished.write_text(_page(nbformat.read(executed, as_version=4), language), encoding="utf-8")
     if not pdf:
         return [page]
     browser = chromium()
@@ -54,13 +55,13 @@ def render(parameters: dict, deck: Deck, pdf: bool = False) -> list[Path]:
     return [page, printed]
 
 
-def _page(notebook: nbformat.NotebookNode, deck: Deck) -> str:
-    others = set(LANGUAGES) - {deck.language}
+def _page(notebook: nbformat.NotebookNode, language: str) -> str:
+    others = set(LANGUAGES) - {language}
     notebook.cells = [cell for cell in notebook.cells if not others & set(cell.metadata.get("tags", []))]
     heading = next(cell.source for cell in notebook.cells if cell.source.startswith("# "))
     styles, scripts = _assets()
     own = (paths.SLIDES / "deck" / "deck.css").read_text()
-    resources = {"language": deck.language, "title": heading.splitlines()[0].removeprefix("# ")}
+    resources = {"language": language, "title": heading.splitlines()[0].removeprefix("# ")}
     resources |= {"styles": f"{styles}<style>\n{own}</style>", "scripts": scripts}
     exporter = HTMLExporter(
         template_name="deck", extra_template_basedirs=[str(paths.SLIDES)], exclude_anchor_links=True

@@ -24,7 +24,7 @@ from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.jobs import Job
 from dogbreeds.training.parallel import train_all
 from dogbreeds.training.recipe import Recipe, changed
-from dogbreeds.training.runs import Initialisation, Run, RunConfig, RunStore, reference_run
+from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Initialisation, Run, RunConfig, RunStore, reference_run
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
@@ -44,7 +44,7 @@ class Study:
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] = Field(default_factory=lambda: [0])
     crop: Literal[pixel_cache.CROPS] = "centre"
     leave_out_broken: bool = False  # report and skip photos that cannot be decoded, instead of stopping the study
-    weights: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["scratch"])  # initial weights
+    weights: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: [SCRATCH])  # initial weights
     source_recipe: dict = Field(default_factory=dict)  # recipe of the trainings that provide the "other-breeds" weights
     test_drawings_per_breed: NonNegativeInt = 0  # extra drawings per breed, the size of its test split; 0: none
     split_seed: NonNegativeInt = 0  # draws the split, which all seeds share: no interval includes its variation
@@ -74,7 +74,7 @@ class Study:
         uses drawn dogs and does not train on other breeds, 20 dogs of each other breed are drawn for this purpose.
         """
         try:
-            if self.photos == "drawn_dogs" and "other-breeds" not in self.weights:
+            if self.photos == "drawn_dogs" and OTHER_BREEDS not in self.weights:
                 others = datasets.load("drawn_dogs", [], 20, other_than=self.dataset)
                 rows = np.arange(len(others.photos))
             else:
@@ -108,7 +108,7 @@ class Study:
         return self.out or self.folder / "runs"
 
     def config(
-        self, architecture: str, framework: str, seed: int, weights: str = "scratch", recipe: dict | None = None
+        self, architecture: str, framework: str, seed: int, weights: str = SCRATCH, recipe: dict | None = None
     ) -> RunConfig:
         """Returns the configuration that identifies a training.
 
@@ -119,11 +119,11 @@ class Study:
         """
         models.check_names(architecture, framework)  # check names and recipe before any dog is drawn
         recipe, initialisation = Recipe.of(self.recipe if recipe is None else recipe), Initialisation(weights)
-        if weights == "other-breeds":
+        if weights == OTHER_BREEDS:
             initialisation = Initialisation(weights, self.source_config(architecture, seed).id)
         elif RunStore(self.store).open(weights):
             initialisation = Initialisation(weights, weights)
-        elif weights != "scratch":
+        elif weights != SCRATCH:
             file = weight_files.locate(weights, architecture)
             initialisation = Initialisation(weights, weights, files.digest(file))
         return self._config(self.dataset, architecture, framework, recipe, seed, initialisation)
@@ -183,7 +183,7 @@ class Study:
         return self._jobs([*self.configs(), *varied])
 
     def _jobs(self, configs: list[RunConfig]) -> list[Job]:
-        pretrained = [config for config in configs if config.initialisation.kind == "other-breeds"]
+        pretrained = [config for config in configs if config.initialisation.kind == OTHER_BREEDS]
         needed = dict.fromkeys((config.architecture, config.seed) for config in pretrained)
         sources = [Job(self.source_config(*which), self.other_breeds) for which in needed]
         jobs = [*sources, *(Job(config, self.dataset) for config in configs)]
@@ -232,7 +232,7 @@ class Study:
         This process uses all processors, or is one of several that train together on `devices`.
         """
         config = self.config(architecture, framework, seed, weights)
-        if weights == "other-breeds":
+        if weights == OTHER_BREEDS:
             trainer.train(self.source_config(architecture, seed), self.other_breeds, self.store)
         return trainer.train(config, self.dataset, self.store, devices=devices)
 

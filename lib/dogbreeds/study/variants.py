@@ -1,6 +1,7 @@
 """Variants that the study trains in addition to its comparison: one network with one change at a time."""
 
 from dogbreeds.training.recipe import Recipe
+from dogbreeds.translation import N_
 
 BASELINE, FAILURE = ("xception", "keras"), ("resnet50", "keras")
 
@@ -8,10 +9,10 @@ BASELINE, FAILURE = ("xception", "keras"), ("resnet50", "keras")
 def of_the_baseline(recipe: Recipe) -> dict[str, dict]:
     """Returns changes to the study's recipe by name: none, the training of 2020, a frozen block, a linear probe."""
     return {
-        "controlled": {},
+        N_("controlled"): {},
         "deck_2020": {"preset": "deck_2020", "epochs": min(10, recipe.epochs)},
-        "block 1 frozen": {"freeze": "block1"},
-        "linear probe": {"freeze": "backbone", "augmentation": False},
+        N_("block 1 frozen"): {"freeze": "block1"},
+        N_("linear probe"): {"freeze": "backbone", "augmentation": False},
     }
 
 

@@ -25,6 +25,9 @@ from dogbreeds import paths
 from dogbreeds.errors import StudyError
 from dogbreeds.models import TITLES, check_names, keras_runtime
 from dogbreeds.training.recipe import Recipe
+from dogbreeds.translation import N_, _
+
+SCRATCH, OTHER_BREEDS = N_("scratch"), N_("other-breeds")  # initial weights: random; learned on the other breeds
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Initialisation:
     weights file, unless it belongs to a run.
     """
 
-    kind: str = "scratch"
+    kind: str = SCRATCH
     source: str = ""
     fingerprint: str = ""
 
@@ -92,7 +95,7 @@ class Run:
     @property
     def title(self) -> str:
         """The `choice` as text, without random initial weights: `Xception, Keras, other-breeds`."""
-        return ", ".join(part for part in self.choice if part != "scratch")
+        return ", ".join(_(part) for part in self.choice if part != SCRATCH)
 
     @property
     def weights(self) -> Path:
