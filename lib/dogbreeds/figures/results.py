@@ -161,12 +161,12 @@ def confusion(run: Run) -> Figure:
 def reliability(runs: list[Run], bins: int = 10) -> Figure:
     """Reliability diagram: accuracy by predicted probability; a perfectly calibrated network is on the diagonal."""
     figure, axis = make_figure(5.2, 4.4)
-    axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect calibration")
     for run, marker in zip(runs, "osD^v<>", strict=False):
         confidence = softmax(run.logits(), axis=1).max(axis=1)
         right, sure = calibration_curve(run.correct(), confidence, n_bins=bins)
         axis.plot(sure, right, marker=marker, label=run.title)
-    axis.set(xlabel="probability of the breed named", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+    axis.set(xlabel="probability of the predicted breed", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     axis.legend(loc="lower right", fontsize=8)
     return figure
 
@@ -176,7 +176,7 @@ def confidence(groups: dict[str, Float[np.ndarray, " photos"]]) -> Figure:
     figure, axis = make_figure(6, 3.8)
     for (name, values), dashes in zip(groups.items(), ("-", "--", ":", "-."), strict=False):
         sns.ecdfplot(x=values, ax=axis, label=f"{name} ({len(values)})", linestyle=dashes, linewidth=2)
-    axis.set(xlabel="probability of the breed named", ylabel="share of images", xlim=(0, 1))
+    axis.set(xlabel="probability of the predicted breed", ylabel="share of images", xlim=(0, 1))
     axis.legend(loc="upper left", fontsize=8)
     return figure
 

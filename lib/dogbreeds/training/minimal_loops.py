@@ -31,12 +31,12 @@ def pytorch_loop(model, train, validation, epochs, rate):
             loss.backward()
             optimizer.step()
         model.eval()
-        right = 0
+        correct = 0
         with torch.no_grad():
             for photos, labels in validation.loader():
-                guesses = model(photos).argmax(dim=1)
-                right += (guesses == labels).sum().item()
-        accuracies.append(right / len(validation.rows))
+                predicted = model(photos).argmax(dim=1)
+                correct += (predicted == labels).sum().item()
+        accuracies.append(correct / len(validation.rows))
         if accuracies[-1] > max(accuracies[:-1], default=-1):
             best = copy.deepcopy(model.state_dict())
     model.load_state_dict(best)
@@ -68,8 +68,8 @@ class Classifier(lightning.LightningModule):
 
     def validation_step(self, batch, index):
         photos, labels = batch
-        right = (self.model(photos).argmax(dim=1) == labels).float().mean()
-        self.log("accuracy", right, batch_size=len(labels))
+        accuracy = (self.model(photos).argmax(dim=1) == labels).float().mean()
+        self.log("accuracy", accuracy, batch_size=len(labels))
 
     def on_validation_epoch_end(self):
         self.accuracies.append(self.trainer.callback_metrics["accuracy"].item())
