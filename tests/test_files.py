@@ -23,7 +23,7 @@ def write_half(path):
         raise KeyboardInterrupt
 
 
-def test_a_failure_leaves_what_was_there(tmp_path):
+def test_failed_write_preserves_the_previous_file(tmp_path):
     path = tmp_path / "new" / "file.txt"
     with files.atomic(path) as unfinished:
         unfinished.write_text("before")
@@ -33,14 +33,14 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
 
 
-def test_what_a_kill_left_behind_is_replaced(tmp_path):
+def test_unfinished_folder_of_a_killed_process_is_replaced(tmp_path):
     fill(tmp_path / "folder.unfinished")
     (tmp_path / "folder.unfinished" / "half.txt").touch()
     files.once(tmp_path / "folder", fill)
     assert [entry.name for entry in (tmp_path / "folder").iterdir()] == ["one.txt"]
 
 
-def test_a_folder_is_made_once_by_whoever_comes_first(tmp_path):
+def test_folder_is_created_only_once_by_concurrent_calls(tmp_path):
     made = []
 
     def make(unfinished):
@@ -53,14 +53,14 @@ def test_a_folder_is_made_once_by_whoever_comes_first(tmp_path):
     assert len(made) == 1
 
 
-def test_a_folder_that_could_not_be_made_is_made_the_next_time(tmp_path):
+def test_folder_is_created_on_the_next_call_after_a_failure(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         files.once(tmp_path / "folder", fail_half_way)
     assert not list(tmp_path.glob("folder*/"))
     assert files.once(tmp_path / "folder", fill).is_dir()
 
 
-def test_digests(tmp_path):
+def test_digests_match_known_values(tmp_path):
     (tmp_path / "empty").touch()
     assert files.digest(tmp_path / "empty", "md5") == "d41d8cd98f00b204e9800998ecf8427e"
     assert files.digest(tmp_path / "empty").startswith("e3b0c44298fc1c14")

@@ -30,7 +30,7 @@ def streams():
 
 
 @pytest.mark.parametrize("fits", [True, False])
-def test_batches_are_those_of_the_processor(streams, fits, monkeypatch):
+def test_batches_on_the_gpu_equal_those_on_the_cpu(streams, fits, monkeypatch):
     if not fits:
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 0))
     plain, on_gpu = streams
@@ -61,7 +61,7 @@ def test_a_training_runs_on_the_gpu(dataset, tmp_path, framework, precision):
     assert all(np.isfinite(logits).all() for logits in answers.values())
 
 
-def test_what_broke_off_goes_on_there(dataset, tmp_path):
+def test_interrupted_training_resumes_on_the_gpu(dataset, tmp_path):
     def stop(event):
         if event["kind"] == "epoch":
             raise RuntimeError("stopped")

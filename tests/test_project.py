@@ -30,13 +30,13 @@ def requirement_lines(name):
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def test_conda_and_make_install_the_same_set():
+def test_conda_and_make_install_the_same_requirements():
     pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
     assert pip == ["-r requirements.txt", "-e ."]
     assert "--requirement requirements.txt" in (ROOT / "Makefile").read_text()
 
 
-def test_every_dependency_has_its_reason_and_a_pin_within_its_range():
+def test_every_dependency_has_a_reason_and_a_pin_within_its_range():
     text = (ROOT / "pyproject.toml").read_text()
     project = tomllib.loads(text)
     direct = [*project["project"]["dependencies"], *chain.from_iterable(project["dependency-groups"].values())]
@@ -51,7 +51,7 @@ def test_every_dependency_has_its_reason_and_a_pin_within_its_range():
         assert all(version in requirement.specifier for version in versions), requirement
 
 
-def test_the_library_imports_what_it_declares():
+def test_library_imports_only_declared_dependencies():
     """What notebooks, slides and benchmarks need in addition is in the dependency groups."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     modules = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
@@ -96,7 +96,7 @@ def test_packages_import_only_from_packages_below_them(tmp_path, statement):
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
-def test_notebooks_are_stored_executed_and_in_the_house_style(path):
+def test_stored_notebooks_are_executed_and_follow_the_conventions(path):
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[0].source.startswith("# ")
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -111,7 +111,7 @@ def test_notebooks_are_stored_executed_and_in_the_house_style(path):
 
 
 @pytest.mark.parametrize("path", notebooks.numbered_notebooks(), ids=lambda path: path.stem)
-def test_numbered_notebooks_ask_first_and_conclude_last(path):
+def test_numbered_notebooks_start_with_a_question_and_end_with_a_summary(path):
     cells = nbformat.read(path, as_version=4).cells
     assert "?" in cells[0].source
     assert "print_versions" in cells[3].source
@@ -121,7 +121,7 @@ def test_numbered_notebooks_ask_first_and_conclude_last(path):
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
-def test_what_a_notebook_does_by_hand_is_the_sample_profile(path):
+def test_notebook_defaults_equal_the_sample_profile(path):
     known = papermill.inspect_notebook(path)
     profile = yaml.safe_load((paths.PROFILES / "sample.yaml").read_text()) | {"profile": "sample", "breeds": []}
     profile |= {"language": "fr"} if path == notebooks.PRESENTATION else {}
@@ -130,7 +130,7 @@ def test_what_a_notebook_does_by_hand_is_the_sample_profile(path):
 
 
 @pytest.mark.parametrize("profile", sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
-def test_every_profile_passes_the_checks(profile):
+def test_every_profile_is_valid(profile):
     """Its parameters also include every notebook parameter, so that no value stored in a notebook takes effect."""
     parameters = profiles.read_profile(profile)
     assert parameters["profile"] == profile

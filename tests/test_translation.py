@@ -32,7 +32,7 @@ def marked_messages():
     return {found[1] for source in sources for found in extract("python", BytesIO(source), {"_": None, "N_": None})}
 
 
-def test_numbers_are_english_without_a_choice():
+def test_numbers_are_english_by_default():
     assert [number(*case) for case in CASES] == [format(*case) for case in CASES]
 
 
@@ -41,7 +41,7 @@ def test_numbers_are_french(french):
     assert [number(*case) for case in CASES[3:]] == ["-1,4", "0,25", "nan"]
 
 
-def test_intervals_are_sentences_of_either_language(french):
+def test_intervals_are_formatted_in_both_languages(french):
     space = "\N{NO-BREAK SPACE}"
     accuracy, gap = (RESNET50_2020,), (0.065, -0.014, 0.123)
     french = "26,8 % de 164 (intervalle à 95 % : 20,6 % à 34,1 %)"
@@ -60,12 +60,12 @@ def test_only_whole_messages_are_translated(french):
     assert _("") == ""
 
 
-def test_the_catalogue_has_every_message_and_no_other(catalogue):
+def test_catalogue_contains_exactly_the_marked_messages(catalogue):
     assert catalogue.keys() == marked_messages()
     assert all(catalogue.values())
 
 
-def test_translations_keep_placeholders_and_join_numbers_to_the_percent_sign(catalogue):
+def test_translations_keep_placeholders_and_nonbreaking_percent_signs(catalogue):
     for english, french in catalogue.items():
         assert sorted(re.findall(r"{\w+}", french)) == sorted(re.findall(r"{\w+}", english))
         assert not re.search(r"\d ?%", french), french

@@ -21,7 +21,7 @@ def train(dataset, store, framework, batch_norm):
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_the_pace_of_the_statistics_moves_no_weight(dataset, tmp_path, framework):
+def test_batch_norm_momentum_does_not_change_weights(dataset, tmp_path, framework):
     runs = [train(dataset, tmp_path, framework, policy) for policy in ("momentum_0.1", "momentum_0.01")]
     first, second = (load_file(run.weights) for run in runs)
     differing = {key for key in first if not torch.equal(first[key], second[key])}
@@ -38,7 +38,7 @@ def test_the_pace_of_the_statistics_moves_no_weight(dataset, tmp_path, framework
 
 
 @pytest.mark.usefixtures("shallow")
-def test_statistics_that_lie_are_found_out_and_taken_anew(dataset, tmp_path):
+def test_reestimated_statistics_restore_accuracy(dataset, tmp_path):
     run = train(dataset, tmp_path, "pytorch", "momentum_0.1")
     before = {"rescaled": run}
     expected = batch_norm_diagnosis.two_by_two(before, batch_norm_diagnosis.logits(before, dataset)).loc[
@@ -57,6 +57,6 @@ def test_statistics_that_lie_are_found_out_and_taken_anew(dataset, tmp_path):
     assert reestimated["while training"] == run.history["training_accuracy"].iloc[-1]
 
 
-def test_what_slow_statistics_keep_of_their_start():
+def test_renewed_share_of_running_statistics_matches_known_values():
     assert batch_norm_diagnosis.renewed(0.99, 69) == pytest.approx(0.5, abs=0.001)
     assert batch_norm_diagnosis.renewed(0.9, 44) > 0.99

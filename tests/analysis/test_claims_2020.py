@@ -29,7 +29,7 @@ def runs(tmp_path):
     return make
 
 
-def test_clear_differences_are_told_apart(runs):
+def test_large_differences_are_confirmed_or_refuted(runs):
     table = claims_2020.confront(runs(xception=(90, 6), resnet50=(60, 3), se_resnet50=(95, 9))).set_index("claim")
     verdict = table["verdict"]
     assert verdict["Xception stays ahead of ResNet50"] == claims_2020.CONFIRMED
@@ -43,12 +43,12 @@ def test_clear_differences_are_told_apart(runs):
     assert faster == "+3.1 epochs (95 % interval +2.9 to +3.2)"  # 3.06, plus or minus 4.303 * 0.06 / sqrt(3)
 
 
-def test_what_these_photos_cannot_decide_is_left_open(runs):
+def test_equal_results_leave_all_claims_open(runs):
     table = claims_2020.confront(runs(xception=(31, 4), resnet50=(31, 4), se_resnet50=(31, 4)))
     assert set(table["verdict"]) == {claims_2020.OPEN}
 
 
-def test_every_start_has_its_verdicts_and_is_held_against_none(runs):
+def test_each_initialisation_has_verdicts_and_is_compared_with_scratch(runs):
     networks = {"xception": (60, 4), "resnet50": (60, 4), "se_resnet50": (60, 4)}
     better = {name: (90, epochs) for name, (_, epochs) in networks.items()}
     table = claims_2020.confront(runs(**networks) + runs("other-breeds", **better))
@@ -57,7 +57,7 @@ def test_every_start_has_its_verdicts_and_is_held_against_none(runs):
     assert learned[["initial weights", "verdict"]].to_numpy().tolist() == [["other-breeds", claims_2020.CONFIRMED]]
 
 
-def test_seeds_that_share_their_initial_weights_give_no_verdict_on_networks(runs):
+def test_shared_initial_weights_limit_the_verdict_to_these_weights(runs):
     networks = {"xception": (90, 4), "resnet50": (60, 4), "se_resnet50": (60, 4)}
     for own_sources, verdict in ((True, claims_2020.CONFIRMED), (False, "true from these initial weights")):
         weights = f"other-breeds-{own_sources}"
@@ -65,7 +65,7 @@ def test_seeds_that_share_their_initial_weights_give_no_verdict_on_networks(runs
         assert table.loc["Xception stays ahead of ResNet50", "verdict"] == verdict
 
 
-def test_trainings_of_one_seed_are_one_draw(tmp_path):
+def test_runs_with_the_same_seed_count_as_one_sample(tmp_path):
     """A second framework with equal results adds no information, and one seed gives no verdict on learning speed."""
     runs = []
     for name, constant in (("xception", 5), ("resnet50", 3), ("se_resnet50", 4)):
@@ -79,7 +79,7 @@ def test_trainings_of_one_seed_are_one_draw(tmp_path):
     assert tables.by_seed(runs).shape == (1, 100)
 
 
-def test_speed_of_learning_is_not_tested_where_a_curve_still_rises(runs):
+def test_learning_speed_is_not_tested_without_a_plateau(runs):
     """Holm's correction of the other p-values does not count this claim."""
     networks = {"xception": (60, 4), "resnet50": (60, 20), "se_resnet50": (60, 4)}
     table = claims_2020.confront(runs(**networks)).set_index("claim")
@@ -88,14 +88,14 @@ def test_speed_of_learning_is_not_tested_where_a_curve_still_rises(runs):
     assert table.loc["SE-ResNet50 learns faster than Xception", "verdict"] == claims_2020.OPEN
 
 
-def test_speed_of_learning_pairs_runs_by_seed_and_framework(runs):
+def test_learning_speed_pairs_runs_by_seed_and_framework(runs):
     made = runs(xception=(60, 6), resnet50=(60, 3), se_resnet50=(60, 3))
     assert claims_2020.confront(made[::-1]).iloc[:5].equals(claims_2020.confront(made).iloc[:5])
     with pytest.raises(ValueError, match="cannot be paired"):
         claims_2020._faster(made[3:6], made[:2])
 
 
-def test_one_training_of_each_gives_no_verdict_on_networks(runs):
+def test_single_seed_limits_the_verdict_to_the_trained_networks(runs):
     """However large the difference is, the verdict is about these trained networks only."""
     networks = {"xception": (90, 9), "resnet50": (60, 3), "se_resnet50": (60, 3)}
     one_seed = [run for run in runs(**networks) if run.record["seed"] == 0]
@@ -115,11 +115,11 @@ def test_one_training_of_each_gives_no_verdict_on_networks(runs):
         (90, 164, claims_2020.REFUTED),
     ],
 )
-def test_near_chance_is_below_twice_chance_and_not_below_chance(right, photos, verdict):
+def test_near_chance_means_between_chance_and_twice_chance(right, photos, verdict):
     assert claims_2020.near_chance([right], photos, 0.2) == verdict
 
 
-def test_of_many_networks_at_chance_one_is_below_it_by_luck():
+def test_near_chance_corrects_for_the_number_of_networks():
     """22 of 164 is below 20 % at 95 % confidence, but not at the corrected confidence for six networks."""
     assert intervals.accuracy_interval(22, 164)[1] < 0.2
     assert claims_2020.near_chance([22], 164, 0.2) == claims_2020.FAULT
@@ -127,7 +127,7 @@ def test_of_many_networks_at_chance_one_is_below_it_by_luck():
 
 
 @pytest.mark.slow
-def test_near_chance_is_meant_for_so_many_breeds(tmp_path):
+def test_chance_level_depends_on_the_number_of_breeds(tmp_path):
     """An accuracy of 50 % is chance level for two breeds, and far above it for 120."""
     for breeds, verdict in ((2, claims_2020.CONFIRMED), (120, claims_2020.REFUTED)):
         names = [f"breed {number}" for number in range(breeds)]
@@ -139,7 +139,7 @@ def test_near_chance_is_meant_for_so_many_breeds(tmp_path):
         assert table.loc["ResNet50 stays near chance (26.83%)", "verdict"] == verdict
 
 
-def test_verdicts_are_corrected_for_their_number(runs, monkeypatch):
+def test_verdicts_use_holm_corrected_p_values(runs, monkeypatch):
     monkeypatch.setattr(claims_2020.tables, "gap", lambda *_: {"difference": 0.1, "low": 0.01, "high": 0.2, "p": 0.02})
     table = claims_2020.confront(runs(xception=(60, 4), resnet50=(60, 4), se_resnet50=(60, 4)))
     ahead = table[table["measured"].str.startswith("+10.0 points")]

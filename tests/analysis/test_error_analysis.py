@@ -16,7 +16,9 @@ from dogbreeds.training.runs import Run, RunConfig
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("architecture", ["xception", "se_resnet50"])
-def test_a_map_adds_up_to_the_score_it_explains(dataset, tmp_path, architecture, framework, monkeypatch):
+def test_class_activation_map_averages_to_the_logit_without_bias(
+    dataset, tmp_path, architecture, framework, monkeypatch
+):
     """The mean of a map over all positions is the logit minus the bias (initially zero in Keras and in Xception)."""
     model = models.build(architecture, framework, 2)
     monkeypatch.setattr(activation_maps, "load", lambda run: model if framework == "keras" else model.eval())
@@ -36,7 +38,7 @@ def test_a_map_adds_up_to_the_score_it_explains(dataset, tmp_path, architecture,
     np.testing.assert_allclose(maps.mean(axis=(1, 2)), scores, rtol=1e-3, atol=1e-4)
 
 
-def test_confused_pairs_are_counted_most_first(tmp_path):
+def test_confused_pairs_are_sorted_by_count(tmp_path):
     labels = np.array([0, 0, 0, 1, 1, 2])
     logits = np.eye(3)[[1, 1, 0, 1, 2, 2]]
     np.savez(tmp_path / "predictions.npz", test_labels=labels, test_logits=logits)
@@ -46,7 +48,7 @@ def test_confused_pairs_are_counted_most_first(tmp_path):
     assert pairs.to_numpy().tolist() == [["pug", "poodle", 2], ["poodle", "corgi", 1]]
 
 
-def test_gates_are_what_each_module_scales_by():
+def test_gates_equal_the_channel_scales_of_each_se_module():
     network = models.build("se_resnet50", "pytorch", 2).eval()
     photos = torch.randn(3, 3, 40, 40, generator=torch.Generator().manual_seed(0))
     gates = se_gates.gates(network, photos)
@@ -57,7 +59,7 @@ def test_gates_are_what_each_module_scales_by():
     assert not network.layer2[1].se.fc._forward_hooks
 
 
-def test_gates_are_averaged_by_breed_and_their_spread_told():
+def test_gates_are_averaged_by_breed_and_their_spread_is_computed():
     gates = {"layer1.0": torch.tensor([[0.2, 0.5], [0.4, 0.5], [0.9, 0.5]]), "layer1.1": torch.full((3, 3), 0.5)}
     means = se_gates.gates_by_breed(gates, ["pug", "pug", "corgi"])
     np.testing.assert_allclose(means.loc["pug", "layer1.0"], [0.3, 0.5])
@@ -66,7 +68,7 @@ def test_gates_are_averaged_by_breed_and_their_spread_told():
     assert spread["layer1.1"] == 0
 
 
-def test_the_worst_mistakes_are_those_it_was_surest_of(tmp_path):
+def test_most_confident_errors_are_listed_first(tmp_path):
     sure = np.log([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
     run = finished_run(tmp_path / "run", sure, [0, 0, 0, 1], breeds=["pug", "poodle"])
     row = error_analysis.most_confident_errors(run, 1).loc[0]
@@ -78,7 +80,7 @@ def test_the_worst_mistakes_are_those_it_was_surest_of(tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_any_pictures_are_answered_as_the_run_answered_its_own(dataset, tmp_path, framework):
+def test_inference_reproduces_the_stored_logits(dataset, tmp_path, framework):
     recipe = Recipe(batch_size=4, epochs=1, preprocessing="rescaled")
     which = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
     run = trainer.train(RunConfig(*which), dataset, tmp_path)

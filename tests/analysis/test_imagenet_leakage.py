@@ -20,12 +20,12 @@ def weights_on_disk():
     torch.save(state, file)
 
 
-def test_without_weights_there_is_nothing_to_control(dataset):
+def test_table_is_empty_without_weights(dataset):
     assert imagenet_leakage.networks(dataset) == []
     assert imagenet_leakage.table([], dataset, 32).empty
 
 
-def test_the_original_classifier_is_asked_about_the_breeds_alone(dataset, weights_on_disk):
+def test_original_classifier_is_restricted_to_the_breeds_of_the_dataset(dataset, weights_on_disk):
     assert imagenet_leakage.networks(dataset) == ["resnet50"]
     assert imagenet_classes.outputs(dataset.breeds) == [151, 254]
     logits = imagenet_leakage.original_classifier_logits("resnet50", dataset, 32)
@@ -35,7 +35,7 @@ def test_the_original_classifier_is_asked_about_the_breeds_alone(dataset, weight
     assert row[["fine-tuned", "gain"]].isna().all()
 
 
-def test_the_gain_of_fine_tuning_is_paired_with_the_original_classifier(dataset, weights_on_disk, tmp_path):
+def test_fine_tuning_gain_is_paired_with_the_original_classifier(dataset, weights_on_disk, tmp_path):
     labels = dataset.photos["label"].to_numpy()[dataset.rows("test")]
     answers = torch.nn.functional.one_hot(torch.tensor(labels)).numpy()
     runs = [
@@ -49,7 +49,7 @@ def test_the_gain_of_fine_tuning_is_paired_with_the_original_classifier(dataset,
     assert table.loc[0, "low"] < 0 < 0.5 < table.loc[0, "high"]  # three of six photos are too few: p is 0.083
 
 
-def test_a_breed_that_imagenet_lacks_cannot_be_controlled(weights_on_disk):
+def test_breed_missing_from_imagenet_is_refused(weights_on_disk):
     drawn = datasets.load("drawn_dogs", [], 8)
     assert imagenet_leakage.table([], drawn, 32).empty
     with pytest.raises(StudyError, match="ImageNet has no output"):

@@ -11,11 +11,11 @@ from dogbreeds.analysis import intervals, metrics
 
 
 @pytest.mark.parametrize(("right", "low", "high"), [(44, 0.206, 0.341), (161, 0.948, 0.994)])
-def test_the_intervals_of_the_2020_figures(right, low, high):
+def test_wilson_intervals_of_the_2020_accuracies(right, low, high):
     assert intervals.accuracy_interval(right, 164) == (pytest.approx(low, abs=5e-4), pytest.approx(high, abs=5e-4))
 
 
-def test_mcnemar_looks_at_the_photos_one_alone_got_right():
+def test_mcnemar_uses_only_discordant_photos():
     """Of ten discordant photos, nine favour one network: (9 - 1)**2 / 10 is 6.4."""
     first = np.array([True] * 9 + [False] + [True] * 20)
     second = np.array([False] * 9 + [True] + [True] * 20)
@@ -23,7 +23,7 @@ def test_mcnemar_looks_at_the_photos_one_alone_got_right():
     assert intervals.paired_test(first, first) == 1
 
 
-def test_mcnemar_on_the_approval_ratings():
+def test_mcnemar_reproduces_the_approval_ratings_example():
     """Agresti, Categorical Data Analysis, 3rd edition, table 11.1: 150 and 86 changed their opinion, z = 4.17."""
     counts = {(True, True): 794, (True, False): 150, (False, True): 86, (False, False): 570}
     pairs = np.array([pair for pair, count in counts.items() for _ in range(count)])
@@ -31,7 +31,7 @@ def test_mcnemar_on_the_approval_ratings():
 
 
 @pytest.mark.parametrize(("first_alone", "second_alone"), [(9, 2), (3, 0), (20, 31)])
-def test_the_ends_of_the_score_interval_are_just_not_rejected(first_alone, second_alone):
+def test_score_interval_bounds_are_at_the_critical_value(first_alone, second_alone):
     """The most likely share of photos that only the second classifies correctly is found by a grid search."""
     photos, place = 100, np.arange(100)
     first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
@@ -44,7 +44,7 @@ def test_the_ends_of_the_score_interval_are_just_not_rejected(first_alone, secon
         assert abs(score) == pytest.approx(stats.norm.ppf(0.975), abs=1e-3)
 
 
-def test_interval_and_test_of_one_seed_never_disagree():
+def test_interval_and_test_of_one_seed_agree():
     for first_alone in range(13):
         for second_alone in range(13):
             place = np.arange(max(24, first_alone + second_alone))
@@ -54,7 +54,7 @@ def test_interval_and_test_of_one_seed_never_disagree():
 
 
 @pytest.mark.parametrize("photos", [3, 10])
-def test_photos_that_all_tell_two_networks_apart_in_the_same_way(photos):
+def test_paired_difference_if_all_photos_favour_one_network(photos):
     """Three photos are too few for a significant difference, ten are enough."""
     right, wrong = np.ones(photos, bool), np.zeros(photos, bool)
     gap, low, high = intervals.paired_difference(right, wrong)
@@ -65,7 +65,7 @@ def test_photos_that_all_tell_two_networks_apart_in_the_same_way(photos):
 
 
 @pytest.mark.parametrize("level", [0.2, 0.7])
-def test_a_curve_without_a_rise_has_no_time_constant(level):
+def test_flat_learning_curve_has_no_time_constant(level):
     """The curve stays at the chance level, or is flat from the first epoch."""
     generator = np.random.default_rng(0)
     for _ in range(50):
@@ -74,7 +74,7 @@ def test_a_curve_without_a_rise_has_no_time_constant(level):
         assert np.isnan(metrics.time_constant(history, 0.2))
 
 
-def test_holm_on_four_tests():
+def test_holm_correction_of_four_p_values():
     """By hand: 4 * 0.005, 3 * 0.01, 2 * 0.03, and never less than the previous one."""
     corrected = multipletests([0.01, 0.04, 0.03, 0.005], method="holm")[1]
     np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06, 0.02])
@@ -86,7 +86,7 @@ def two_networks(generator, photos, both, first_alone, second_alone):
     return (kind == 0) | (kind == 1), (kind == 0) | (kind == 2)
 
 
-def test_the_wilson_interval_covers_the_truth_as_often_as_it_says():
+def test_wilson_interval_has_nominal_coverage():
     generator, covered = np.random.default_rng(0), []
     for truth in generator.uniform(0.3, 0.95, 2000):
         low, high = intervals.accuracy_interval(generator.binomial(200, truth), 200)
@@ -94,7 +94,7 @@ def test_the_wilson_interval_covers_the_truth_as_often_as_it_says():
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
-def test_the_score_interval_covers_the_truth_as_often_as_it_says():
+def test_score_interval_has_nominal_coverage():
     generator, covered = np.random.default_rng(0), []
     for _ in range(2000):
         _, low, high = intervals.paired_difference(*two_networks(generator, 200, 0.6, 0.15, 0.1))
@@ -102,7 +102,7 @@ def test_the_score_interval_covers_the_truth_as_often_as_it_says():
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
-def test_the_interval_over_seeds_covers_the_truth_as_often_as_it_says():
+def test_interval_over_seeds_has_nominal_coverage():
     generator, covered = np.random.default_rng(0), []
     for _ in range(2000):
         summary = intervals.over_seeds(generator.normal(0.8, 0.02, 3).tolist())
@@ -124,14 +124,14 @@ def networks_of_several_seeds(generator, seeds, photos, spread):
 
 @pytest.mark.parametrize("spread", [0.0, 0.2])
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_over_seeds_and_photos_interval_and_test_keep_what_they_promise(seeds, spread):
+def test_difference_over_seeds_and_photos_has_nominal_coverage_and_size(seeds, spread):
     generator = np.random.default_rng(0)
     found = [intervals.difference(*networks_of_several_seeds(generator, seeds, 200, spread)) for _ in range(2000)]
     assert 0.93 <= np.mean([each["low"] <= 0 <= each["high"] for each in found]) <= 0.97
     assert 0.03 <= np.mean([each["p"] <= 0.05 for each in found]) <= 0.07
 
 
-def test_the_interval_of_an_accuracy_over_seeds_covers_the_truth_as_often_as_it_says():
+def test_accuracy_interval_over_seeds_has_nominal_coverage():
     generator, covered = np.random.default_rng(0), []
     scores = generator.normal(1, np.sqrt(1.2**2 + 0.8**2 + 0.2**2), 10**6) + generator.logistic(size=10**6)
     truth = np.mean(scores > 0)
@@ -141,7 +141,7 @@ def test_the_interval_of_an_accuracy_over_seeds_covers_the_truth_as_often_as_it_
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
-def test_the_interval_over_seeds_and_photos_by_hand():
+def test_interval_over_seeds_and_photos_matches_hand_computation():
     """Three seeds, four photos: the mean squares are 1/4 for seeds, 11/36 for photos and 5/36 for the residual."""
     values = np.array([[1.0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 1]])
     summary = intervals.over_seeds_and_photos(values)
@@ -159,7 +159,7 @@ def test_two_seeds_leave_one_degree_of_freedom():
     assert summary["high"] - 0.625 == pytest.approx(error * stats.t.ppf(0.975, 1))
 
 
-def test_what_never_varies_has_no_spread_but_photos_still_leave_doubt():
+def test_constant_answers_have_zero_sd_and_a_nonzero_interval():
     alike = np.ones((3, 40), bool)
     assert intervals.over_seeds_and_photos(alike.astype(float))["p"] == 0
     assert intervals.difference(alike, alike)["p"] == 1
@@ -168,14 +168,14 @@ def test_what_never_varies_has_no_spread_but_photos_still_leave_doubt():
     assert summary["low"] == intervals.accuracy_interval(40, 40)[0] < 0.92
 
 
-def test_mcnemar_cries_wolf_as_seldom_as_it_says():
+def test_mcnemar_has_nominal_size():
     """Two equally good networks: the test rejects at about its nominal 5 %."""
     generator = np.random.default_rng(0)
     p_values = [intervals.paired_test(*two_networks(generator, 1000, 0.5, 0.2, 0.2)) for _ in range(2000)]
     assert 0.03 <= np.mean(np.array(p_values) <= 0.05) <= 0.07
 
 
-def test_the_detectable_difference_is_found_as_often_as_it_says():
+def test_detectable_difference_has_nominal_power():
     generator = np.random.default_rng(0)
     gap = intervals.detectable_difference(1000, discordant=0.3)
     pairs = [two_networks(generator, 1000, 0.5, 0.15 + gap / 2, 0.15 - gap / 2) for _ in range(1000)]
@@ -184,7 +184,7 @@ def test_the_detectable_difference_is_found_as_often_as_it_says():
     assert np.isnan(intervals.detectable_difference(5, discordant=0.1))
 
 
-def test_over_seeds_by_hand():
+def test_over_seeds_matches_hand_computation():
     """The standard deviation is 0.1; the 0.975 quantile of t with 2 degrees of freedom is 4.3027."""
     summary = intervals.over_seeds([0.5, 0.6, 0.7])
     assert summary["mean"] == pytest.approx(0.6)
@@ -194,7 +194,7 @@ def test_over_seeds_by_hand():
     assert np.isnan([one["sd"], one["low"], one["high"]]).all()
 
 
-def test_quality_by_hand():
+def test_quality_matches_hand_computation():
     """Probabilities are 0.8 and 0.2. Three of four photos are correct; the breeds have three photos and one photo."""
     certain = np.log(4.0)
     logits = np.array([[certain, 0], [certain, 0], [0, certain], [0, certain]], np.float32)
@@ -209,7 +209,7 @@ def test_quality_by_hand():
     assert six["top-5"] == 0.5
 
 
-def test_time_to_accuracy_counts_the_epoch_that_reached_it():
+def test_time_to_accuracy_includes_the_epoch_that_reaches_it():
     history = pd.DataFrame({"epoch": [1, 2, 3], "seconds": [10.0, 5, 5], "validation_accuracy": [0.3, 0.6, 0.5]})
     assert metrics.time_to_accuracy(history, 0.6) == (2, 15)
     assert all(np.isnan(metrics.time_to_accuracy(history, 0.7)))
@@ -221,7 +221,7 @@ def test_an_ensemble_averages_probabilities_not_logits(tmp_path):
     np.testing.assert_allclose(np.exp(metrics.ensemble([sure, unsure]))[0], [mean, 1 - mean], rtol=1e-5)
 
 
-def test_agreement_counts_shared_answers_right_or_wrong(tmp_path):
+def test_agreement_counts_equal_predictions_correct_or_not(tmp_path):
     first = finished_run(tmp_path / "a", np.eye(3)[[0, 1, 2, 2]], [0, 0, 0, 0])
     second = finished_run(tmp_path / "b", np.eye(3)[[0, 1, 1, 0]], [0, 0, 0, 0], architecture="xception")
     table = metrics.agreement([first, second])
@@ -229,13 +229,13 @@ def test_agreement_counts_shared_answers_right_or_wrong(tmp_path):
     assert table.loc["ResNet50, Keras", "ResNet50, Keras"] == 1
 
 
-def test_separation_is_how_often_one_is_above_the_other():
+def test_auroc_is_the_probability_of_the_higher_score():
     assert metrics.auroc(np.array([0.9, 0.5]), np.array([0.4, 0.6])) == 0.75
     assert np.isnan(metrics.auroc(np.array([0.9]), np.array([])))
     np.testing.assert_allclose(metrics.confidence(np.log([[0.7, 0.3]])), [0.7])
 
 
-def test_no_photo_that_tells_two_networks_apart_leaves_room_for_a_small_gap():
+def test_interval_without_discordant_photos_is_nonzero():
     """Two networks: 1.96**2 / (100 + 1.96**2). Shares with no difference in 100 photos: (1 - 0.0362)**100 is 0.025."""
     alike = np.arange(100) < 60
     for answers, most in ((alike, 0.0370), (alike / 2, 0.0362)):
@@ -244,7 +244,7 @@ def test_no_photo_that_tells_two_networks_apart_leaves_room_for_a_small_gap():
         assert high == pytest.approx(most, abs=1e-4)
 
 
-def test_shares_of_several_trainings_have_a_t_test():
+def test_shares_over_several_runs_are_compared_by_t_test():
     generator = np.random.default_rng(0)
     first, second = (generator.integers(0, 3, (1, 50)) / 2 for _ in range(2))
     found = intervals.difference(first, second)

@@ -26,7 +26,7 @@ def run(request, dataset, tmp_path, shallow):
 
 
 @pytest.mark.slow
-def test_the_answer_is_what_the_run_stored(run, dataset, capsys, tmp_path):
+def test_predictions_match_the_stored_logits(run, dataset, capsys, tmp_path):
     photos = list(dataset.photos.iloc[dataset.rows("test")]["path"])
     found = prediction.predict(prediction.find_run(run.id), photos)
     np.testing.assert_allclose([each.logits for each in found], run.logits(), atol=1e-4)
@@ -45,7 +45,7 @@ def test_the_answer_is_what_the_run_stored(run, dataset, capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_pictures_with_less_evidence_than_the_validation_photos_are_called_unlike(run, dataset, monkeypatch):
+def test_photos_with_low_evidence_are_flagged_as_out_of_distribution(run, dataset, monkeypatch):
     photos = list(dataset.photos.iloc[dataset.rows("validation")]["path"])
     flagged = [each.out_of_distribution for each in prediction.predict(run, photos)]
     assert sum(flagged) <= 1  # the threshold flags one in twenty validation photos
@@ -55,7 +55,7 @@ def test_pictures_with_less_evidence_than_the_validation_photos_are_called_unlik
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
-def test_one_s_own_photos_are_compared_with_photos_that_have_no_box_either(dataset, tmp_path, monkeypatch, capsys):
+def test_photos_without_box_are_compared_with_whole_validation_photos(dataset, tmp_path, monkeypatch, capsys):
     """Photos cropped to a box show more evidence than whole photos, so the reference is whole validation photos."""
     whole = dataset.photos.assign(left=5, top=5, right=25, bottom=25)
     whole = whole.assign(frame_width=whole["width"], frame_height=whole["height"])
@@ -92,7 +92,7 @@ def test_one_s_own_photos_are_compared_with_photos_that_have_no_box_either(datas
     ],
     ids=["text", "huge", "truncated"],
 )
-def test_hostile_uploads_get_one_clear_line(content, message, tmp_path, capsys, monkeypatch):
+def test_unreadable_upload_gives_a_one_line_error(content, message, tmp_path, capsys, monkeypatch):
     if content is None:
         whole = io.BytesIO()
         Image.effect_noise((300, 300), 50).save(whole, "JPEG")
@@ -108,6 +108,6 @@ def test_hostile_uploads_get_one_clear_line(content, message, tmp_path, capsys, 
     assert lines[0].startswith(f"dogbreeds: {photo} {message}")
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_missing_run_is_named_in_the_error(tmp_path):
     with pytest.raises(StudyError, match="no finished run 'nobody': give its folder, or an id from"):
         prediction.find_run("nobody")

@@ -31,7 +31,7 @@ def study(tmp_path, shallow):
 
 
 @pytest.mark.slow
-def test_nudges_are_felt_and_frameworks_agree_from_trained_weights(study):
+def test_last_bit_perturbations_change_losses_and_frameworks_agree(study):
     """Agreement from random initial weights is asserted on a whole study, in notebooks/test_study.py."""
     pytorch, in_keras = (study.config("resnet50", framework, seed=0) for framework in FRAMEWORKS)
     band = reproducibility.noise_floor(pytorch, study.dataset, study.store, perturbations=1)
@@ -47,7 +47,7 @@ def test_nudges_are_felt_and_frameworks_agree_from_trained_weights(study):
     np.testing.assert_allclose(first[:5], second[:5], atol=1e-4)
 
 
-def test_the_table_measures_distance_in_widths_of_the_band():
+def test_table_gives_the_distance_in_widths_of_the_noise_band():
     own, seconds = np.linspace(2, 1, 10), np.array([0.5] * 8 + [9.0])
     backends = {"PyTorch": reproducibility.FirstEpoch(own, seconds, 400)}
     backends["Keras on TensorFlow"] = reproducibility.FirstEpoch(own + 0.25, seconds, 500)
@@ -58,7 +58,7 @@ def test_the_table_measures_distance_in_widths_of_the_band():
     assert table["memory MB"].to_list() == [400, 500]
 
 
-def test_a_nudge_moves_every_number_by_its_last_bit(study):
+def test_perturbation_changes_every_value_by_its_last_bit(study):
     config = study.config("resnet50", "pytorch", seed=0)
     stream = photo_streams.batches(config, study.dataset)["train"]
     plain, labels = stream[0]
@@ -74,7 +74,7 @@ def test_a_nudge_moves_every_number_by_its_last_bit(study):
 
 
 @pytest.mark.slow
-def test_memory_is_that_of_the_process_itself():
+def test_peak_memory_excludes_the_parent_process():
     """It is not that of the parent process, which getrusage reports if it is larger."""
     ballast = np.ones(250_000_000)  # 2 GB
     script = "from dogbreeds.training.devices import peak_memory; print(peak_memory())"

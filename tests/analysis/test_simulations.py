@@ -10,34 +10,34 @@ STUDIES = 600
 
 @pytest.mark.parametrize("luck", [0, 4, 10])
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
-def test_networks_that_are_equally_good_are_seldom_told_apart(seeds, luck):
+def test_significance_test_does_not_exceed_its_nominal_size(seeds, luck):
     assert simulations.size(STUDIES, seeds, of_seeds=luck) <= 0.07
 
 
 @pytest.mark.parametrize("luck", [0, 4, 10])
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
-def test_intervals_hold_the_difference_as_often_as_they_say(seeds, luck):
+def test_interval_of_a_difference_reaches_its_nominal_coverage(seeds, luck):
     assert simulations.coverage(STUDIES, seeds, of_seeds=luck) >= 0.93
 
 
-def test_a_source_for_all_seeds_would_be_too_bold_and_one_a_seed_is_not():
+def test_shared_source_inflates_the_size_and_separate_sources_do_not():
     effects = {"of_seeds": 2, "of_source": 6.4}
     assert simulations.size(STUDIES, 3, shared_source=True, **effects) > 0.2
     assert simulations.size(STUDIES, 3, shared_source=False, **effects) <= 0.07
 
 
 @pytest.mark.parametrize("plateaus", [(0.7, 0.7), (0.6, 0.7)])
-def test_a_lower_plateau_is_not_taken_for_slower_learning(plateaus):
+def test_lower_plateau_is_not_mistaken_for_slower_learning(plateaus):
     found = simulations.verdicts_on_speed(150, 3, plateaus=plateaus)
     assert found["faster"] + found["slower"] <= 0.08
     assert found["not tested"] == 0
 
 
-def test_faster_learning_is_found():
+def test_faster_learning_is_detected():
     assert simulations.verdicts_on_speed(60, 5, constants=(4.0, 6.0))["faster"] >= 0.8
 
 
-def test_more_photos_make_a_verdict_on_chance_likelier_and_not_another_one():
+def test_more_photos_decide_the_chance_claim_without_reversing_it():
     few, many = (simulations.verdicts_on_chance(STUDIES, 0.27, photos) for photos in (20, 8580))
     assert few[claims_2020.OPEN] > 0.5
     assert many[claims_2020.CONFIRMED] == 1

@@ -15,7 +15,7 @@ def make(tmp_path):
     return make
 
 
-def test_a_row_a_choice_with_means_over_its_seeds(make):
+def test_result_table_averages_over_seeds(make):
     runs = [make(80, seed=1, seconds=4.0), make(70, seed=0), make(90, "xception", weights="other-breeds")]
     table = tables.result_table(runs).set_index(["network", "framework", "initial weights"])
     pooled, single = table.loc[("ResNet50", "Keras", "scratch")], table.loc[("Xception", "Keras", "other-breeds")]
@@ -27,12 +27,12 @@ def test_a_row_a_choice_with_means_over_its_seeds(make):
     assert "ResNet50     Keras         scratch         75.0%" in tables.format_table(tables.result_table(runs))
 
 
-def test_two_runs_of_one_seed_are_no_replicates(make):
+def test_two_runs_with_the_same_seed_are_refused(make):
     with pytest.raises(ValueError, match="ResNet50, Keras, scratch: several runs with the same seed"):
         tables.by_choice([make(80), make(70)])
 
 
-def test_pairs_carry_the_gap_its_interval_and_corrected_p_values(make):
+def test_comparisons_have_difference_interval_and_corrected_p_value(make):
     runs = [make(50, "xception"), make(40), make(40, "se_resnet50"), make(40, framework="pytorch")]
     pairs = tables.comparisons(runs, "network").set_index(["first", "second"])
     assert len(pairs) == 3
@@ -50,7 +50,7 @@ def test_pairs_carry_the_gap_its_interval_and_corrected_p_values(make):
     assert tables.comparisons(runs, "initial weights").empty
 
 
-def test_seeds_are_paired_whatever_their_order(make):
+def test_comparisons_pair_seeds_in_any_order(make):
     runs = [make(right, seed=seed) for right, seed in ((60, 1), (50, 0), (65, 2))]
     runs += [make(right, "xception", seed=seed) for right, seed in ((70, 0), (85, 2), (80, 1))]
     row = tables.comparisons(runs, "network").iloc[0]
@@ -59,14 +59,14 @@ def test_seeds_are_paired_whatever_their_order(make):
     assert row["high"] < 0
 
 
-def test_one_run_a_seed_is_compared_as_two_networks_are(make):
+def test_gap_equals_the_row_of_comparisons(make):
     """The claims and the tables of pairs use the same comparison."""
     first, second = make(80), make(70, "xception")
     row = tables.comparisons([first, second], "network").iloc[0]
     assert tables.gap([first], [second]) == {name: row[name] for name in ("difference", "low", "high", "p")}
 
 
-def test_runs_of_other_seeds_are_not_compared(make):
+def test_runs_with_different_seeds_are_refused(make):
     two, one = [make(80, seed=0), make(70, seed=1)], [make(60, "xception", seed=0)]
     with pytest.raises(ValueError, match=r"seeds \[0, 1\] cannot be compared with runs with seeds \[0\]"):
         tables.gap(two, one)
@@ -74,7 +74,7 @@ def test_runs_of_other_seeds_are_not_compared(make):
         tables.comparisons([*two, *one], "network")
 
 
-def test_speed_is_counted_to_what_all_reach(make):
+def test_learning_speed_is_measured_to_an_accuracy_that_all_runs_reach(make):
     runs = [make(80, validation_accuracy=(0.3, 0.6, 0.7)), make(80, "xception", validation_accuracy=(0.6, 0.5))]
     speed = tables.learning_speed(runs).set_index("network")
     assert speed["to"].tolist() == [0.6, 0.6]

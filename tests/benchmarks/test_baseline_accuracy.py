@@ -25,7 +25,7 @@ def config(dataset):
 
 
 @pytest.mark.slow
-def test_without_augmentation_both_pipelines_train_equally(config, dataset, tmp_path):
+def test_both_pipelines_train_similarly_without_augmentation(config, dataset, tmp_path):
     baseline = baseline_accuracy.train(config, dataset, workers=0)
     this_library = trainer.train(config, dataset, tmp_path, send=lambda event: None).logits()
     other = baseline_accuracy.train(

@@ -81,7 +81,7 @@ def test_scaling_is_fitted_as_a_power_of_the_size():
     assert [axis.get_xscale() for axis in scaling.chart(table).axes] == ["log"] * 3
 
 
-def test_sizes_fit_the_number_of_photos(photo_folder):
+def test_sizes_do_not_exceed_the_number_of_photos(photo_folder):
     study = Study("bench", photos=str(photo_folder), image_size=24, recipe={"batch_size": 2})
     found = [(axis, size) for axis, size, _ in scaling.sizes(study, 24)]
     assert found == [("photos", 24)]

@@ -41,7 +41,7 @@ def refused(capsys, *words) -> str:
         (["train", "--architecture", "xception", "--framework", "caffe"], "unknown framework 'caffe': choose one of"),
     ],
 )
-def test_a_wrong_word_is_named_with_what_would_do(capsys, words, message):
+def test_invalid_argument_is_named_in_the_error(capsys, words, message):
     assert message in refused(capsys, *words)
 
 
@@ -69,12 +69,12 @@ def bomb(folder):
         (bomb, "05.png is not a readable image"),
     ],
 )
-def test_photos_that_cannot_be_used_are_refused(capsys, photo_folder, harm, message):
+def test_unusable_photos_are_refused(capsys, photo_folder, harm, message):
     harm(photo_folder)
     assert message in refused(capsys, "study", "--photos", str(photo_folder))
 
 
-def test_results_on_own_photos_have_a_folder_of_their_own(photo_folder):
+def test_own_photos_change_the_profile_name(photo_folder):
     from dogbreeds.study import profiles
 
     parameters = profiles.read_profile("sample", str(photo_folder))
@@ -82,7 +82,7 @@ def test_results_on_own_photos_have_a_folder_of_their_own(photo_folder):
     assert parameters["photos"] == str(photo_folder)
 
 
-def test_a_preset_takes_the_place_of_the_profiles_recipe(monkeypatch, capsys):
+def test_preset_replaces_the_recipe_of_the_profile(monkeypatch, capsys):
     asked = []
 
     def train(study, *which):

@@ -32,7 +32,7 @@ def test_ordinary_photos_pass(folder, capsys):
     assert capsys.readouterr().out == "24 photos of 2 breeds: 0 findings, 0 harmful\n"
 
 
-def test_oddities_are_told_and_do_no_harm(folder):
+def test_unusual_formats_are_reported_as_harmless(folder):
     pug = folder / "pug"
     scene(1).convert("L").save(pug / "00.png")
     scene(2).convert("P").save(pug / "01.png")
@@ -52,7 +52,7 @@ def test_oddities_are_told_and_do_no_harm(folder):
     assert size.tolist() == [50, 60]
 
 
-def test_what_harms_is_found_and_ends_in_status_1(folder, capsys):
+def test_harmful_findings_give_exit_status_1(folder, capsys):
     pug, corgi = folder / "pug", folder / "corgi"
     (pug / "00.png").write_bytes((pug / "00.png").read_bytes()[:300])
     (pug / "01.png").write_bytes(b"")
@@ -73,12 +73,12 @@ def test_what_harms_is_found_and_ends_in_status_1(folder, capsys):
     assert captured.err.count("dogbreeds: left out:") == 3
 
 
-def test_a_photo_under_two_breeds_is_harmful(folder):
+def test_near_duplicate_in_another_breed_is_harmful(folder):
     scene(4).resize((90, 75)).save(folder / "pug" / "03.png")
     assert findings(folder) == {("corgi/04.png", "near-duplicate"): ("pug/03.png (train, train)", True)}
 
 
-def test_a_copy_within_a_split_does_no_harm(folder):
+def test_duplicate_within_a_split_is_harmless(folder):
     (folder / "pug" / "01.png").write_bytes((folder / "pug" / "00.png").read_bytes())
     assert findings(folder) == {("pug/00.png", "same bytes"): ("pug/01.png (train, train)", False)}
 
@@ -91,7 +91,7 @@ def test_describe_counts_by_breed_and_split(folder, capsys):
     assert table.loc["pug"].tolist() == [6, 3, 3, 60, 50, 1.2]
 
 
-def test_breeds_of_one_outline_look_alike():
+def test_breeds_with_the_same_outline_are_similar():
     """Images of two breeds show the same square; images of the third show a different rectangle."""
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 80, (90, 24, 24, 3)).astype(np.uint8)
@@ -107,7 +107,7 @@ def test_breeds_of_one_outline_look_alike():
     assert means.loc["whippet", "brightness"] == pytest.approx(pixels[60:].mean())
 
 
-def test_boxes_are_summed_up_where_there_are_any():
+def test_box_summary_with_and_without_boxes():
     frame = {"left": 0, "top": 0, "right": [50, 100], "bottom": 50, "frame_width": 100, "frame_height": 100}
     boxed = datasets.Dataset("stanford_dogs", pd.DataFrame(frame), ("pug",), "0")
     assert audit.box_share(boxed).tolist() == [0.25, 0.5]

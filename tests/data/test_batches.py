@@ -12,7 +12,7 @@ def stream(seed: int | None = None, **options) -> Batches:
     return Batches(PIXELS, LABELS, np.arange(2, 22), 6, PREPROCESSING, seed=seed, **options)
 
 
-def test_evaluation_is_in_order_complete_and_normalised():
+def test_evaluation_batches_are_ordered_complete_and_normalised():
     batches = list(stream().loader())
     assert [len(labels) for _, labels in batches] == [6, 6, 6, 2]
     assert torch.cat([labels for _, labels in batches]).tolist() == list(range(2, 22))
@@ -20,7 +20,7 @@ def test_evaluation_is_in_order_complete_and_normalised():
     np.testing.assert_allclose(batches[0][0][0].permute(1, 2, 0), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_photos_that_lie_sorted_by_breed_are_mixed():
+def test_mixed_stream_shuffles_photos_sorted_by_breed():
     """The order is always the same. Each photo occurs once and is not augmented."""
     sorted_photos = stream(seed=0, augmentation=True)
     batches = list(sorted_photos.mixed(6).loader())
@@ -31,7 +31,7 @@ def test_photos_that_lie_sorted_by_breed_are_mixed():
     np.testing.assert_allclose(batches[0][0][0].permute(1, 2, 0), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_an_epoch_of_training_is_whole_batches_of_different_photos():
+def test_training_epoch_has_full_batches_without_repeated_photos():
     training = stream(seed=0)
     labels = torch.cat([labels for _, labels in training.loader()]).tolist()
     assert len(labels) == len(set(labels)) == 18
@@ -39,7 +39,7 @@ def test_an_epoch_of_training_is_whole_batches_of_different_photos():
     assert torch.cat([labels for _, labels in training.loader()]).tolist() != labels
 
 
-def test_the_order_of_an_epoch_is_that_of_seed_and_epoch():
+def test_seed_and_epoch_determine_the_order_of_photos():
     """So that earlier runs can be repeated bit for bit."""
     training = stream(seed=3)
     training.epoch = 2
@@ -47,7 +47,7 @@ def test_the_order_of_an_epoch_is_that_of_seed_and_epoch():
     assert torch.cat([labels for _, labels in training.loader()]).tolist() == expected.tolist()
 
 
-def test_a_batch_depends_on_seed_epoch_and_place_alone():
+def test_batch_depends_only_on_seed_epoch_and_index():
     one, two = stream(seed=0, augmentation=True), stream(seed=0, augmentation=True)
     one[0]
     torch.manual_seed(5)
@@ -55,14 +55,14 @@ def test_a_batch_depends_on_seed_epoch_and_place_alone():
     assert not torch.equal(one[1][0], stream(seed=1, augmentation=True)[1][0])
 
 
-def test_both_frameworks_get_the_same_bits():
+def test_both_frameworks_receive_identical_batches():
     pytorch, keras = stream(seed=0, augmentation=True), stream(seed=0, augmentation=True, channels_last=True)
     for (photos, labels), (photos_last, labels_last) in zip(pytorch.loader(), keras.loader(), strict=True):
         assert torch.equal(photos, photos_last.permute(0, 3, 1, 2))
         assert torch.equal(labels, labels_last)
 
 
-def test_augmentation_moves_but_does_not_invent():
+def test_augmentation_preserves_shape_and_range_of_values():
     photos = torch.rand(16, 3, 8, 8)
     moved = augment(photos, torch.rand(len(photos), 6, generator=torch.Generator().manual_seed(0)))
     assert moved.shape == photos.shape
@@ -71,7 +71,7 @@ def test_augmentation_moves_but_does_not_invent():
     assert not torch.allclose(moved, photos, atol=0.05)
 
 
-def test_augmentation_mirrors_half_and_takes_parts_of_the_size_it_says():
+def test_augmentation_flips_half_of_the_images_and_crops_within_range():
     """The colours of the images are coordinates: their gradient at the centre gives the affine map of each image."""
     size, count = 33, 400
     ramp = torch.linspace(-1, 1, size)
@@ -89,7 +89,7 @@ def test_augmentation_mirrors_half_and_takes_parts_of_the_size_it_says():
     assert across[:, 1].abs().max() <= 1.1 * np.sin(np.pi / 22)
 
 
-def test_augmentation_turns_by_up_to_eight_degrees():
+def test_augmentation_rotates_by_up_to_eight_degrees():
     """The colours are coordinates. The crop is the whole image, and the draws give the extreme rotations and none."""
     size = 65
     ramp = torch.linspace(-1, 1, size)
@@ -102,7 +102,7 @@ def test_augmentation_turns_by_up_to_eight_degrees():
     torch.testing.assert_close(angles, torch.tensor([-8.0, 0.0, 8.0]), atol=0.01, rtol=0)
 
 
-def test_any_number_of_workers_reads_the_same_stream():
+def test_stream_does_not_depend_on_the_number_of_workers():
     streams = [stream(seed=0, augmentation=True).loader(workers) for workers in (0, 2)]
     for (alone, labels), (together, same_labels) in zip(*streams, strict=True):
         assert torch.equal(alone, together)

@@ -34,7 +34,7 @@ def test_the_fingerprint_changes_with_any_photo(photo_folder):
     assert datasets.load(photo_folder).fingerprint != before
 
 
-def test_fewer_photos_and_fewer_breeds_on_request(photo_folder):
+def test_breeds_and_photos_per_breed_can_be_selected(photo_folder):
     shutil.copytree(photo_folder / "pug", photo_folder / "poodle")
     dataset = datasets.load(photo_folder, breeds=["pug", "poodle"], photos_per_breed=9)
     assert dataset.photos["breed"].value_counts().to_dict() == {"pug": 9, "poodle": 9}
@@ -51,7 +51,7 @@ def test_fewer_photos_and_fewer_breeds_on_request(photo_folder):
         (lambda folder: [path.unlink() for path in sorted((folder / "pug").iterdir())[3:]], "3 photos of pug"),
     ],
 )
-def test_a_folder_that_cannot_be_used_is_refused_in_one_line(photo_folder, harm, message):
+def test_unusable_folder_is_refused_in_one_line(photo_folder, harm, message):
     harm(photo_folder)
     with pytest.raises(StudyError, match=message) as refusal:
         datasets.load(photo_folder)
@@ -75,7 +75,7 @@ def write_splits(folder, change=lambda rows: rows):
     (folder / "splits.csv").write_text("\n".join(["path,split", *lines]))
 
 
-def test_a_folder_may_bring_its_own_splits(photo_folder):
+def test_folder_can_define_its_own_splits(photo_folder):
     write_splits(photo_folder)
     photos = datasets.load(photo_folder).photos
     assert photos["split"].value_counts().to_dict() == {"train": 16, "test": 6, "validation": 2}
@@ -91,19 +91,19 @@ def test_a_folder_may_bring_its_own_splits(photo_folder):
         (lambda rows: {}, "has no split for"),
     ],
 )
-def test_splits_that_do_not_fit_are_refused(photo_folder, change, message):
+def test_incomplete_or_invalid_splits_are_refused(photo_folder, change, message):
     write_splits(photo_folder, change)
     with pytest.raises(StudyError, match=message):
         datasets.load(photo_folder)
 
 
-def test_a_list_of_something_else_is_refused(photo_folder):
+def test_list_without_the_required_columns_is_refused(photo_folder):
     (photo_folder / "splits.csv").write_text("photo;part\na;b\n")
     with pytest.raises(StudyError, match="needs the columns path and split"):
         datasets.load(photo_folder)
 
 
-def test_broken_photos_are_left_out_on_request_and_named(photo_folder, capsys):
+def test_unreadable_photos_are_left_out_on_request_and_reported(photo_folder, capsys):
     cut = photo_folder / "pug" / "05.jpg"
     cut.write_bytes(cut.read_bytes()[:-300])
     (photo_folder / "pug" / "notes.txt").write_text("no image")
@@ -114,13 +114,13 @@ def test_broken_photos_are_left_out_on_request_and_named(photo_folder, capsys):
     assert [line.startswith("dogbreeds: left out: ") for line in lines] == [True, True]
 
 
-def test_more_than_eight_bits_a_channel_are_refused(photo_folder):
+def test_more_than_eight_bits_per_channel_are_refused(photo_folder):
     Image.new("I;16", (40, 40)).save(photo_folder / "pug" / "deep.png")
     with pytest.raises(StudyError, match="more than 8 bits per channel"):
         photo_files.open_photo(photo_folder / "pug" / "deep.png")
 
 
-def test_sixteen_bits_of_three_channels_are_read_by_their_upper_eight(tmp_path):
+def test_16_bit_rgb_png_is_read_as_its_upper_eight_bits(tmp_path):
     levels = np.array([[[0, 255, 256], [32767, 32768, 65535]]], ">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in levels)
 
@@ -133,7 +133,7 @@ def test_sixteen_bits_of_three_channels_are_read_by_their_upper_eight(tmp_path):
     assert np.asarray(photo_files.open_photo(file)).tolist() == [[[0, 0, 1], [127, 128, 255]]]
 
 
-def test_another_drawing_does_not_give_the_dogs_that_were_drawn_before(tmp_path, monkeypatch):
+def test_changed_drawing_code_invalidates_stored_drawings(tmp_path, monkeypatch):
     monkeypatch.setattr(drawn_dogs, "write", lambda folder, *_: folder.mkdir(parents=True, exist_ok=True) or folder)
     before = layouts.drawn_folder(["pug", "poodle"], (), 12, 0).root
     assert layouts.drawn_folder(["pug", "poodle"], (), 12, 0).root == before

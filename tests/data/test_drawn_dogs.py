@@ -5,7 +5,7 @@ from dogbreeds.data import datasets, drawn_dogs, pixel_cache, shortcuts
 from dogbreeds.errors import StudyError
 
 
-def test_enough_breeds_of_different_anatomy():
+def test_breeds_are_numerous_and_have_distinct_anatomy():
     assert len(drawn_dogs.TARGET) >= 5
     assert len(drawn_dogs.SOURCE) >= 10
     assert not set(drawn_dogs.TARGET) & set(drawn_dogs.SOURCE)
@@ -14,7 +14,7 @@ def test_enough_breeds_of_different_anatomy():
 
 
 @pytest.mark.parametrize("breed", drawn_dogs.BREEDS)
-def test_a_drawing_follows_from_its_seed(breed):
+def test_drawing_is_determined_by_its_seed(breed):
     first, again, other = (drawn_dogs.draw(breed, seed) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert first.shape != other.shape or not np.array_equal(first, other)
@@ -26,14 +26,14 @@ def test_a_breed_without_drawing_is_refused():
 
 
 @pytest.mark.slow
-def test_colour_does_not_give_the_breed_away():
+def test_colour_does_not_identify_the_breed():
     """Chance level is 20 %; colour histograms must stay well below the accuracy required of the networks (60 %)."""
     dataset = datasets.load("drawn_dogs", photos_per_breed=60)
     correct = shortcuts.colour_only_correct(dataset, pixel_cache.load(dataset, 32))
     assert correct.mean() < 0.5
 
 
-def test_the_folder_appears_whole_or_not_at_all(tmp_path):
+def test_folder_is_written_atomically(tmp_path):
     folder = tmp_path / "dogs"
     with pytest.raises(StudyError, match="wolf"):
         drawn_dogs.write(folder, ["pug", "wolf"], 2, seed=0)

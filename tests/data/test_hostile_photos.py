@@ -88,7 +88,7 @@ def ordinary(tmp_path_factory):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(content=files(), name=NAMES, ending=st.sampled_from(ENDINGS))
-def test_a_hostile_photo_is_read_whole_or_named_and_left_out(ordinary, capsys, content, name, ending):
+def test_hostile_photo_is_read_completely_or_reported_and_left_out(ordinary, capsys, content, name, ending):
     stem = name.encode()[:150].decode(errors="ignore").lstrip(".") or "x"
     path = ordinary / "pug" / f"x{stem}{ending}"
     path.write_bytes(content)

@@ -30,7 +30,7 @@ def write_splits(folder):
     (folder / "splits.csv").write_text("\n".join(["path,split", *lines]))
 
 
-def test_a_plain_folder_has_a_breed_per_sub_folder(folder):
+def test_plain_folder_has_one_breed_per_sub_folder(folder):
     (folder / ".hidden").mkdir()
     (folder / "readme.txt").touch()
     (folder / "pug").rename(folder / "n02110958-pug")
@@ -41,7 +41,7 @@ def test_a_plain_folder_has_a_breed_per_sub_folder(folder):
     assert list(find(folder, study_breeds=["pug", "corgi"]).folders) == ["beagle", "poodle"]
 
 
-def test_lists_of_splits_are_for_the_breeds_of_the_study(folder):
+def test_split_lists_apply_only_to_the_breeds_of_the_study(folder):
     write_splits(folder)
     study = datasets.load(folder, breeds=["beagle", "corgi"])
     assert study.photos["split"].value_counts().to_dict() == {"train": 12, "test": 10, "validation": 2}
@@ -50,7 +50,7 @@ def test_lists_of_splits_are_for_the_breeds_of_the_study(folder):
     assert others.photos["split"].value_counts().to_dict() == {"train": 20, "test": 2, "validation": 2}
 
 
-def test_official_lists_come_before_other_splits(folder, tmp_path):
+def test_official_lists_take_precedence_over_other_splits(folder, tmp_path):
     write_splits(folder)
     for name in ("train_list.mat", "test_list.mat"):
         buffer = io.BytesIO()
@@ -66,7 +66,7 @@ def test_official_lists_come_before_other_splits(folder, tmp_path):
     assert layout.boxes is not None
 
 
-def test_drawn_dogs_have_test_drawings_in_addition():
+def test_drawn_dogs_can_have_extra_test_drawings():
     dataset = datasets.load("drawn_dogs", ["pug", "poodle"], 10, test_drawings_per_breed=4)
     assert dataset.breeds == ("poodle", "pug")
     assert dataset.kind == "drawn dogs"
@@ -76,6 +76,6 @@ def test_drawn_dogs_have_test_drawings_in_addition():
         datasets.load("elsewhere", test_drawings_per_breed=4)
 
 
-def test_a_study_of_all_drawn_breeds_has_no_others():
+def test_study_of_all_drawn_breeds_has_no_other_breeds():
     with pytest.raises(StudyError, match="no breeds besides those of the study"):
         find("drawn_dogs", study_breeds=list(drawn_dogs.BREEDS))

@@ -26,7 +26,7 @@ def test_near_duplicates_are_within_three_bits():
 
 
 @pytest.mark.parametrize("size", [(60, 50), (90, 75)])
-def test_other_breeds_hold_no_photo_of_the_study(folder, capsys, size):
+def test_other_breeds_exclude_near_duplicates_of_the_study(folder, capsys, size):
     """Neither exact nor resized copies of photos in any split of the study."""
     study = Study("small", str(folder), ["corgi", "pug"])
     for number in range(12):
@@ -43,7 +43,7 @@ def test_other_breeds_hold_no_photo_of_the_study(folder, capsys, size):
     assert len(study.dataset.photos) == 24
 
 
-def test_a_breed_that_is_a_copy_of_the_studys_is_refused(folder):
+def test_breed_with_only_near_duplicates_of_the_study_is_refused(folder):
     for number in range(12):
         scene(100 + number).save(folder / "beagle" / f"{number:02d}.png")
     with pytest.raises(StudyError, match=r"0 photos of beagle in .*: each breed needs at least 8"):
@@ -60,7 +60,7 @@ def test_near_duplicates_get_the_same_split(folder):
         assert all(split[f"beagle/{n:02d}.png"] == split[f"corgi/copy{n}.png"] for n in range(6))
 
 
-def test_where_a_list_gives_the_split_the_test_stays_whole(folder, capsys):
+def test_near_duplicates_are_removed_from_the_earlier_split(folder, capsys):
     splits = {f"{breed}/{n:02d}.png": "train" if n < 6 else "test" for breed in BREEDS for n in range(12)}
     splits |= {"pug/05.png": "validation", "pug/04.png": "validation"}
     (folder / "splits.csv").write_text("path,split\n" + "".join(f"{name},{split}\n" for name, split in splits.items()))
@@ -83,7 +83,7 @@ def test_photos_are_hashed_once(folder, monkeypatch):
     assert datasets.load(folder).fingerprint == first.fingerprint
 
 
-def test_another_split_seed_deals_the_same_photos_anew(folder):
+def test_split_seed_changes_the_splits_but_not_the_photos(folder):
     one, other = (Study("small", str(folder), split_seed=seed) for seed in (0, 1))
     assert one.dataset.photos["digest"].equals(other.dataset.photos["digest"])
     assert not one.dataset.photos["split"].equals(other.dataset.photos["split"])

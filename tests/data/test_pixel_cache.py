@@ -7,7 +7,7 @@ from dogbreeds.data import datasets, pixel_cache
 from dogbreeds.errors import StudyError
 
 
-def test_the_array_holds_each_photo_as_decoded_on_its_own(dataset):
+def test_array_contains_each_decoded_photo(dataset):
     array = pixel_cache.load(dataset, 24)
     assert array.shape == (24, 24, 24, 3)
     assert array.dtype == np.uint8
@@ -16,7 +16,7 @@ def test_the_array_holds_each_photo_as_decoded_on_its_own(dataset):
             assert np.array_equal(array[row], ImageOps.fit(photo, (24, 24), Image.Resampling.BILINEAR))
 
 
-def test_the_array_is_read_again_and_never_written(dataset, monkeypatch):
+def test_cached_array_is_reused_and_read_only(dataset, monkeypatch):
     first = np.array(pixel_cache.load(dataset, 24))
     monkeypatch.setattr(pixel_cache, "decode", None)
     again = pixel_cache.load(dataset, 24)
@@ -25,7 +25,7 @@ def test_the_array_is_read_again_and_never_written(dataset, monkeypatch):
         again[0] = 0
 
 
-def test_a_truncated_photo_is_refused_and_leaves_nothing(photo_folder):
+def test_truncated_photo_is_refused_and_leaves_no_file(photo_folder):
     dataset = datasets.load(photo_folder)
     photo = photo_folder / "pug" / "05.jpg"
     photo.write_bytes(photo.read_bytes()[:-300])
@@ -36,7 +36,7 @@ def test_a_truncated_photo_is_refused_and_leaves_nothing(photo_folder):
     assert not [path for path in (paths.data() / "pixels").iterdir() if path.suffix != ".lock"]
 
 
-def test_squashing_gives_up_the_proportions(dataset):
+def test_squash_does_not_preserve_the_aspect_ratio(dataset):
     with Image.open(dataset.photos["path"][0]) as photo:
         expected = photo.resize((24, 24), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(pixel_cache.load(dataset, 24, "squash")[0], np.asarray(expected))
@@ -45,7 +45,7 @@ def test_squashing_gives_up_the_proportions(dataset):
     assert len(list((paths.data() / "pixels").glob("*.npy"))) == 2
 
 
-def test_a_photo_laid_on_its_side_is_turned_upright(photo_folder):
+def test_exif_orientation_is_applied(photo_folder):
     path = photo_folder / "pug" / "00.jpg"
     with Image.open(path) as photo:
         upright = photo.copy()
@@ -57,7 +57,7 @@ def test_a_photo_laid_on_its_side_is_turned_upright(photo_folder):
     assert table.loc[path, ["width", "height"]].tolist() == [50, 40]
 
 
-def test_interrupted_decoding_is_never_taken_for_finished(dataset, monkeypatch):
+def test_interrupted_decoding_leaves_no_partial_array(dataset, monkeypatch):
     whole = np.array(pixel_cache.load(dataset, 24))
     next((paths.data() / "pixels").glob("*.npy")).unlink()
     decode, calls = pixel_cache.decode, []
@@ -79,6 +79,6 @@ def test_interrupted_decoding_is_never_taken_for_finished(dataset, monkeypatch):
 
 
 @pytest.mark.parametrize(("crop", "message"), [("center", "unknown crop 'center'"), ("box", "has none: use 'centre'")])
-def test_a_crop_that_cannot_be_made_is_refused(dataset, crop, message):
+def test_invalid_crop_is_refused(dataset, crop, message):
     with pytest.raises(StudyError, match=message):
         pixel_cache.load(dataset, 24, crop)

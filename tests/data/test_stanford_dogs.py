@@ -67,7 +67,7 @@ def left_behind(root):
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
-def test_a_download_goes_on_is_verified_extracted_and_read(served, tmp_path, capsys):
+def test_download_resumes_and_is_verified_extracted_and_read(served, tmp_path, capsys):
     """Runs the command with a mirror, the checksums of the mirror, and another root."""
     root, listed = tmp_path / "root", tmp_path / "sums"
     listed.write_text("".join(f"{digest}  {name}\n" for name, digest in sums(served).items()))
@@ -104,7 +104,7 @@ def shortened(folder):
 
 
 @pytest.mark.parametrize("harm", [flipped, shortened])
-def test_another_file_than_the_one_expected_is_refused(served, tmp_path, harm):
+def test_archive_with_a_wrong_checksum_is_refused(served, tmp_path, harm):
     expected = sums(served)
     harm(served)
     with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is not the expected file"):
@@ -124,7 +124,7 @@ def test_another_file_than_the_one_expected_is_refused(served, tmp_path, harm):
         ("Images/pipe", {"type": tarfile.FIFOTYPE}),
     ],
 )
-def test_a_member_that_is_no_plain_file_inside_is_refused(served, tmp_path, name, fields):
+def test_unsafe_archive_member_is_refused(served, tmp_path, name, fields):
     with tarfile.open(served / "images.tar", "a") as archive:
         add(archive, name, **fields)
     with serving(served) as address, pytest.raises(StudyError, match="is not a regular file inside the folder"):
@@ -133,7 +133,7 @@ def test_a_member_that_is_no_plain_file_inside_is_refused(served, tmp_path, name
     assert not (tmp_path / "outside.jpg").exists()
 
 
-def test_a_cut_off_archive_is_refused(served, tmp_path):
+def test_truncated_archive_is_refused(served, tmp_path):
     """The checksum is correct, but the archive of the mirror is itself damaged."""
     shortened(served)
     with tarfile.open(served / "images.tar", "r:") as archive:
@@ -144,7 +144,7 @@ def test_a_cut_off_archive_is_refused(served, tmp_path):
     assert left_behind(tmp_path / "root") == []
 
 
-def test_an_archive_that_lacks_photos_of_the_lists_is_refused(served, tmp_path):
+def test_archive_without_a_listed_photo_is_refused(served, tmp_path):
     """The archive ends between two members, which tar accepts as the end."""
     with tarfile.open(served / "images.tar", "r:") as archive:
         last = max(member.offset for member in archive)
@@ -154,20 +154,20 @@ def test_an_archive_that_lacks_photos_of_the_lists_is_refused(served, tmp_path):
     assert left_behind(tmp_path / "root") == []
 
 
-def test_a_list_of_sums_that_is_none_is_refused(tmp_path):
+def test_malformed_list_of_checksums_is_refused(tmp_path):
     (tmp_path / "sums").write_text("not a sum  images.tar\n")
     with pytest.raises(StudyError, match="not a list of sha256 sums"):
         stanford_dogs.read_checksums(tmp_path / "sums")
 
 
-def test_a_photo_on_neither_list_is_named(extracted):
+def test_unlisted_photo_is_named_in_the_error(extracted):
     (extracted / "Images" / BREEDS[0] / "new.jpg").write_bytes(photo(99))
     with pytest.raises(StudyError, match=r"new\.jpg' is on neither official list"):
         datasets.load(extracted)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"not a list of photos " * 10])
-def test_a_damaged_list_is_named(extracted, content):
+def test_damaged_list_is_named_in_the_error(extracted, content):
     (extracted / "train_list.mat").write_bytes(content)
     with pytest.raises(StudyError, match=r"train_list\.mat is not an official list"):
         datasets.load(extracted)
@@ -188,7 +188,7 @@ def test_the_fingerprint_changes_with_a_box(extracted):
     assert datasets.load(extracted).fingerprint != before
 
 
-def test_a_training_photo_that_is_a_test_photo_is_left_out(extracted):
+def test_training_photo_that_duplicates_a_test_photo_is_left_out(extracted):
     """The official test split does not change, even if the training list contains a test photo."""
     before = datasets.load(extracted).photos
     train, test = (before.loc[before["split"] == split, "path"].iloc[0] for split in ("train", "test"))
@@ -200,7 +200,7 @@ def test_a_training_photo_that_is_a_test_photo_is_left_out(extracted):
     assert kept.loc[kept["split"] == "test", "path"].tolist() == before.loc[before["split"] == "test", "path"].tolist()
 
 
-def test_few_photos_still_leave_one_of_each_breed_for_validation(extracted):
+def test_small_dataset_has_a_validation_photo_of_each_breed(extracted):
     photos = datasets.load(extracted, photos_per_breed=10).photos
     assert set(photos.loc[photos["split"] == "validation", "breed"]) == {"Chihuahua", "pug"}
 
@@ -222,7 +222,7 @@ def test_a_breed_with_one_training_photo_is_refused(extracted):
 
 
 @pytest.mark.skipif(not MINIATURE.is_dir(), reason=f"{MINIATURE} is missing")
-def test_the_miniature_of_the_official_archives(tmp_path):
+def test_miniature_archives_are_downloaded_and_read(tmp_path):
     """Photographs in their original sizes and with their boxes, as in the official archives."""
     with serving(MINIATURE) as address:
         Handler.breaks = 1

@@ -10,7 +10,7 @@ from dogbreeds.models.batch_norm import reestimate_statistics
 
 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_statistics_are_averaged_over_the_batches_and_weights_stay(framework):
+def test_reestimated_statistics_are_batch_averages_and_weights_are_unchanged(framework):
     source = moved("resnet50")
     batches = [photos(size, 48, size) for size in (4, 4, 2)]  # each batch is weighted by its size
     model = twin(source, "resnet50") if framework == "keras" else source

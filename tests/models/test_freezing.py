@@ -49,7 +49,7 @@ def is_statistic(key):
         ("se_resnet50", "backbone", "momentum_0.1"),
     ],
 )
-def test_exactly_what_should_stay_has_stayed(framework, architecture, freeze, batch_norm):
+def test_training_changes_exactly_the_unfrozen_tensors(framework, architecture, freeze, batch_norm):
     model = models.build(architecture, framework, 3, freeze=freeze, batch_norm=batch_norm)
     # With `zero_init_residual`, most weights of a residual branch get no gradient in the first step. The test therefore
     # uses other initial weights.
@@ -72,7 +72,7 @@ def test_exactly_what_should_stay_has_stayed(framework, architecture, freeze, ba
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_slow_statistics_go_a_tenth_as_far(framework):
+def test_momentum_scales_the_update_of_the_running_statistics(framework):
     """One step from the same initial weights moves the first running mean 0.1 or 0.01 of the way to the batch mean."""
     moved_by = {}
     for policy in ("momentum_0.1", "momentum_0.01"):
@@ -90,7 +90,7 @@ def state_of(framework):
 
 
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
-def test_stages_are_the_same_in_both_frameworks_and_leave_only_the_head(architecture):
+def test_both_frameworks_have_the_same_stages_and_head(architecture):
     keys = [weight_conversion.read(models.build(architecture, framework, 3)) for framework in models.FRAMEWORKS]
     for names in keys:
         assert {freezing.stage_of(key) for key in names} == {*freezing.STAGES[architecture], "fc"}
@@ -105,7 +105,7 @@ def test_block1_of_xception_is_the_first_seven_layers():
     assert first == {"block1.0", "block1.1", "block1.3", "block1.4"}
 
 
-def test_freezing_goes_up_to_and_including_the_stage_named():
+def test_freezing_includes_the_named_stage():
     assert freezing.frozen_stages("resnet50", None) == ()
     assert freezing.frozen_stages("resnet50", "layer2") == ("stem", "layer1", "layer2")
     assert freezing.frozen_stages("resnet50", "backbone") == ("stem", "layer1", "layer2", "layer3", "layer4")

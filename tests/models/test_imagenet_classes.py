@@ -9,7 +9,7 @@ from dogbreeds.models import imagenet_classes
 CATEGORIES = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
 
 
-def test_there_are_120_outputs_without_the_dalmatian_and_the_wolves():
+def test_120_outputs_are_dogs_without_dalmatian_and_wolves():
     assert len(set(imagenet_classes.DOGS)) == 120
     names = [CATEGORIES[index] for index in imagenet_classes.DOGS]
     assert (names[0], names[-4], names[-1]) == ("Chihuahua", "Mexican hairless", "African hunting dog")
@@ -17,11 +17,11 @@ def test_there_are_120_outputs_without_the_dalmatian_and_the_wolves():
     assert CATEGORIES[imagenet_classes.DALMATIAN] == "dalmatian"
 
 
-def test_breeds_are_found_by_the_names_of_stanford_dogs():
+def test_outputs_are_found_by_stanford_dogs_names():
     breeds = ("Chihuahua", "German_shepherd", "Shih-Tzu", "Cardigan", "flat-coated_retriever", "African_hunting_dog")
     assert imagenet_classes.outputs(breeds) == [151, 235, 155, 264, 205, 275]
 
 
-def test_a_breed_that_imagenet_lacks_is_refused():
+def test_breed_missing_from_imagenet_is_refused():
     with pytest.raises(StudyError, match="no output for 'labradoodle'"):
         imagenet_classes.outputs(("labradoodle",))

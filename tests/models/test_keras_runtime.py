@@ -10,7 +10,7 @@ import torch
 from dogbreeds.models import keras_runtime
 
 
-def test_the_backend_is_chosen_as_keras_would(tmp_path, monkeypatch):
+def test_backend_is_selected_as_in_keras(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert keras_runtime.backend() == "jax"
     monkeypatch.delenv("KERAS_BACKEND")
@@ -29,7 +29,7 @@ def test_the_backend_is_chosen_as_keras_would(tmp_path, monkeypatch):
     ["import sys; sys.modules['tensorflow'] = None", "import torch; torch.cuda.is_available = lambda: True"],
     ids=["no TensorFlow", "a GPU"],
 )
-def test_keras_computes_with_pytorch_where_tensorflow_would_not_do(first):
+def test_keras_uses_pytorch_on_a_gpu_or_without_tensorflow(first):
     script = f"""{first}
 from dogbreeds.models import keras_runtime; print(keras_runtime.load_keras().backend.backend())"""
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
@@ -38,7 +38,7 @@ from dogbreeds.models import keras_runtime; print(keras_runtime.load_keras().bac
 
 
 @pytest.mark.parametrize("module", ["models.keras_runtime", "training.runs", "cli.main"])
-def test_a_framework_is_imported_only_when_it_is_needed(module):
+def test_frameworks_are_imported_lazily(module):
     """The names of the networks, the records of runs and `--help` do not wait for one, nor change the environment."""
     script = f"""import os, sys
 before = dict(os.environ)

@@ -15,13 +15,13 @@ PARAMETERS = {"xception": 22_855_952, "resnet50": 25_557_032, "se_resnet50": 28_
 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
-def test_parameters_are_counted_to_the_unit(architecture, framework):
+def test_parameter_counts_match_published_values(architecture, framework):
     assert models.count_parameters(models.build(architecture, framework, 1000)) == PARAMETERS[architecture]
 
 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
-def test_any_size_goes_in_and_logits_come_out(architecture, framework):
+def test_networks_return_logits_for_any_image_size(architecture, framework):
     model = models.build(architecture, framework, 7)
     photos = np.random.default_rng(0).normal(size=(2, 49, 38, 3)).astype(np.float32)
     if framework == "keras":
@@ -34,7 +34,7 @@ def test_any_size_goes_in_and_logits_come_out(architecture, framework):
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (6, 5), (1, 2)])
-def test_pooling_pads_as_tensorflow_does(size):
+def test_max_pool_same_pads_as_in_tensorflow(size):
     maps = np.random.default_rng(0).normal(size=(1, 2, *size)).astype(np.float32)
     pooled = max_pool_same(torch.from_numpy(maps)).numpy()
     expected = keras.ops.max_pool(maps.transpose(0, 2, 3, 1), 3, 2, padding="same")
@@ -49,14 +49,14 @@ def test_squeeze_and_excitation_scales_whole_channels():
     assert ((factors > 0) & (factors < 1)).all()
 
 
-def test_keys_of_se_resnet50_are_those_of_the_published_checkpoint():
+def test_se_resnet50_keys_match_the_published_checkpoint():
     keys = models.build("se_resnet50", "pytorch", 1000).state_dict().keys()
     extra = keys - models.build("resnet50", "pytorch", 1000).state_dict().keys()
     blocks = [(layer, block) for layer, blocks in enumerate((3, 4, 6, 3), 1) for block in range(blocks)]
     assert extra == {f"layer{layer}.{block}.se.fc.{n}.weight" for layer, block in blocks for n in (0, 2)}
 
 
-def test_batch_norm_keeps_the_same_share_in_both_frameworks():
+def test_batch_norm_settings_are_equal_in_both_frameworks():
     for architecture in models.ARCHITECTURES:
         pytorch = [m for m in models.build(architecture, "pytorch", 2).modules() if isinstance(m, torch.nn.BatchNorm2d)]
         keras_layers = models.build(architecture, "keras", 2).layers

@@ -26,7 +26,7 @@ def pair(request):
 
 
 @pytest.mark.parametrize("size", [224, 299, 97, 96])
-def test_logits_are_the_same(pair, size):
+def test_logits_are_equal_in_both_frameworks(pair, size):
     """97 gives odd feature maps in every stage; 96 gives even ones, which TensorFlow's SAME pads on one side only."""
     _, model, other = pair
     batch = photos(2, size)
@@ -36,7 +36,7 @@ def test_logits_are_the_same(pair, size):
     assert np.abs(logits - others).max() < TOLERANCE * logits.std()
 
 
-def test_feature_maps_are_the_same_at_every_stage(pair):
+def test_feature_maps_of_every_stage_are_equal_in_both_frameworks(pair):
     architecture, model, other = pair
     batch = photos(2, 96)
     modules = {stage: "maxpool" if stage == "stem" else stage for stage in freezing.STAGES[architecture]}
@@ -62,7 +62,7 @@ def keras_stage_outputs(model, architecture):
     return dict(zip(freezing.STAGES["xception"], [first, *sums, last], strict=True))
 
 
-def test_there_and_back_are_the_same_bits(pair):
+def test_weight_conversion_round_trip_is_exact(pair):
     architecture, model, other = pair
     state = weight_conversion.read(model)
     back = weight_conversion.read(other)
@@ -76,7 +76,7 @@ def test_there_and_back_are_the_same_bits(pair):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_the_networks_run_on_the_other_backends(backend, tmp_path):
+def test_networks_run_on_the_other_keras_backends(backend, tmp_path):
     """In a separate process without TensorFlow, the same weights give the same logits in both frameworks."""
     script = tmp_path / "backend.py"
     script.write_text(

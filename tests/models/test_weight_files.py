@@ -105,7 +105,7 @@ def save_legacy(model, path):
                 group.create_dataset(name.decode(), data=value)
 
 
-def test_a_download_goes_on_where_it_broke_off(server, tmp_path):
+def test_interrupted_download_resumes(server, tmp_path):
     content = np.random.default_rng(0).bytes(3_000_000)
     (server / "file").write_bytes(content)
     Handler.breaks = 2
@@ -120,7 +120,7 @@ def test_a_download_goes_on_where_it_broke_off(server, tmp_path):
     assert downloads.fetch(url, path, "sha256", "") == path  # already in the cache
 
 
-def test_a_download_that_keeps_breaking_says_so_and_goes_on_next_time(server, tmp_path, monkeypatch):
+def test_repeatedly_interrupted_download_fails_and_resumes_next_time(server, tmp_path, monkeypatch):
     content = np.random.default_rng(0).bytes(3_000_000)
     entry = publish(monkeypatch, "resnet50_v1", content, server)
     Handler.breaks = 3
@@ -132,21 +132,21 @@ def test_a_download_that_keeps_breaking_says_so_and_goes_on_next_time(server, tm
 
 
 @pytest.mark.parametrize("content", [b"another file", b""])
-def test_a_file_of_another_hash_is_refused_and_removed(server, tmp_path, content):
+def test_file_with_a_wrong_hash_is_refused_and_removed(server, tmp_path, content):
     (server / pretrained.PUBLISHED["resnet50_v1"].file).write_bytes(content)
     with pytest.raises(StudyError, match="is not the expected file"):
         models.build("resnet50", "pytorch", 2, weights="imagenet")
     assert cache(tmp_path) == []
 
 
-def test_without_a_network_the_message_says_which_file_to_put_where(tmp_path, monkeypatch):
+def test_connection_error_names_the_file_and_its_destination(tmp_path, monkeypatch):
     monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", "http://127.0.0.1:9/")
     with pytest.raises(StudyError, match=r"no connection.*put the file at .*data\d*/weights/resnet50-0676ba61\.pth"):
         models.build("resnet50", "keras", 2, weights="imagenet")
     assert cache(tmp_path) == []
 
 
-def test_a_missing_file_on_the_server_is_told(server, tmp_path):
+def test_missing_file_on_the_server_is_reported(server, tmp_path):
     with pytest.raises(StudyError, match="status 404"):
         models.build("resnet50", "pytorch", 2, weights="resnet50_v2")
     assert cache(tmp_path) == []
@@ -182,7 +182,7 @@ def broken(kind, state):
 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("kind", ["missing", "unexpected", "wrong shape", "incomplete head"])
-def test_weights_that_do_not_fit_are_refused(tmp_path, framework, kind):
+def test_weights_with_mismatched_tensors_are_refused(tmp_path, framework, kind):
     state = broken(kind, weight_conversion.read(models.build("resnet50", "pytorch", 2)))
     save_file(state, tmp_path / "state.safetensors")
     problem = "missing: fc.bias" if kind == "incomplete head" else f"{kind}: (layer|conv1)"
@@ -207,7 +207,7 @@ def test_a_truncated_file_is_refused(tmp_path, name):
 
 
 @pytest.mark.slow
-def test_a_saved_file_is_read_back_in_the_other_framework(tmp_path):
+def test_saved_file_is_loaded_in_the_other_framework(tmp_path):
     source = moved("resnet50", 3)
     path = weight_files.save(source, tmp_path / "model.safetensors")
     read = weight_conversion.read(models.build("resnet50", "keras", 3, weights=path))
@@ -218,7 +218,7 @@ def test_a_saved_file_is_read_back_in_the_other_framework(tmp_path):
     assert [entry.name for entry in tmp_path.glob("model*")] == ["model.safetensors"]
 
 
-def test_unknown_and_foreign_weights_are_refused(tmp_path):
+def test_missing_file_and_weights_of_another_network_are_refused(tmp_path):
     with pytest.raises(StudyError, match="weights file nowhere does not exist"):
         models.build("resnet50", "pytorch", 2, weights="nowhere")
     with pytest.raises(StudyError, match="are for xception, not for resnet50"):

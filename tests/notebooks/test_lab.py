@@ -105,7 +105,7 @@ def run_all(tab, address, file):
 
 
 @pytest.mark.parametrize("name", MENUS)
-def test_run_all_ends_without_an_error_and_menus_change_their_figure(lab, browser, name, tmp_path):
+def test_run_all_succeeds_and_menus_update_their_figure(lab, browser, name, tmp_path):
     address, folder = lab
     tab = browser.new_page(viewport={"width": 1400, "height": 1000})
     tab.set_default_timeout(LONG * 1000)

@@ -33,7 +33,7 @@ def compared(environment, *files):
 
 
 @pytest.mark.slow
-def test_stored_outputs_are_what_comes_out(fresh):
+def test_stored_outputs_are_reproduced(fresh):
     outcome = compared(fresh["environment"], *STORED)
     assert outcome.returncode == 0, outcome.stdout
     assert int(re.search(r"(\d+) passed", outcome.stdout)[1]) >= 100
@@ -44,7 +44,7 @@ def test_stored_outputs_are_what_comes_out(fresh):
 
 
 @pytest.mark.slow
-def test_a_changed_digit_in_a_stored_accuracy_is_found(fresh, tmp_path):
+def test_changed_digit_in_a_stored_accuracy_is_detected(fresh, tmp_path):
     notebook = nbformat.read(next(path for path in STORED if path.stem.startswith("05")), as_version=4)
     cell = next(cell for cell in notebook.cells if "tables.result_table" in cell.source)
     end = notebook.cells.index(cell) + 1
@@ -60,7 +60,7 @@ def test_a_changed_digit_in_a_stored_accuracy_is_found(fresh, tmp_path):
     assert "1 failed" in outcome.stdout
 
 
-def test_few_cells_are_not_compared_and_each_says_why():
+def test_cells_without_comparison_are_few_and_state_a_reason():
     cells = chain.from_iterable(nbformat.read(path, as_version=4).cells for path in STORED)
     ignored = [cell for cell in cells if "nbval-ignore-output" in cell.metadata.get("tags", [])]
     assert len(ignored) <= 15
@@ -79,7 +79,7 @@ def test_the_failure_of_2020_is_reproduced_and_repaired():
 
 
 @pytest.mark.slow
-def test_kept_runs_are_those_the_notebooks_ask_for():
+def test_stored_runs_match_the_plan_of_the_sample():
     """The stored runs are exactly those in the plan of the sample; all files together take less than 10 MB."""
     kept = paths.REFERENCE / "sample" / "runs"
     study = Study(**profiles.read_profile("sample"))
@@ -90,7 +90,7 @@ def test_kept_runs_are_those_the_notebooks_ask_for():
 
 
 @pytest.mark.slow
-def test_every_network_learned_in_both_frameworks():
+def test_every_network_exceeds_chance_level_in_both_frameworks():
     """The chance level is 20 %."""
     study = Study(**profiles.read_profile("sample"))
     kept = [runs.Run(paths.REFERENCE / "sample" / "runs" / config.id) for config in study.configs()]

@@ -75,7 +75,7 @@ def test_the_same_page_gives_the_same_pdf(deck):
     assert slides._printed(deck["page"], chromium) == before
 
 
-def test_all_sections_are_there_and_drawn_dogs_are_called_so(deck):
+def test_page_has_all_sections_and_says_that_the_dogs_are_drawn(deck):
     page = deck["page"].read_text()
     assert [number for number in range(1, 8) if not re.search(rf"<h2[^>]*>{number} ", page)] == []
     assert page.count('<aside class="notes">') >= page.count(SLIDE) - 1  # the bibliography needs no notes
@@ -87,7 +87,7 @@ def test_all_sections_are_there_and_drawn_dogs_are_called_so(deck):
 
 @needs_chromium
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
-def test_every_slide_fits_and_can_be_reached_without_a_network(deck, width, height):
+def test_every_slide_fits_and_is_reachable_offline(deck, width, height):
     with opened(deck["page"], width, height) as (tab, complaints):
         count, seen = tab.locator(".slides section").count(), []
         for place in range(count):
@@ -104,7 +104,7 @@ def test_every_slide_fits_and_can_be_reached_without_a_network(deck, width, heig
 
 
 @needs_chromium
-def test_the_pdf_has_a_page_a_slide_with_text_and_its_fonts(deck):
+def test_pdf_has_one_page_per_slide_with_text_and_embedded_fonts(deck):
     pdf = PdfReader(deck["page"].with_suffix(".pdf"))
     headings = re.findall(rf"{SLIDE}\s*<h[12][^>]*>([^<]+)", deck["page"].read_text())
     texts = [" ".join(page.extract_text().split()) for page in pdf.pages]
@@ -128,7 +128,7 @@ def slides_of(page):
     return found
 
 
-def test_each_claim_of_2020_stands_beside_a_measurement(home, deck):
+def test_each_claim_of_2020_is_shown_with_a_measurement(home, deck):
     """Key figures in sections 3 to 6 of the presentation of 2020, each with this study's result on the same slide."""
     kept = home["study"] / "tables"
     baselines = pd.read_csv(kept / "baselines.csv").set_index("variant")

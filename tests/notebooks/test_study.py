@@ -16,7 +16,7 @@ DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
 pytestmark = pytest.mark.slow
 
 
-def test_the_table_and_what_to_open_are_printed(home, finished):
+def test_result_table_and_paths_to_open_are_printed(home, finished):
     assert finished.returncode == 0
     row = r"^ *\S+ +(?:Keras|PyTorch) +other-breeds +[\d.]+% +[\d.]+% to [\d.]+% +\d+ +[\d.]+$"
     assert len(re.findall(row, finished.stdout, re.M)) == len(ARCHITECTURES) * len(FRAMEWORKS)
@@ -25,7 +25,7 @@ def test_the_table_and_what_to_open_are_printed(home, finished):
     assert all((home["folder"] / path).is_file() for path in paths)
 
 
-def test_every_engine_begins_alike_in_a_process_of_its_own(home, results):
+def test_backends_start_with_similar_losses_in_separate_processes(home, results):
     backends = pd.read_csv(home["study"] / "tables" / "backends.csv", index_col="backend")
     assert list(backends.index) == ["PyTorch", "Keras on TensorFlow", "Keras on PyTorch"]
     assert backends.loc["PyTorch", "distance"] == 0
@@ -34,7 +34,7 @@ def test_every_engine_begins_alike_in_a_process_of_its_own(home, results):
     assert backends["memory MB"].nunique() == 3
 
 
-def test_executed_notebooks_figures_and_slides_are_there(home, results):
+def test_notebooks_figures_tables_slides_and_report_are_written(home, results):
     folder = home["study"]
     for stored in notebooks.numbered_notebooks():
         cells = nbformat.read(folder / stored.name, as_version=4).cells
@@ -56,7 +56,7 @@ def test_executed_notebooks_figures_and_slides_are_there(home, results):
     assert not list(folder.rglob("*failed*"))
 
 
-def test_a_second_study_reads_the_finished_runs(home, results):
+def test_second_training_reuses_the_finished_runs(home, results):
     before = {path: path.stat().st_mtime_ns for path in home["folder"].rglob("run.json")}
     sources, variants = 3, 5  # runs that provide the "other-breeds" weights, and additional runs of notebook 02
     assert len(before) == len(ARCHITECTURES) * len(FRAMEWORKS) + sources + variants

@@ -13,13 +13,13 @@ from dogbreeds.presentation import deck, slides
 from dogbreeds.study import profiles
 
 
-def test_a_text_is_said_in_the_language_of_the_presentation(french):
+def test_text_is_in_the_language_of_the_presentation(french):
     assert deck.say(fr="bonjour", en="hello").data == "bonjour"
     deck.set_language("en")
     assert deck.say(fr="bonjour", en="hello").data == "hello"
 
 
-def test_a_table_is_translated_in_head_and_cells(french):
+def test_headers_and_cells_of_a_table_are_translated(french):
     table = pd.DataFrame({"claim": ["SE-ResNet50 is better than ResNet50", ""], "verdict": ["refuted", "restart"]})
     page = deck.table(table).data
     translated = ["affirmation de 2020", "verdict", "SE-ResNet50 est meilleur que ResNet50", "réfutée"]
@@ -31,7 +31,7 @@ def drawn(chart):
 
 
 @pytest.mark.parametrize("name", ["residual_unit", "separable_convolution", "squeeze_and_excitation"])
-def test_a_chart_is_a_vector_drawing_and_the_same_each_time(french, name):
+def test_chart_is_a_deterministic_vector_graphic(french, name):
     one, other = (deck.chart(getattr(figures, name)(), "cartes") for _ in range(2))
     assert one.data == other.data
     assert 'alt="cartes"' in one.data
@@ -39,7 +39,7 @@ def test_a_chart_is_a_vector_drawing_and_the_same_each_time(french, name):
     assert "<image" not in drawn(one)
 
 
-def test_letters_of_a_chart_are_large_enough_and_its_ticks_are_french(french):
+def test_chart_text_is_large_enough_and_ticks_are_french(french):
     figure = figures.confidence({"scratch": np.array([0.2, 0.9])})
     deck.chart(figure, "x")
     texts = [text for text in figure.findobj(lambda each: hasattr(each, "get_fontsize")) if text.get_text()]
@@ -59,13 +59,13 @@ def test_figures_are_drawn_in_french(french):
     assert legend == ["réseau", "Xception", "ResNet50", "SE-ResNet50", "framework", "Keras"]
 
 
-def test_code_stands_side_by_side():
+def test_code_is_shown_side_by_side():
     page = deck.code(Keras="keras_fit", PyTorch="pytorch_loop").data
     assert page.count("<h3>") == 2
     assert page.count("<span style=") > 50
 
 
-def test_bad_input_is_refused_by_name(tmp_path, monkeypatch):
+def test_unknown_language_and_missing_results_are_named_in_the_error(tmp_path, monkeypatch):
     with pytest.raises(StudyError, match="unknown language 'de': choose one of fr, en"):
         deck.set_language("de")
     assert deck.LANGUAGES == ("fr", "en")
@@ -75,7 +75,7 @@ def test_bad_input_is_refused_by_name(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_npm_the_page_says_what_it_left_on_the_network(tmp_path, monkeypatch, capsys):
+def test_page_loads_reveal_from_the_network_without_npm(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(slides, "PACKAGES", tmp_path / "node_modules")
     monkeypatch.setenv("PATH", str(tmp_path))
     styles, scripts = slides._assets()

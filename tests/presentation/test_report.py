@@ -9,7 +9,7 @@ import pandas as pd
 from dogbreeds.presentation import report
 
 
-def test_all_results_are_on_the_page_whatever_their_names(tmp_path):
+def test_report_contains_all_results_and_escapes_their_names(tmp_path):
     for name in ("tables", "figures", "slides"):
         (tmp_path / name).mkdir()
     (tmp_path / "figures" / "a & b_<c>.svg").touch()

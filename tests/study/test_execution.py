@@ -17,7 +17,7 @@ def notebook(folder, name, source):
     return folder / f"{name}.ipynb"
 
 
-def test_each_gets_its_parameters_and_threads(tmp_path):
+def test_each_notebook_receives_its_parameters_and_threads(tmp_path):
     source = "import os; print(word, os.environ['OMP_NUM_THREADS'])"
     notebooks = [notebook(tmp_path, name, source) for name in ("01_one", "04_four")]
     ended = dict(execute_all(notebooks, tmp_path / "out", {"word": "dogs"}, 2, 3))
@@ -27,7 +27,7 @@ def test_each_gets_its_parameters_and_threads(tmp_path):
         assert nbformat.read(file, as_version=4).cells[-1].outputs[0].text == "dogs 3\n"
 
 
-def test_one_that_breaks_off_is_named_and_the_others_end(tmp_path):
+def test_failed_notebook_is_named_and_the_others_finish(tmp_path):
     broken = notebook(tmp_path, "01_broken", "raise ValueError('no dog')")
     fine = notebook(tmp_path, "02_fine", "pass")
     with pytest.raises(StudyError, match=r"01_broken.ipynb failed in cell 3 \(ValueError: no dog\); see .*failed"):

@@ -30,7 +30,7 @@ def test_arrays_are_measured_once(tmp_path):
     assert len(times) == 2  # another network is measured again
 
 
-def test_arrays_of_runs_that_are_kept_elsewhere_are_read_from_there(tmp_path):
+def test_arrays_are_read_from_the_folder_of_their_runs(tmp_path):
     kept, times = Study("toy", out=tmp_path / "kept" / "runs"), []
     run = finished_run(kept.store / "one", np.eye(4, dtype=np.float32), np.arange(4))
     measured(kept, [run], times)
@@ -39,7 +39,7 @@ def test_arrays_of_runs_that_are_kept_elsewhere_are_read_from_there(tmp_path):
     assert not (tmp_path / "mine").exists()
 
 
-def test_a_run_that_is_kept_without_weights_is_trained_again_beside(tmp_path, monkeypatch):
+def test_run_without_weights_is_trained_again_in_a_separate_folder(tmp_path, monkeypatch):
     """The separate folder prevents the new run from replacing the stored run."""
     study, asked = Study("toy", out=tmp_path / "toy" / "runs"), []
     run = finished_run(study.store / "one", np.eye(4, dtype=np.float32), np.arange(4))

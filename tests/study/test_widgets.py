@@ -22,7 +22,7 @@ class Drawn(list):
         return Figure()
 
 
-def test_nobody_there_is_shown_the_first_of_each(tmp_path):
+def test_first_choices_are_drawn_without_a_front_end(tmp_path):
     drawn, photo = Drawn(), tmp_path / "photo.png"
     photo.write_bytes(b"example")
     assert isinstance(widgets.choose(drawn, breed=["pug", "corgi"], layer=[3, 4]), Figure)
@@ -30,7 +30,7 @@ def test_nobody_there_is_shown_the_first_of_each(tmp_path):
     assert drawn == [{"breed": "pug", "layer": 3}, b"example"]
 
 
-def test_a_menu_draws_what_is_chosen(front_end):
+def test_menu_draws_the_selected_values(front_end):
     drawn = Drawn()
     box = widgets.choose(drawn, breed=["pug", "corgi"], layer=[3, 4])
     assert [menu.description for menu in box.children[:2]] == ["breed", "layer"]
@@ -39,7 +39,7 @@ def test_a_menu_draws_what_is_chosen(front_end):
     assert drawn[-1] == {"breed": "corgi", "layer": 4}
 
 
-def test_an_upload_is_drawn_and_what_is_no_picture_is_told_in_a_line(front_end, tmp_path, capsys):
+def test_upload_is_drawn_and_an_invalid_file_gives_a_one_line_error(front_end, tmp_path, capsys):
     drawn, example = Drawn(), tmp_path / "photo.png"
     example.write_bytes(b"example")
 

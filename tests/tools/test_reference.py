@@ -27,7 +27,7 @@ WITH_RUNS = sorted(folder.parent for folder in reference.REFERENCE.glob("*/runs"
 
 
 @pytest.mark.parametrize("folder", WITH_RUNS, ids=lambda folder: folder.name)
-def test_stored_tables_are_those_of_the_stored_runs(folder):
+def test_stored_tables_match_the_stored_runs(folder):
     """The tables can be recomputed without weights and without photos."""
     recomputed = reference.tables_of(folder)
     assert len(recomputed) >= 9
@@ -37,7 +37,7 @@ def test_stored_tables_are_those_of_the_stored_runs(folder):
         pd.testing.assert_frame_equal(flat, stored, check_dtype=False, rtol=1e-9)
 
 
-def test_a_block_is_written_from_its_folder_alone(tmp_path, monkeypatch):
+def test_block_is_written_from_the_files_of_its_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path)
     monkeypatch.setattr(reference.paths, "REPOSITORY", tmp_path)
     about = {"images": "7 images", "test images": 3, "pixels a side": 8, "seeds": 1}
@@ -92,7 +92,7 @@ def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeyp
     assert "| photos | 100 to 1600 | s per epoch | 1.01 | 0.90 to 1.10 |\n" in text
 
 
-def test_rows_of_a_gpu_stay_empty_until_they_are_measured(tmp_path):
+def test_gpu_rows_are_empty_without_measurements(tmp_path):
     text = without_padding(reference.block(tmp_path / "bench_gpu"))
     assert text.count(" | | | | | | |\n") == 6
     assert "Not measured on a GPU yet. `dogbreeds bench" in text

@@ -56,7 +56,7 @@ def store(tmp_path):
     return tmp_path / "store"
 
 
-def test_a_full_disk(store, dogbreeds):
+def test_finished_epochs_are_kept_when_the_disk_is_full(store, dogbreeds):
     """Simulated by a limit on file size: checkpoints of the head are below it, those of the network are not."""
     gradual = command("pytorch", "--out", store, "--set", "head_epochs=2", "--set", "epochs=1")
     assert "File too large" in complaint(dogbreeds.run(gradual, largest_file=10**7))
@@ -72,32 +72,32 @@ def test_a_full_disk(store, dogbreeds):
     assert finished.history["epoch"].tolist() == [1, 2, 3]
 
 
-def test_outputs_that_cannot_be_written_to(refused, tmp_path):
+def test_unwritable_output_folder_is_named_in_the_error(refused, tmp_path):
     (tmp_path / "file").write_text("no folder")
     for place in (tmp_path / "file" / "outputs", Path("/proc/outputs")):
         assert str(place) in refused(command("pytorch", "--out", place))
 
 
-def test_weights_that_are_not_there(refused, store):
+def test_missing_weights_file_is_named_in_the_error(refused, store):
     line = refused(command("pytorch", "--out", store, "--weights", "nowhere.safetensors"))
     assert "weights file nowhere.safetensors does not exist" in line
     assert not store.exists()
 
 
-def test_a_stage_the_network_does_not_have(refused, store):
+def test_unknown_stage_is_named_in_the_error(refused, store):
     line = refused(command("pytorch", "--out", store, "--set", "freeze=block1"))
     assert "unknown stage 'block1' of resnet50: choose one of stem, layer1" in line
     assert not store.exists()
 
 
-def test_weights_without_a_network(refused, store, monkeypatch):
+def test_failed_weights_download_suggests_a_manual_download(refused, store, monkeypatch):
     monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", "http://127.0.0.1:9")
     line = refused(command("pytorch", "--out", store, "--weights", "imagenet"))
     assert "put the file at" in line
 
 
 @pytest.mark.parametrize("framework", ["keras", "pytorch"])
-def test_ctrl_c_and_on(store, framework, dogbreeds):
+def test_training_resumes_after_ctrl_c(store, framework, dogbreeds):
     """The second start resumes after the epochs of the first and trains the remaining ones."""
     words = command(framework, "--out", store, "--set", "epochs=8", "--set", "patience=0")
     first = dogbreeds.start(words)
@@ -120,19 +120,19 @@ def config(dataset, recipe, framework="pytorch", size=32):
 
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", ["keras", "pytorch"])
-def test_a_loss_that_is_no_number(dataset, store, framework):
+def test_non_finite_loss_stops_the_training(dataset, store, framework):
     recipe = Recipe(batch_size=4, epochs=3, optimizer="sgd", learning_rate=1e30, warm_up=0.0)
     with pytest.raises(StudyError, match=r"loss of epoch 1 is not finite .* lower learning_rate"):
         trainer.train(config(dataset, recipe, framework), dataset, store)
     assert len(runs.RunStore(store).results()) == 0
 
 
-def test_a_batch_larger_than_the_training_photos(dataset, store):
+def test_batch_larger_than_the_training_split_is_refused(dataset, store):
     with pytest.raises(StudyError, match="batch_size 15 exceeds the 14 training photos"):
         trainer.train(config(dataset, Recipe(batch_size=15)), dataset, store)
 
 
-def test_a_batch_too_large_for_memory(store):
+def test_out_of_memory_error_suggests_a_smaller_batch(store):
     """The process may use 3 GB more than it does after the import of PyTorch."""
     script = (
         "import sys, resource, torch, dogbreeds.training.pytorch_trainer, dogbreeds.study\n"
@@ -155,7 +155,7 @@ def test_two_processes_do_not_train_the_same_run(store, dogbreeds):
     assert sorted(len(lines) for lines in outputs) == [1, 3]  # the later process only prints the folder
 
 
-def test_several_processes_train_as_one(store, tmp_path):
+def test_distributed_training_matches_a_single_process(store, tmp_path):
     """Two processes on this machine, connected by gloo and started by Lightning or by torchrun."""
     recipe = ["--set", "batch_norm=frozen", "--set", "epochs=2", "--set", "label_smoothing=0.1"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -182,6 +182,6 @@ def test_several_processes_train_as_one(store, tmp_path):
         ("pytorch", ["--devices", "0"], "must be 1 or more"),
     ],
 )
-def test_what_several_devices_cannot_do(refused, store, framework, words, message):
+def test_unsupported_settings_with_several_devices_are_refused(refused, store, framework, words, message):
     assert message in refused(command(framework, "--out", store, "--devices", "2", *words))
     assert not store.exists()

@@ -23,7 +23,7 @@ def study(tmp_path):
 
 
 @pytest.mark.slow
-def test_other_breeds_are_all_the_others_and_nearly_all_their_photos(study):
+def test_other_breeds_are_all_breeds_outside_the_study(study):
     own, other = study.dataset, study.other_breeds
     assert set(own.breeds) == set(drawn_dogs.TARGET)
     assert set(other.breeds) == set(drawn_dogs.BREEDS) - set(own.breeds)
@@ -34,7 +34,7 @@ def test_other_breeds_are_all_the_others_and_nearly_all_their_photos(study):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
-def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(study):
+def test_both_frameworks_share_one_source_run_per_seed(study):
     configs = [study.config("resnet50", framework, 0, "other-breeds") for framework in models.FRAMEWORKS]
     source = study.source_config("resnet50", 0)
     assert [config.initialisation for config in configs] == [Initialisation("other-breeds", source.id)] * 2
@@ -51,12 +51,12 @@ def test_a_run_from_other_breeds_trains_its_source_once_for_both_frameworks(stud
     assert other_seed.initialisation.source == study.source_config("resnet50", 1).id
 
 
-def test_a_source_of_the_breeds_left_out_needs_some(photo_folder):
+def test_source_data_requires_two_breeds_outside_the_study(photo_folder):
     with pytest.raises(StudyError, match="has fewer than two breeds besides the 2 of the study"):
         datasets.load(photo_folder, other_than=datasets.load(photo_folder))
 
 
-def test_a_file_of_weights_is_known_by_its_bytes(study, tmp_path):
+def test_weights_file_is_identified_by_its_content(study, tmp_path):
     files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
     for number, file in enumerate(files):
         weight_files.save(models.build("resnet50", "pytorch", 2 + number), file)
@@ -68,7 +68,7 @@ def test_a_file_of_weights_is_known_by_its_bytes(study, tmp_path):
 
 
 @pytest.mark.parametrize(("breeds", "kept"), [(("Chihuahua", "pug"), True), (("beagle", "corgi"), False), ((), False)])
-def test_a_head_is_kept_for_the_same_breeds_alone(dataset, tmp_path, shallow, breeds, kept):
+def test_head_is_kept_only_for_the_same_breeds(dataset, tmp_path, shallow, breeds, kept):
     """The same number of outputs is not enough."""
     learned = models.build("resnet50", "pytorch", 2)
     torch.nn.init.ones_(learned.fc.weight)
@@ -81,7 +81,7 @@ def test_a_head_is_kept_for_the_same_breeds_alone(dataset, tmp_path, shallow, br
     assert bool((initial["fc.weight"] == 1).all()) == kept
 
 
-def test_every_choice_makes_another_run(study):
+def test_every_setting_changes_the_run_id(study):
     one = study.config("resnet50", "pytorch", 0)
     others = [
         study.config("resnet50", "keras", 0),
@@ -95,7 +95,7 @@ def test_every_choice_makes_another_run(study):
 
 
 @pytest.mark.slow
-def test_pictures_from_elsewhere_are_of_other_breeds_or_drawn(photo_folder):
+def test_out_of_distribution_images_are_drawn_dogs_of_other_breeds(photo_folder):
     study = Study("small", **SMALL)
     kind, images = study.out_of_distribution_images(5)
     assert kind == "drawn dogs of other breeds"
@@ -107,7 +107,7 @@ def test_pictures_from_elsewhere_are_of_other_breeds_or_drawn(photo_folder):
     assert (kind, len(images)) == ("drawn dogs of other breeds", 5)
 
 
-def test_a_folder_that_is_all_the_studys_starts_without_other_breeds(photo_folder, tmp_path, monkeypatch):
+def test_own_photos_disable_weights_from_other_breeds_by_default(photo_folder, tmp_path, monkeypatch):
     folder = str(photo_folder)
     monkeypatch.setattr(profiles.paths, "PROFILES", tmp_path)
     (tmp_path / "sample.yaml").write_text("{photos: drawn_dogs, weights: [scratch, other-breeds]}")

@@ -18,7 +18,7 @@ TRAININGS = {"pytorch": (minimal_loops.pytorch_loop, minimal_loops.lightning_fit
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_each_leaves_the_best_epoch_and_tells_its_accuracies(dataset, tmp_path, framework):
+def test_loops_restore_the_best_epoch_and_return_accuracies(dataset, tmp_path, framework):
     recipe = Recipe(batch_size=4, epochs=3, augmentation=False)
     config = RunConfig("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
     streams = photo_streams.batches(config, dataset)

@@ -68,7 +68,7 @@ RECIPES = list(product(["adamw", "sgd"], [1.0, 0.1, 0.0], [0.0, 0.5]))
 
 
 @pytest.mark.parametrize(("optimizer", "backbone_multiplier", "weight_decay"), RECIPES)
-def test_both_frameworks_move_alike(optimizer, backbone_multiplier, weight_decay):
+def test_both_frameworks_update_weights_equally(optimizer, backbone_multiplier, weight_decay):
     recipe = Recipe(
         optimizer=optimizer, backbone_multiplier=backbone_multiplier, weight_decay=weight_decay, learning_rate=0.1
     )
@@ -79,22 +79,22 @@ def test_both_frameworks_move_alike(optimizer, backbone_multiplier, weight_decay
 
 
 @pytest.mark.slow
-def test_they_move_alike_where_keras_moves_all_variables_at_once():
+def test_both_frameworks_update_weights_equally_on_the_torch_backend():
     """Runs the test above with Keras on PyTorch, which updates all variables at once."""
     script = "import keras, test_optimizers as these; assert keras.backend.backend() == 'torch'\n"
-    script += "for recipe in these.RECIPES: these.test_both_frameworks_move_alike(*recipe)"
+    script += "for recipe in these.RECIPES: these.test_both_frameworks_update_weights_equally(*recipe)"
     environment = os.environ | {"KERAS_BACKEND": "torch"}
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, env=environment, check=True)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_weights_decay_and_biases_do_not(optimizer):
+def test_weight_decay_excludes_biases(optimizer):
     plain, decayed = (after_pytorch(Recipe(optimizer=optimizer, weight_decay=decay)) for decay in (0.0, 0.5))
     same = {name: np.array_equal(plain[name], decayed[name]) for name in plain}
     assert same == {"conv.weight": False, "conv.bias": True, "fc.weight": False, "fc.bias": True}
 
 
-def test_decay_is_decoupled_for_adamw_and_not_for_sgd():
+def test_weight_decay_is_decoupled_for_adamw_and_not_for_sgd():
     """Without gradients, AdamW shrinks weights by rate times decay; in SGD the decay enters the momentum."""
     one = torch.ones(4, 3)
     for optimizer, expected in (("adamw", (1 - 0.01) ** 2), ("sgd", 0.99 - 0.1 * (0.9 * 0.1 + 0.1 * 0.99))):

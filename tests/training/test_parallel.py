@@ -58,7 +58,7 @@ def assert_same_bits(one, other):
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_worker")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_a_worker_that_trained_before_gives_the_bits_of_a_fresh_process(dataset, tmp_path, framework):
+def test_reused_worker_gives_the_same_bits_as_a_new_process(dataset, tmp_path, framework):
     """The worker has trained the same network with another seed, so it reuses the graph."""
     wanted = job(dataset, framework, seed=1)
     _, after = parallel.train_all([job(dataset, framework), wanted], tmp_path / "shared")
@@ -68,7 +68,7 @@ def test_a_worker_that_trained_before_gives_the_bits_of_a_fresh_process(dataset,
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
-def test_peak_memory_is_that_of_the_training_itself(dataset, tmp_path):
+def test_peak_memory_excludes_earlier_allocations(dataset, tmp_path):
     """It does not include what the process did before."""
     before = np.ones(250 * 2**20)  # two gigabytes
     peak = devices.peak_memory() / 1e6
@@ -79,7 +79,7 @@ def test_peak_memory_is_that_of_the_training_itself(dataset, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_worker")
-def test_a_killed_worker_costs_no_run_and_no_bit(dataset, tmp_path, monkeypatch):
+def test_killed_worker_does_not_change_the_results(dataset, tmp_path, monkeypatch):
     """The worker is killed during its second job; a new worker resumes that job.
 
     The result has the same bits as that of two parallel workers with the same number of threads.
@@ -111,7 +111,7 @@ def train_or_die(config, dataset, store):
 
 
 @pytest.mark.slow
-def test_a_training_that_dies_twice_is_named_and_the_others_go_on(dataset, tmp_path, monkeypatch):
+def test_training_killed_twice_is_named_and_the_others_finish(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "_train", train_or_die)
     source, fine = job(dataset, seed=1), job(dataset, seed=0)
     dependent = job(dataset, seed=2, initialisation=runs.Initialisation(source=source.id))
@@ -123,7 +123,7 @@ def test_a_training_that_dies_twice_is_named_and_the_others_go_on(dataset, tmp_p
 
 
 @pytest.mark.slow
-def test_a_study_ends_with_status_1_when_a_training_dies_twice(photo_folder, tmp_path, monkeypatch, capsys):
+def test_study_gives_exit_status_1_if_a_training_is_killed_twice(photo_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "_train", train_or_die)
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
     monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
@@ -153,7 +153,7 @@ def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_network(data
     assert queue.waiting == []
 
 
-def test_a_plan_has_each_training_once_and_sources_first():
+def test_plan_contains_each_training_once_and_sources_first():
     small = Study("small", photos_per_breed=12, image_size=32, weights=["scratch", "other-breeds"])
     planned = small.plan()
     assert len({each.id for each in planned}) == len(planned) == 3 + 12 + 5  # the baseline is one of the 12

@@ -22,5 +22,5 @@ import pytest
         "torch.nn.modules.batchnorm:_BatchNorm",
     ],
 )
-def test_private_api_is_there(name):
+def test_private_api_exists(name):
     assert callable(pkgutil.resolve_name(name))

@@ -18,7 +18,7 @@ ROW = {"epoch": 1, "phase": "all", "training_loss": 0.5, "training_accuracy": 0.
 ROW |= {"validation_accuracy": 0.5, "photos_per_second": 30.0}
 
 
-def test_events_of_a_training(tmp_path, monkeypatch):
+def test_progress_sends_step_epoch_and_end_events(tmp_path, monkeypatch):
     events = []
     monkeypatch.setattr(progress, "INTERVAL", 0.0)
     reporter = Progress("run", [], 40, 3, tmp_path, events.append)
@@ -34,7 +34,7 @@ def test_events_of_a_training(tmp_path, monkeypatch):
     )
 
 
-def test_the_loss_is_not_asked_for_at_every_step(tmp_path):
+def test_loss_is_not_read_at_every_step(tmp_path):
     """On a GPU, reading the loss waits for the step to finish."""
     asked = []
     reporter = Progress("run", [], 1000, 1, tmp_path, lambda event: None)
@@ -44,7 +44,7 @@ def test_the_loss_is_not_asked_for_at_every_step(tmp_path):
     assert len(asked) < 5
 
 
-def test_the_log_holds_what_the_history_holds_and_nothing_twice(tmp_path):
+def test_log_matches_the_history_without_duplicates(tmp_path):
     for done in (0, 1):  # the second time, training resumes after the first epoch
         reporter = Progress("run", [ROW] * done, 40, 2, tmp_path, lambda event: None)
         reporter.epoch(ROW | {"epoch": done + 1, "training_loss": 0.5 - 0.25 * done})
@@ -61,7 +61,7 @@ def test_the_log_holds_what_the_history_holds_and_nothing_twice(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_in_a_terminal_a_bar_moves_and_logs_are_written(tmp_path, framework, dogbreeds):
+def test_terminal_shows_a_progress_bar_and_logs_are_written(tmp_path, framework, dogbreeds):
     words = ["train", "--architecture", "resnet50", "--framework", framework, "--out", tmp_path / "runs"]
     words += ["--parameter", "photos_per_breed=8", "--parameter", "image_size=32", "--set", "epochs=2"]
     words += ["--parameter", "test_drawings_per_breed=0"]
@@ -94,5 +94,5 @@ def read(terminal):
         return b""
 
 
-def test_nobody_watches_a_file():
+def test_output_to_a_file_is_not_watched():
     assert not progress.watched()

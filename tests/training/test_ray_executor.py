@@ -50,7 +50,7 @@ def cluster(study):
 
 
 @pytest.mark.slow
-def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path):
+def test_killed_node_does_not_change_the_results(study, cluster, tmp_path):
     node = cluster.add_node(num_cpus=1)
     begun = {}  # running trainings, with the seconds of their first epoch
 
@@ -81,7 +81,7 @@ def test_a_killed_node_costs_no_run_and_no_bit(study, cluster, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_training_that_fails_is_told_when_the_others_are_finished(study):
+def test_failed_training_is_reported_after_the_others_finish(study):
     study = replace(study, weights=["scratch"], recipe=study.recipe | {"epochs": 1})
     broken, fine = (config.id for config in study.configs())
     study.store.mkdir(parents=True)
@@ -99,16 +99,16 @@ def test_a_training_that_fails_is_told_when_the_others_are_finished(study):
         (["--seeds", "4-0"], "--seeds 4-0: give a range such as 0-4 or a list such as 0,2,5, each seed once"),
     ],
 )
-def test_seeds_that_are_none_are_told_in_one_line(words, message, capsys):
+def test_invalid_seeds_are_named_in_the_error(words, message, capsys):
     assert main(["sweep", *words]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_ranges_of_seeds():
+def test_ranges_of_seeds_are_parsed():
     assert sweep.seeds("0-2,7") == [0, 1, 2, 7]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
-def test_a_cluster_that_does_not_answer_is_named(study, address):
+def test_unreachable_cluster_is_named_in_the_error(study, address):
     with pytest.raises(StudyError, match=f"no Ray cluster answers at {address} .*: see the README"):
         ray_executor.train_all(study.plan(), study.store, address)

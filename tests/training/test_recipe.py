@@ -31,35 +31,35 @@ from dogbreeds.training.recipe import PRESETS, Recipe
         ({"freeze": "backbone"}, "'augmentation' must be false with freeze 'backbone'"),
     ],
 )
-def test_what_is_wrong_is_named(values, message):
+def test_invalid_value_is_named_in_the_error(values, message):
     with pytest.raises(StudyError, match=message):
         Recipe.of(values)
 
 
-def test_a_changed_recipe_is_checked_too():
+def test_replaced_recipe_is_validated():
     with pytest.raises(ValidationError, match="epochs"):
         replace(Recipe(), epochs=0)
 
 
-def test_a_whole_number_will_do_for_a_float():
+def test_integer_is_accepted_for_a_float():
     assert Recipe.of({"learning_rate": 1}) == Recipe(learning_rate=1.0)
 
 
-def test_a_preset_is_changed_field_by_field():
+def test_fields_of_a_preset_can_be_overridden():
     assert Recipe.of({}) == Recipe.of({"preset": "controlled"}) == Recipe()
     deck = Recipe.of({"preset": "deck_2020", "epochs": 3})
     assert (deck.batch_size, deck.epochs, deck.batch_norm, deck.decay) == (32, 3, "momentum_0.01", "constant")
     assert all(Recipe(**values) for values in PRESETS.values())
 
 
-def test_the_rate_warms_up_and_falls_to_nearly_nothing():
+def test_learning_rate_warms_up_and_decays_to_nearly_zero():
     rates = [Recipe(learning_rate=2.0, warm_up=0.1).learning_rate_at(step, 100) for step in range(100)]
     assert rates[0] < rates[5] < rates[10] == max(rates) == 2.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 0.01
 
 
-def test_a_constant_rate_stays_after_its_warm_up():
+def test_constant_learning_rate_does_not_decay_after_warm_up():
     rates = {Recipe(warm_up=0.5, decay="constant").learning_rate_at(step, 10) for step in range(5, 10)}
     assert rates == {Recipe().learning_rate}
 
@@ -71,7 +71,7 @@ def rows(values, phase="all", first=1):
     ]
 
 
-def test_the_first_of_the_best_epochs_is_the_best():
+def test_first_of_several_equal_epochs_is_the_best():
     history = rows([0.9, 0.5, 0.6, 0.5])
     assert Recipe().best_epoch(history) == 2
     assert Recipe(monitor="validation_accuracy").best_epoch(history) == 2
@@ -88,18 +88,18 @@ def test_the_first_of_the_best_epochs_is_the_best():
     ],
 )
 @pytest.mark.parametrize("monitor", ["validation_loss", "validation_accuracy"])
-def test_it_stops_when_patience_is_at_its_end(values, gain, stops, monitor):
+def test_training_stops_when_patience_is_exhausted(values, gain, stops, monitor):
     assert Recipe(patience=2, minimum_gain=gain, monitor=monitor).stops(rows(values)) is stops
     assert not Recipe(patience=0, minimum_gain=gain, monitor=monitor).stops(rows(values))
 
 
-def test_patience_begins_anew_with_a_phase():
+def test_patience_restarts_with_each_phase():
     history = rows([0.1, 0.2], "head") + rows([0.5, 0.6], "all", 3)
     assert Recipe(patience=1, head_epochs=2).stops(history[:2])
     assert not Recipe(patience=2, head_epochs=2).stops(history)
 
 
-def test_phases():
+def test_phases_follow_from_head_epochs_and_freezing():
     assert Recipe(epochs=3).phases() == {"all": 3}
     assert Recipe(epochs=3, head_epochs=2).phases() == {"head": 2, "all": 3}
     assert Recipe(epochs=3, freeze="backbone", augmentation=False).phases() == {"head": 3}

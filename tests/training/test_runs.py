@@ -19,14 +19,14 @@ def kept(config, store, name=None):
     (folder / "run.json").write_text(json.dumps(asdict(config)))
 
 
-def test_a_finished_run_is_found_by_all_that_it_is(tmp_path):
+def test_finished_run_is_found_by_its_configuration(tmp_path):
     assert runs.RunStore(tmp_path).finished(CONFIG) is None
     kept(CONFIG, tmp_path)
     assert runs.RunStore(tmp_path).finished(CONFIG).config == CONFIG
     assert len(CONFIG.id.rpartition("-")[2]) == 12
 
 
-def test_a_folder_that_holds_another_training_is_refused(tmp_path):
+def test_folder_with_a_different_run_is_refused(tmp_path):
     """Otherwise, if two trainings had the same id, the wrong run would be returned."""
     other = replace(CONFIG, recipe=Recipe(learning_rate=0.2))
     kept(other, tmp_path, CONFIG.id)
@@ -34,12 +34,12 @@ def test_a_folder_that_holds_another_training_is_refused(tmp_path):
         runs.RunStore(tmp_path).finished(CONFIG)
 
 
-def test_the_backend_of_keras_makes_another_run():
+def test_keras_backend_changes_the_run_id():
     assert replace(CONFIG, backend="jax").id != CONFIG.id
     assert replace(CONFIG, framework="pytorch").backend == ""
 
 
-def test_a_run_for_another_backend_is_not_trained_here(dataset, tmp_path, monkeypatch):
+def test_training_for_another_backend_is_refused(dataset, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(StudyError, match="needs Keras on jax, not torch: set KERAS_BACKEND=jax"):
         trainer.train(replace(CONFIG, backend="jax"), dataset, tmp_path)

@@ -35,7 +35,7 @@ def config(dataset, framework, architecture="resnet50", **changes):
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_a_run_is_recorded_reused_and_read_back(dataset, tmp_path, framework, monkeypatch):
+def test_run_is_stored_reused_and_loaded(dataset, tmp_path, framework, monkeypatch):
     run = trainer.train(config(dataset, framework), dataset, tmp_path)
     assert run.history["epoch"].tolist() == [1, 2]
     assert run.history.notna().all().all()
@@ -64,7 +64,7 @@ def validation_loss(run):
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize(("framework", "restore_best"), [("keras", True), ("pytorch", True), ("pytorch", False)])
-def test_early_stopping_ends_a_training_and_the_best_weights_come_back(
+def test_early_stopping_ends_the_training_and_restores_the_best_weights(
     dataset, tmp_path, framework, restore_best, monkeypatch
 ):
     monkeypatch.setattr(
@@ -88,7 +88,7 @@ def moved(run, initial):
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_partial_fine_tuning_leaves_the_first_stages_as_they_were(dataset, tmp_path, framework):
+def test_partial_fine_tuning_changes_only_the_unfrozen_stages(dataset, tmp_path, framework):
     recipe = Recipe(batch_size=4, epochs=1, freeze="layer2")
     this = config(dataset, framework, recipe=recipe)
     run = trainer.train(this, dataset, tmp_path)
@@ -139,7 +139,7 @@ def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework,
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_features_are_float32_whatever_the_head_computes_in(dataset, tmp_path, framework, monkeypatch):
+def test_features_are_float32_for_any_precision_of_the_head(dataset, tmp_path, framework, monkeypatch):
     module, kept = backends.framework_module(framework), []
     features = module.features
     monkeypatch.setattr(module, "features", lambda *given: kept.append(features(*given)) or kept[-1])
@@ -154,7 +154,7 @@ def test_features_are_float32_whatever_the_head_computes_in(dataset, tmp_path, f
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, framework):
+def test_bfloat16_losses_are_close_but_not_equal_to_float32_losses(dataset, tmp_path, framework):
     losses = []
     for precision in ("float32", "bfloat16"):
         recipe = Recipe(batch_size=7, head_epochs=1, epochs=1, learning_rate=1e-6, precision=precision)
@@ -167,7 +167,7 @@ def test_bfloat16_is_another_arithmetic_that_comes_out_alike(dataset, tmp_path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path):
+def test_other_keras_backends_give_the_losses_of_pytorch(backend, dataset, tmp_path):
     """A head on features computed once, which is not chaotic: each epoch has the same losses as in PyTorch."""
     recipe = Recipe(batch_size=4, epochs=3, learning_rate=0.05, freeze="backbone", augmentation=False)
     expected = trainer.train(config(dataset, "pytorch", recipe=recipe), dataset, tmp_path)
@@ -183,7 +183,7 @@ def test_keras_obeys_the_recipe_on_its_other_backends(backend, dataset, tmp_path
 
 
 @pytest.mark.usefixtures("shallow")
-def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_breeds(dataset, tmp_path):
+def test_initial_weights_are_equal_and_other_breeds_get_a_new_head(dataset, tmp_path):
     first, second = (trainer.initial_weights(config(dataset, each), tmp_path) for each in models.FRAMEWORKS)
     assert all(torch.equal(first[key], second[key]) for key in first)
     source = trainer.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path)
@@ -196,7 +196,7 @@ def test_both_frameworks_start_alike_and_a_run_gives_all_but_a_head_for_other_br
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
-def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
+def test_resumed_training_does_not_repeat_finished_epochs(dataset, tmp_path, monkeypatch):
     this = config(dataset, "pytorch")
     undisturbed = trainer.train(this, dataset, tmp_path / "undisturbed")
     predict = backends.framework_module("pytorch").predict
@@ -214,13 +214,13 @@ def test_what_broke_off_goes_on(dataset, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_pytorch_trains_without_tensorflow_and_notebooks_start_without_it():
+def test_study_and_pytorch_trainer_do_not_import_tensorflow():
     """A GPU image may lack TensorFlow, and no notebook kernel should wait for its import."""
     command = "import sys, dogbreeds.study, dogbreeds.training.pytorch_trainer; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command]).returncode == 0
 
 
-def test_notebooks_name_a_package_that_is_not_installed(capsys):
+def test_print_versions_names_a_missing_package(capsys):
     print_versions("torch", "no-such-package")
     assert capsys.readouterr().out == f"torch {metadata.version('torch')}\nno-such-package is not installed\n"
 
@@ -233,7 +233,7 @@ def test_both_frameworks_are_given_the_same_batches(dataset):
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_tensorflow_is_fed_the_stream_and_nothing_is_tuned(dataset, split):
+def test_tensorflow_receives_the_stream_without_autotuning(dataset, split):
     """The autotuning of `tf.data` may delay the first step of an epoch by seconds."""
     stream = photo_streams.batches(config(dataset, "keras"), dataset)[split]
     fed = backends.framework_module("keras")._feed(stream)
@@ -244,7 +244,7 @@ def test_tensorflow_is_fed_the_stream_and_nothing_is_tuned(dataset, split):
             np.testing.assert_array_equal(one, other)
 
 
-def test_colours_are_as_the_recipe_says(dataset):
+def test_preprocessing_follows_the_recipe(dataset):
     rescaled = dataclasses.replace(RECIPE, preprocessing="rescaled")
     for architecture in models.ARCHITECTURES:
         expected, plain = (
@@ -257,7 +257,7 @@ def test_colours_are_as_the_recipe_says(dataset):
 
 
 @pytest.mark.slow
-def test_other_processes_end_with_the_one_that_started_them(dataset, tmp_path):
+def test_worker_processes_end_with_their_parent(dataset, tmp_path):
     """Even if the parent is killed: otherwise a training without a parent would run for hours."""
     script = """if __name__ == "__main__":
         import pickle, sys
@@ -287,7 +287,7 @@ def running(process):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
-def test_killed_again_and_again_it_ends_as_if_left_in_peace(framework):
+def test_training_resumes_after_repeated_kills(framework):
     """Keras uses its PyTorch backend, which needs no tracing; the script accepts any backend and number of kills."""
     command = [sys.executable, Path(__file__).parents[1] / "support" / "kill_and_resume.py", framework, "6"]
     outcome = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "torch"}, capture_output=True, text=True)
@@ -296,7 +296,7 @@ def test_killed_again_and_again_it_ends_as_if_left_in_peace(framework):
 
 
 @pytest.mark.usefixtures("shallow")
-def test_photos_left_out_are_on_record(photo_folder, tmp_path):
+def test_left_out_photos_are_recorded(photo_folder, tmp_path):
     (photo_folder / "pug" / "broken.jpg").write_bytes(b"")
     dataset = datasets.load(photo_folder, leave_out_broken=True)
     run = trainer.train(config(dataset, "pytorch", recipe=Recipe(batch_size=4, epochs=1)), dataset, tmp_path / "runs")

@@ -28,7 +28,7 @@ def trained(folder, epochs, recipe=RECIPE, versions=None):
 
 
 @pytest.mark.parametrize("epochs", range(1, 7))
-def test_it_goes_on_where_it_was(tmp_path, epochs):
+def test_training_state_is_restored_from_disk(tmp_path, epochs):
     before, training_state = trained(tmp_path, epochs), TrainingState(RECIPE, tmp_path, state(0))
     assert training_state.history == before.history
     assert training_state.state == state(epochs)
@@ -38,14 +38,14 @@ def test_it_goes_on_where_it_was(tmp_path, epochs):
     assert training_state.next_phase() == (Phase("all", epochs, 6) if epochs < 6 else None)
 
 
-def test_two_checkpoints_are_kept_and_those_they_call_the_best(tmp_path):
+def test_last_two_checkpoints_and_their_best_epochs_are_kept(tmp_path):
     for epochs, kept in ((1, [1]), (4, [2, 3, 4]), (5, [2, 4, 5]), (6, [5, 6])):
         trained(tmp_path, epochs)
         names = [path.name.rpartition("-")[0] for path in sorted(tmp_path.iterdir())]
         assert names == [f"checkpoint-{number:04d}" for number in kept]
 
 
-def test_what_was_begun_with_other_versions_does_not_go_on(tmp_path):
+def test_resuming_with_different_package_versions_is_refused(tmp_path):
     trained(tmp_path, 2, versions={"torch": "1.0"})
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert len(trained(tmp_path, 2, versions={"torch": "1.0"}).history) == 2
@@ -55,7 +55,7 @@ def test_what_was_begun_with_other_versions_does_not_go_on(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
-def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path, harm, capfd):
+def test_training_resumes_from_the_checkpoint_before_a_damaged_one(tmp_path, harm, capfd):
     trained(tmp_path, 5)
     last = next(tmp_path.glob("checkpoint-0005-*"))
     content = bytearray(last.read_bytes())
@@ -71,7 +71,7 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path, harm, capfd):
     assert TrainingState(RECIPE, tmp_path, state(0)).state == state(6)
 
 
-def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
+def test_unfinished_files_are_removed(tmp_path):
     trained(tmp_path, 1)
     whole = sorted(tmp_path.iterdir())
     for name in ("checkpoint.unfinished", ".tmp1aB2c3", "history.csv"):
@@ -80,7 +80,7 @@ def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
     assert sorted(tmp_path.iterdir()) == whole
 
 
-def test_a_checkpoint_is_of_no_use_when_the_best_weights_are_broken(tmp_path, capfd):
+def test_checkpoints_are_discarded_if_the_best_weights_are_damaged(tmp_path, capfd):
     trained(tmp_path, 4)
     best = next(tmp_path.glob("checkpoint-0002-*"))
     best.write_bytes(best.read_bytes()[:-1])
@@ -88,7 +88,7 @@ def test_a_checkpoint_is_of_no_use_when_the_best_weights_are_broken(tmp_path, ca
     assert trained(tmp_path, 6).best() == state(5)
 
 
-def test_with_no_whole_checkpoint_it_begins_at_its_start(tmp_path):
+def test_training_starts_over_without_an_intact_checkpoint(tmp_path):
     trained(tmp_path, 2)
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:-1])
@@ -97,14 +97,14 @@ def test_with_no_whole_checkpoint_it_begins_at_its_start(tmp_path):
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_is_not_kept(tmp_path, loss):
+def test_epoch_with_a_non_finite_loss_is_not_stored(tmp_path, loss):
     training_state = trained(tmp_path, 2)
     with pytest.raises(StudyError, match="loss of epoch 3 is not finite"):
         training_state.end_epoch(row(3, loss), state(3), {})
     assert TrainingState(RECIPE, tmp_path, state(0)).history == training_state.history
 
 
-def test_of_the_head_alone_nothing_else_is_written_and_nothing_else_changes(tmp_path):
+def test_head_warm_up_stores_and_changes_only_the_head(tmp_path):
     recipe = Recipe(epochs=2, head_epochs=2, patience=1)
     training_state = TrainingState(recipe, tmp_path, state(0))
     head = {"fc.weight": torch.tensor([5.0])}

@@ -77,7 +77,7 @@ def distance(first, second, state):
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
-def test_a_step_in_float64_is_the_same(architecture, optimizer):
+def test_float64_step_is_equal_in_both_frameworks(architecture, optimizer):
     state = {key: value.double() for key, value in weight_conversion.read(moved(architecture)).items()}
     batch = photos(6, 48, seed=1)
     pytorch = after_pytorch_step(architecture, state, batch, optimizer, torch.float64)
@@ -102,7 +102,7 @@ def spread(first, second, state):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
-def test_a_step_in_float32_is_as_close_as_last_bit_neighbours_are(architecture):
+def test_float32_step_is_within_twice_the_spread_of_perturbed_steps(architecture):
     """Uses the optimiser of the study; the float64 test above compares the frameworks exactly.
 
     Keras differs from PyTorch about as much as PyTorch differs from itself when images and weights change in the last
