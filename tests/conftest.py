@@ -39,11 +39,11 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    def place(item):
+    def position(item):
         found = [LONGEST.index(name) for name in (*item.path.parts, item.path.stem) if name in LONGEST]
         return found[0] if found else len(LONGEST)
 
-    items.sort(key=place)
+    items.sort(key=position)
 
 
 def pytest_collection_finish():
@@ -75,7 +75,7 @@ def dogbreeds(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, tmp_path_factory, monkeypatch, drawings):
+def isolated_folders(tmp_path, tmp_path_factory, monkeypatch, drawings):
     """No test reads or writes the data and outputs of the user."""
     data = tmp_path_factory.mktemp("data")
     (data / "drawn_dogs").symlink_to(drawings)

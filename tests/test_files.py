@@ -1,4 +1,4 @@
-"""Files and folders appear complete or not at all, and are made by one process only."""
+"""Files and folders are written atomically, and each folder is created by one process only."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +12,7 @@ def fill(folder):
     (folder / "one.txt").write_text("1")
 
 
-def fail_half_way(folder):
+def fail_halfway(folder):
     fill(folder)
     raise KeyboardInterrupt
 
@@ -41,21 +41,21 @@ def test_unfinished_folder_of_a_killed_process_is_replaced(tmp_path):
 
 
 def test_folder_is_created_only_once_by_concurrent_calls(tmp_path):
-    made = []
+    calls = []
 
     def make(unfinished):
-        made.append(unfinished)
+        calls.append(unfinished)
         fill(unfinished)
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: files.once(tmp_path / "folder", make), range(4)))
     assert found == [tmp_path / "folder"] * 4
-    assert len(made) == 1
+    assert len(calls) == 1
 
 
 def test_folder_is_created_on_the_next_call_after_a_failure(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        files.once(tmp_path / "folder", fail_half_way)
+        files.once(tmp_path / "folder", fail_halfway)
     assert not list(tmp_path.glob("folder*/"))
     assert files.once(tmp_path / "folder", fill).is_dir()
 

@@ -33,18 +33,18 @@ def streams():
 def test_batches_on_the_gpu_equal_those_on_the_cpu(streams, fits, monkeypatch):
     if not fits:
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 0))
-    plain, on_gpu = streams
-    for index in range(len(plain)):
-        (photos, labels), (same, same_labels) = plain[index], on_gpu[index]
-        assert same.device.type == "cuda"
-        torch.testing.assert_close(same.cpu(), photos, atol=1e-4, rtol=1e-4)
-        assert (same_labels.cpu() == labels).all()
+    on_cpu, on_gpu = streams
+    for index in range(len(on_cpu)):
+        (photos, labels), (gpu_photos, gpu_labels) = on_cpu[index], on_gpu[index]
+        assert gpu_photos.device.type == "cuda"
+        torch.testing.assert_close(gpu_photos.cpu(), photos, atol=1e-4, rtol=1e-4)
+        assert (gpu_labels.cpu() == labels).all()
     assert torch.is_tensor(on_gpu._resident) == fits
 
 
 def config(dataset, framework="pytorch", **recipe):
-    which = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32)
-    return RunConfig(*which, Recipe(batch_size=4, **recipe))
+    settings = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32)
+    return RunConfig(*settings, Recipe(batch_size=4, **recipe))
 
 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
@@ -71,10 +71,10 @@ def test_interrupted_training_resumes_on_the_gpu(dataset, tmp_path):
         trainer.train(this, dataset, tmp_path, send=stop)
     assert list(tmp_path.glob("*.unfinished/checkpoint-0001-*"))
     run = trainer.train(this, dataset, tmp_path)
-    undisturbed = trainer.train(this, dataset, tmp_path / "undisturbed")
-    for history in (run.history, undisturbed.history):
+    uninterrupted = trainer.train(this, dataset, tmp_path / "uninterrupted")
+    for history in (run.history, uninterrupted.history):
         assert history["epoch"].to_list() == [1, 2, 3]
-    np.testing.assert_allclose(run.history["training_loss"], undisturbed.history["training_loss"], rtol=0.2)
+    np.testing.assert_allclose(run.history["training_loss"], uninterrupted.history["training_loss"], rtol=0.2)
 
 
 @pytest.mark.filterwarnings("ignore")  # warnings of timm and Keras

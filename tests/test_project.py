@@ -21,7 +21,7 @@ from dogbreeds.study import notebooks, profiles
 
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
-ROOMS_OF_THE_LIBRARY = ("data", "models", "training", "analysis", "figures")
+CORE_PACKAGES = ("data", "models", "training", "analysis", "figures")
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 
@@ -56,7 +56,7 @@ def test_library_imports_only_declared_dependencies():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     modules = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
     allowed = {Requirement(each).name for each in declared} | sys.stdlib_module_names | {"dogbreeds", "urllib3"}
-    for file in chain(*((ROOT / "lib/dogbreeds" / room).rglob("*.py") for room in ROOMS_OF_THE_LIBRARY)):
+    for file in chain(*((ROOT / "lib/dogbreeds" / package).rglob("*.py") for package in CORE_PACKAGES)):
         if file.stem == "ray_executor":
             continue
         for node in ast.parse(file.read_text()).body:

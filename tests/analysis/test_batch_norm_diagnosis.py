@@ -14,8 +14,8 @@ from dogbreeds.training.runs import RunConfig
 
 def train(dataset, store, framework, batch_norm):
     recipe = Recipe(batch_size=4, epochs=2, batch_norm=batch_norm, preprocessing="rescaled", restore_best=False)
-    which = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
-    return trainer.train(RunConfig(*which), dataset, store)
+    settings = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
+    return trainer.train(RunConfig(*settings), dataset, store)
 
 
 @pytest.mark.slow
@@ -30,24 +30,24 @@ def test_batch_norm_momentum_does_not_change_weights(dataset, tmp_path, framewor
     # Accuracy on the training photos uses the last weights and no augmentation, as a prediction by the framework does.
     stream = photo_streams.batches(runs[0].config, dataset)["train"].in_order(64)
     logits = backends.framework_module(framework).predict(inference.load(runs[0]), stream)
-    right = np.mean(logits.argmax(axis=1) == stream.labels[stream.rows])
+    accuracy = np.mean(logits.argmax(axis=1) == stream.labels[stream.rows])
     table = batch_norm_diagnosis.two_by_two(
         {"momentum_0.01": runs[0]}, batch_norm_diagnosis.logits({"momentum_0.01": runs[0]}, dataset)
     )
-    assert table.loc[("momentum_0.01", batch_norm_diagnosis.RUNNING), "training"] == right
+    assert table.loc[("momentum_0.01", batch_norm_diagnosis.RUNNING), "training"] == accuracy
 
 
 @pytest.mark.usefixtures("shallow")
 def test_reestimated_statistics_restore_accuracy(dataset, tmp_path):
     run = train(dataset, tmp_path, "pytorch", "momentum_0.1")
-    before = {"rescaled": run}
-    expected = batch_norm_diagnosis.two_by_two(before, batch_norm_diagnosis.logits(before, dataset)).loc[
+    selected = {"rescaled": run}
+    expected = batch_norm_diagnosis.two_by_two(selected, batch_norm_diagnosis.logits(selected, dataset)).loc[
         ("rescaled", batch_norm_diagnosis.REESTIMATED)
     ]
     state = load_file(run.weights)
     state["layer4.0.bn3.running_mean"] += 1e6  # all photos now give the same logits, and half of them are of each breed
     save_file(state, run.weights)
-    table = batch_norm_diagnosis.two_by_two(before, batch_norm_diagnosis.logits(before, dataset))
+    table = batch_norm_diagnosis.two_by_two(selected, batch_norm_diagnosis.logits(selected, dataset))
     running, reestimated = (
         table.loc[("rescaled", batch_norm_diagnosis.RUNNING)],
         table.loc[("rescaled", batch_norm_diagnosis.REESTIMATED)],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from finished_runs import finished_run, right_on_the_first
+from finished_runs import finished_run, logits_and_labels
 
 from dogbreeds.analysis import claims_2020, intervals, tables
 
@@ -16,15 +16,17 @@ def learning_curve(constant, plateau=0.5, epochs=30):
 def runs(tmp_path):
     def make(weights="scratch", own_sources=True, **networks):
         """Three seeds per network; each network is given as (correct photos of 100, time constant in epochs)."""
-        made = []
-        for name, (right, constant) in networks.items():
+        created = []
+        for name, (correct, constant) in networks.items():
             for seed in range(3):
-                learned = learning_curve(constant * (1 + 0.02 * seed))
-                which = {"architecture": name, "seed": seed, "weights": weights, "validation_accuracy": learned}
+                curve = learning_curve(constant * (1 + 0.02 * seed))
+                settings = {"architecture": name, "seed": seed, "weights": weights, "validation_accuracy": curve}
                 if weights != "scratch":
-                    which["source"] = f"source-{name}-{seed if own_sources else 0}"
-                made.append(finished_run(tmp_path / f"{name}-{weights}-{seed}", *right_on_the_first(right), **which))
-        return made
+                    settings["source"] = f"source-{name}-{seed if own_sources else 0}"
+                created.append(
+                    finished_run(tmp_path / f"{name}-{weights}-{seed}", *logits_and_labels(correct), **settings)
+                )
+        return created
 
     return make
 
@@ -53,8 +55,8 @@ def test_each_initialisation_has_verdicts_and_is_compared_with_scratch(runs):
     better = {name: (90, epochs) for name, (_, epochs) in networks.items()}
     table = claims_2020.confront(runs(**networks) + runs("other-breeds", **better))
     assert table["initial weights"].value_counts().to_dict() == {"scratch": 6, "other-breeds": 7}
-    learned = table[table["claim"] == "Learned weights are a better start than none"]
-    assert learned[["initial weights", "verdict"]].to_numpy().tolist() == [["other-breeds", claims_2020.CONFIRMED]]
+    comparison = table[table["claim"] == "Learned weights are a better start than none"]
+    assert comparison[["initial weights", "verdict"]].to_numpy().tolist() == [["other-breeds", claims_2020.CONFIRMED]]
 
 
 def test_shared_initial_weights_limit_the_verdict_to_these_weights(runs):
@@ -70,9 +72,9 @@ def test_runs_with_the_same_seed_count_as_one_sample(tmp_path):
     runs = []
     for name, constant in (("xception", 5), ("resnet50", 3), ("se_resnet50", 4)):
         for framework in ("keras", "pytorch"):
-            learned = learning_curve(constant)
-            which = {"architecture": name, "framework": framework, "validation_accuracy": learned}
-            runs.append(finished_run(tmp_path / f"{name}-{framework}", *right_on_the_first(40), **which))
+            curve = learning_curve(constant)
+            settings = {"architecture": name, "framework": framework, "validation_accuracy": curve}
+            runs.append(finished_run(tmp_path / f"{name}-{framework}", *logits_and_labels(40), **settings))
     table = claims_2020.confront(runs).set_index("claim")
     assert table.loc["ResNet50 learns faster than Xception", "verdict"] == claims_2020.OPEN
     assert table.loc["ResNet50 learns faster than Xception", "measured"] == "+2.0 epochs, seeds: 1"
@@ -89,10 +91,10 @@ def test_learning_speed_is_not_tested_without_a_plateau(runs):
 
 
 def test_learning_speed_pairs_runs_by_seed_and_framework(runs):
-    made = runs(xception=(60, 6), resnet50=(60, 3), se_resnet50=(60, 3))
-    assert claims_2020.confront(made[::-1]).iloc[:5].equals(claims_2020.confront(made).iloc[:5])
+    created = runs(xception=(60, 6), resnet50=(60, 3), se_resnet50=(60, 3))
+    assert claims_2020.confront(created[::-1]).iloc[:5].equals(claims_2020.confront(created).iloc[:5])
     with pytest.raises(ValueError, match="cannot be paired"):
-        claims_2020._faster(made[3:6], made[:2])
+        claims_2020._faster(created[3:6], created[:2])
 
 
 def test_single_seed_limits_the_verdict_to_the_trained_networks(runs):
@@ -106,7 +108,7 @@ def test_single_seed_limits_the_verdict_to_the_trained_networks(runs):
 
 
 @pytest.mark.parametrize(
-    ("right", "photos", "verdict"),
+    ("correct", "photos", "verdict"),
     [
         (44, 164, claims_2020.CONFIRMED),  # the result of 2020
         (1810, 8580, claims_2020.CONFIRMED),
@@ -115,8 +117,8 @@ def test_single_seed_limits_the_verdict_to_the_trained_networks(runs):
         (90, 164, claims_2020.REFUTED),
     ],
 )
-def test_near_chance_means_between_chance_and_twice_chance(right, photos, verdict):
-    assert claims_2020.near_chance([right], photos, 0.2) == verdict
+def test_near_chance_means_between_chance_and_twice_chance(correct, photos, verdict):
+    assert claims_2020.near_chance([correct], photos, 0.2) == verdict
 
 
 def test_near_chance_corrects_for_the_number_of_networks():
@@ -132,7 +134,7 @@ def test_chance_level_depends_on_the_number_of_breeds(tmp_path):
     for breeds, verdict in ((2, claims_2020.CONFIRMED), (120, claims_2020.REFUTED)):
         names = [f"breed {number}" for number in range(breeds)]
         runs = [
-            finished_run(tmp_path / f"{name}-{breeds}", *right_on_the_first(50), architecture=name, breeds=names)
+            finished_run(tmp_path / f"{name}-{breeds}", *logits_and_labels(50), architecture=name, breeds=names)
             for name in ("xception", "resnet50", "se_resnet50")
         ]
         table = claims_2020.confront(runs).set_index("claim")

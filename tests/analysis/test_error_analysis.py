@@ -69,8 +69,8 @@ def test_gates_are_averaged_by_breed_and_their_spread_is_computed():
 
 
 def test_most_confident_errors_are_listed_first(tmp_path):
-    sure = np.log([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
-    run = finished_run(tmp_path / "run", sure, [0, 0, 0, 1], breeds=["pug", "poodle"])
+    logits = np.log([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    run = finished_run(tmp_path / "run", logits, [0, 0, 0, 1], breeds=["pug", "poodle"])
     row = error_analysis.most_confident_errors(run, 1).loc[0]
     assert row[["place", "true", "predicted"]].tolist() == [1, "pug", "poodle"]
     assert row["probability"] == pytest.approx(0.8)
@@ -82,7 +82,7 @@ def test_most_confident_errors_are_listed_first(tmp_path):
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_inference_reproduces_the_stored_logits(dataset, tmp_path, framework):
     recipe = Recipe(batch_size=4, epochs=1, preprocessing="rescaled")
-    which = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
-    run = trainer.train(RunConfig(*which), dataset, tmp_path)
+    settings = ("resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
+    run = trainer.train(RunConfig(*settings), dataset, tmp_path)
     own = pixel_cache.load(dataset, 32)[dataset.rows("test")]
     np.testing.assert_allclose(inference.logits(run, own), run.logits(), rtol=1e-4, atol=1e-4)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from finished_runs import finished_run, right_on_the_first
+from finished_runs import finished_run, logits_and_labels
 
 from dogbreeds import models, paths
 from dogbreeds.analysis import imagenet_leakage
@@ -40,7 +40,7 @@ def test_fine_tuning_gain_is_paired_with_the_original_classifier(dataset, weight
     answers = torch.nn.functional.one_hot(torch.tensor(labels)).numpy()
     runs = [
         finished_run(tmp_path / "tuned", answers, labels, weights="imagenet"),
-        finished_run(tmp_path / "other", *right_on_the_first(1, 6)),
+        finished_run(tmp_path / "other", *logits_and_labels(1, 6)),
     ]
     table = imagenet_leakage.table(runs, dataset, 32)
     assert table[["framework", "original classifier", "fine-tuned", "gain"]].values.tolist() == [

@@ -10,9 +10,9 @@ from statsmodels.stats.multitest import multipletests
 from dogbreeds.analysis import intervals, metrics
 
 
-@pytest.mark.parametrize(("right", "low", "high"), [(44, 0.206, 0.341), (161, 0.948, 0.994)])
-def test_wilson_intervals_of_the_2020_accuracies(right, low, high):
-    assert intervals.accuracy_interval(right, 164) == (pytest.approx(low, abs=5e-4), pytest.approx(high, abs=5e-4))
+@pytest.mark.parametrize(("correct", "low", "high"), [(44, 0.206, 0.341), (161, 0.948, 0.994)])
+def test_wilson_intervals_of_the_2020_accuracies(correct, low, high):
+    assert intervals.accuracy_interval(correct, 164) == (pytest.approx(low, abs=5e-4), pytest.approx(high, abs=5e-4))
 
 
 def test_mcnemar_uses_only_discordant_photos():
@@ -33,8 +33,8 @@ def test_mcnemar_reproduces_the_approval_ratings_example():
 @pytest.mark.parametrize(("first_alone", "second_alone"), [(9, 2), (3, 0), (20, 31)])
 def test_score_interval_bounds_are_at_the_critical_value(first_alone, second_alone):
     """The most likely share of photos that only the second classifies correctly is found by a grid search."""
-    photos, place = 100, np.arange(100)
-    first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
+    photos, index = 100, np.arange(100)
+    first, second = index < first_alone, (index >= first_alone) & (index < first_alone + second_alone)
     neither = photos - first_alone - second_alone
     for gap in intervals.paired_difference(first, second)[1:]:
         shares = np.linspace(max(0, -gap), (1 - gap) / 2, 200_001)[1:-1]
@@ -47,8 +47,8 @@ def test_score_interval_bounds_are_at_the_critical_value(first_alone, second_alo
 def test_interval_and_test_of_one_seed_agree():
     for first_alone in range(13):
         for second_alone in range(13):
-            place = np.arange(max(24, first_alone + second_alone))
-            first, second = place < first_alone, (place >= first_alone) & (place < first_alone + second_alone)
+            index = np.arange(max(24, first_alone + second_alone))
+            first, second = index < first_alone, (index >= first_alone) & (index < first_alone + second_alone)
             _, low, high = intervals.paired_difference(first, second)
             assert (low <= 0 <= high) == (intervals.paired_test(first, second) > 0.05)
 
@@ -160,10 +160,10 @@ def test_two_seeds_leave_one_degree_of_freedom():
 
 
 def test_constant_answers_have_zero_sd_and_a_nonzero_interval():
-    alike = np.ones((3, 40), bool)
-    assert intervals.over_seeds_and_photos(alike.astype(float))["p"] == 0
-    assert intervals.difference(alike, alike)["p"] == 1
-    summary = intervals.accuracy(alike)
+    answers = np.ones((3, 40), bool)
+    assert intervals.over_seeds_and_photos(answers.astype(float))["p"] == 0
+    assert intervals.difference(answers, answers)["p"] == 1
+    summary = intervals.accuracy(answers)
     assert (summary["mean"], summary["sd"]) == (1, 0)
     assert summary["low"] == intervals.accuracy_interval(40, 40)[0] < 0.92
 
@@ -216,9 +216,12 @@ def test_time_to_accuracy_includes_the_epoch_that_reaches_it():
 
 
 def test_an_ensemble_averages_probabilities_not_logits(tmp_path):
-    sure, unsure = finished_run(tmp_path / "a", [[4.0, 0.0]], [0]), finished_run(tmp_path / "b", [[0.0, 1.0]], [0])
+    confident, uncertain = (
+        finished_run(tmp_path / "a", [[4.0, 0.0]], [0]),
+        finished_run(tmp_path / "b", [[0.0, 1.0]], [0]),
+    )
     mean = (1 / (1 + np.exp(-4)) + 1 / (1 + np.exp(1))) / 2
-    np.testing.assert_allclose(np.exp(metrics.ensemble([sure, unsure]))[0], [mean, 1 - mean], rtol=1e-5)
+    np.testing.assert_allclose(np.exp(metrics.ensemble([confident, uncertain]))[0], [mean, 1 - mean], rtol=1e-5)
 
 
 def test_agreement_counts_equal_predictions_correct_or_not(tmp_path):
@@ -236,19 +239,19 @@ def test_auroc_is_the_probability_of_the_higher_score():
 
 
 def test_interval_without_discordant_photos_is_nonzero():
-    """Two networks: 1.96**2 / (100 + 1.96**2). Shares with no difference in 100 photos: (1 - 0.0362)**100 is 0.025."""
-    alike = np.arange(100) < 60
-    for answers, most in ((alike, 0.0370), (alike / 2, 0.0362)):
+    """The bound for two networks is 1.96**2 / (100 + 1.96**2); for shares, (1 - bound)**100 is 0.025."""
+    correct = np.arange(100) < 60
+    for answers, bound in ((correct, 0.0370), (correct / 2, 0.0362)):
         gain, low, high = intervals.paired_difference(answers, answers)
         assert (gain, low) == (0, pytest.approx(-high))
-        assert high == pytest.approx(most, abs=1e-4)
+        assert high == pytest.approx(bound, abs=1e-4)
 
 
 def test_shares_over_several_runs_are_compared_by_t_test():
     generator = np.random.default_rng(0)
     first, second = (generator.integers(0, 3, (1, 50)) / 2 for _ in range(2))
     found = intervals.difference(first, second)
-    apart = (first - second)[0]
-    assert found["difference"] == pytest.approx(apart.mean())
+    gaps = (first - second)[0]
+    assert found["difference"] == pytest.approx(gaps.mean())
     assert found["p"] == pytest.approx(stats.ttest_rel(first[0], second[0]).pvalue)
     assert intervals.difference(first, first)["p"] == 1

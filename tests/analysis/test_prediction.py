@@ -21,8 +21,8 @@ from dogbreeds.training.runs import RunConfig
 @pytest.fixture(params=["pytorch", "keras"])
 def run(request, dataset, tmp_path, shallow):
     recipe = Recipe(batch_size=4, epochs=1, augmentation=False, preprocessing="rescaled")
-    which = ("resnet50", request.param, dataset.name, dataset.fingerprint, dataset.breeds)
-    return trainer.train(RunConfig(*which, 32, recipe), dataset, tmp_path / "outputs" / "toy" / "runs")
+    settings = ("resnet50", request.param, dataset.name, dataset.fingerprint, dataset.breeds)
+    return trainer.train(RunConfig(*settings, 32, recipe), dataset, tmp_path / "outputs" / "toy" / "runs")
 
 
 @pytest.mark.slow
@@ -33,13 +33,13 @@ def test_predictions_match_the_stored_logits(run, dataset, capsys, tmp_path):
     best = found[0].best(2)
     assert list(best.values()) == sorted(best.values(), reverse=True)
     assert sum(best.values()) == pytest.approx(1)
-    first, share = next(iter(best.items()))
+    first, probability = next(iter(best.items()))
     assert first == dataset.breeds[run.logits()[0].argmax()]
     assert found[0].activation.shape == (1, 1)
 
     assert main(["predict", str(photos[0]), "--run", str(run.folder), "--top", "1", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)[0]
-    assert row["breeds"] == {first: pytest.approx(share)}
+    assert row["breeds"] == {first: pytest.approx(probability)}
     with Image.open(row["map"]) as drawn:
         assert drawn.width > 500
 
@@ -60,18 +60,18 @@ def test_photos_without_box_are_compared_with_whole_validation_photos(dataset, t
     whole = dataset.photos.assign(left=5, top=5, right=25, bottom=25)
     whole = whole.assign(frame_width=whole["width"], frame_height=whole["height"])
     boxed = replace(dataset, photos=whole)
-    which = ("resnet50", "pytorch", boxed.name, boxed.fingerprint, boxed.breeds)
-    config = RunConfig(*which, 32, Recipe(batch_size=4, epochs=1, augmentation=False), crop="box")
+    settings = ("resnet50", "pytorch", boxed.name, boxed.fingerprint, boxed.breeds)
+    config = RunConfig(*settings, 32, Recipe(batch_size=4, epochs=1, augmentation=False), crop="box")
     run = trainer.train(config, boxed, tmp_path / "outputs" / "toy" / "runs")
-    kept = run.logits("validation_whole")
+    stored = run.logits("validation_whole")
     frames = pixel_cache.load(boxed, 32, "centre")[boxed.rows("validation")]
-    np.testing.assert_allclose(kept, inference.logits(run, frames), atol=1e-5)
-    assert abs(kept - run.logits("validation")).max() > 1e-3
+    np.testing.assert_allclose(stored, inference.logits(run, frames), atol=1e-5)
+    assert abs(stored - run.logits("validation")).max() > 1e-3
 
     photos = [boxed.photos["path"].iloc[0]]
     for shift, expected in ((0.1, False), (-0.1, True)):
-        least = np.quantile(prediction.evidence(kept), prediction.OUT_OF_DISTRIBUTION) + shift
-        answer = np.array([[least, -100.0]])
+        threshold = np.quantile(prediction.evidence(stored), prediction.OUT_OF_DISTRIBUTION) + shift
+        answer = np.array([[threshold, -100.0]])
         monkeypatch.setattr(prediction.inference, "logits", lambda run, images, answer=answer: answer)
         assert prediction.predict(run, photos)[0].out_of_distribution == expected
     assert "was trained on photos cropped to the dog's box and is less accurate" in capsys.readouterr().err

@@ -48,10 +48,10 @@ def test_last_bit_perturbations_change_losses_and_frameworks_agree(study):
 
 
 def test_table_gives_the_distance_in_widths_of_the_noise_band():
-    own, seconds = np.linspace(2, 1, 10), np.array([0.5] * 8 + [9.0])
-    backends = {"PyTorch": reproducibility.FirstEpoch(own, seconds, 400)}
-    backends["Keras on TensorFlow"] = reproducibility.FirstEpoch(own + 0.25, seconds, 500)
-    table = reproducibility.table(backends, np.stack([own, own + 0.5]))
+    losses, seconds = np.linspace(2, 1, 10), np.array([0.5] * 8 + [9.0])
+    backends = {"PyTorch": reproducibility.FirstEpoch(losses, seconds, 400)}
+    backends["Keras on TensorFlow"] = reproducibility.FirstEpoch(losses + 0.25, seconds, 500)
+    table = reproducibility.table(backends, np.stack([losses, losses + 0.5]))
     assert table["distance"].to_list() == pytest.approx([0, 0.25])
     assert table["in widths of the noise band"].to_list() == pytest.approx([0, 0.5])
     assert table["seconds per step"].to_list() == [0.5, 0.5]
@@ -76,7 +76,7 @@ def test_perturbation_changes_every_value_by_its_last_bit(study):
 @pytest.mark.slow
 def test_peak_memory_excludes_the_parent_process():
     """It is not that of the parent process, which getrusage reports if it is larger."""
-    ballast = np.ones(250_000_000)  # 2 GB
+    allocated = np.ones(250_000_000)  # 2 GB
     script = "from dogbreeds.training.devices import peak_memory; print(peak_memory())"
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert 50e6 < int(told) < ballast.nbytes < peak_memory()
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert 50e6 < int(output) < allocated.nbytes < peak_memory()

@@ -8,16 +8,16 @@ from dogbreeds.analysis import claims_2020
 STUDIES = 600
 
 
-@pytest.mark.parametrize("luck", [0, 4, 10])
+@pytest.mark.parametrize("seed_effect", [0, 4, 10])
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
-def test_significance_test_does_not_exceed_its_nominal_size(seeds, luck):
-    assert simulations.size(STUDIES, seeds, of_seeds=luck) <= 0.07
+def test_significance_test_does_not_exceed_its_nominal_size(seeds, seed_effect):
+    assert simulations.size(STUDIES, seeds, of_seeds=seed_effect) <= 0.07
 
 
-@pytest.mark.parametrize("luck", [0, 4, 10])
+@pytest.mark.parametrize("seed_effect", [0, 4, 10])
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
-def test_interval_of_a_difference_reaches_its_nominal_coverage(seeds, luck):
-    assert simulations.coverage(STUDIES, seeds, of_seeds=luck) >= 0.93
+def test_interval_of_a_difference_reaches_its_nominal_coverage(seeds, seed_effect):
+    assert simulations.coverage(STUDIES, seeds, of_seeds=seed_effect) >= 0.93
 
 
 def test_shared_source_inflates_the_size_and_separate_sources_do_not():

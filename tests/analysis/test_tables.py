@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from finished_runs import finished_run, right_on_the_first
+from finished_runs import finished_run, logits_and_labels
 from scipy import stats
 
 from dogbreeds.analysis import intervals, tables
@@ -8,9 +8,9 @@ from dogbreeds.analysis import intervals, tables
 
 @pytest.fixture
 def make(tmp_path):
-    def make(right, architecture="resnet50", **record):
+    def make(correct, architecture="resnet50", **record):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        return finished_run(folder, *right_on_the_first(right), architecture=architecture, **record)
+        return finished_run(folder, *logits_and_labels(correct), architecture=architecture, **record)
 
     return make
 
@@ -51,8 +51,8 @@ def test_comparisons_have_difference_interval_and_corrected_p_value(make):
 
 
 def test_comparisons_pair_seeds_in_any_order(make):
-    runs = [make(right, seed=seed) for right, seed in ((60, 1), (50, 0), (65, 2))]
-    runs += [make(right, "xception", seed=seed) for right, seed in ((70, 0), (85, 2), (80, 1))]
+    runs = [make(correct, seed=seed) for correct, seed in ((60, 1), (50, 0), (65, 2))]
+    runs += [make(correct, "xception", seed=seed) for correct, seed in ((70, 0), (85, 2), (80, 1))]
     row = tables.comparisons(runs, "network").iloc[0]
     assert row["difference"] == pytest.approx(-0.2)
     # The difference is the same for all seeds, so only the photos contribute to the interval.

@@ -1,4 +1,4 @@
-"""The baseline pipeline trains with the same recipe, so a difference in accuracy would be the price of speed."""
+"""The baseline pipeline trains with the same recipe as this library, and reads the same photos."""
 
 from dataclasses import replace
 
@@ -57,9 +57,9 @@ def test_both_pipelines_read_the_same_photos(config, dataset):
     photos = baseline_accuracy.Photos(config, dataset, "validation")
     assert len(photos) == len(dataset.rows("validation"))
     for index, (expected, label) in enumerate(zip(*stream[0], strict=True)):
-        photo, own = photos[index]
+        photo, own_label = photos[index]
         np.testing.assert_allclose(photo.numpy(), expected.numpy(), atol=1e-6)
-        assert own == label
+        assert own_label == label
 
 
 def test_augmented_photos_are_changed_and_have_no_black_corners(config, dataset):
@@ -86,11 +86,11 @@ def test_the_command_compares_both_pipelines(photo_folder, tmp_path, capsys, mon
     assert main([*words, "--epochs", "1"]) == 0
     assert "this library in" in capsys.readouterr().out
     tables = tmp_path / "outputs" / "bench" / "tables"
-    each, gaps = (pd.read_csv(tables / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
-    assert each.groupby("pipeline")["seed"].agg(list).to_dict() == {
+    accuracies, gaps = (pd.read_csv(tables / f"{name}.csv") for name in ("accuracy", "accuracy_difference"))
+    assert accuracies.groupby("pipeline")["seed"].agg(list).to_dict() == {
         pipeline: [0, 1, 2] for pipeline in ("this library, bfloat16", "this library, float32", "baseline")
     }
-    means = each.groupby("pipeline")["test accuracy"].mean()
+    means = accuracies.groupby("pipeline")["test accuracy"].mean()
     for _, row in gaps.iterrows():
         this_library = means[f"this library, {row['this library in']}"]
         assert row["difference"] == pytest.approx(this_library - means["baseline"])

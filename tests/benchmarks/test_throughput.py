@@ -1,4 +1,4 @@
-"""The benchmark runs every pipeline and computes its ratios. These tests check no speeds."""
+"""The benchmark runs every pipeline and computes its ratios. These tests do not check speeds."""
 
 import json
 
@@ -95,9 +95,9 @@ def test_sizes_do_not_exceed_the_number_of_photos(photo_folder):
 def test_the_command_prints_rows_and_saves_tables_and_charts(photo_folder, tmp_path, capsys, monkeypatch):
     words = ["--photos", str(photo_folder), "--size", "24", "--batch-size", "2"]
     assert main(["bench", "scaling", *words, "--up-to", "24", "--json"]) == 0
-    kept = tmp_path / "outputs" / "bench"
-    assert pd.read_csv(kept / "tables" / "scaling.csv")["axis"].to_list() == ["photos"]
-    assert (kept / "figures" / "scaling.svg").is_file()
+    folder = tmp_path / "outputs" / "bench"
+    assert pd.read_csv(folder / "tables" / "scaling.csv")["axis"].to_list() == ["photos"]
+    assert (folder / "figures" / "scaling.svg").is_file()
     assert json.loads(capsys.readouterr().out) == []  # one size is too few for a fit
 
     row = {name: "x" for name in throughput.COLUMNS}
@@ -106,6 +106,6 @@ def test_the_command_prints_rows_and_saves_tables_and_charts(photo_folder, tmp_p
     monkeypatch.setattr(throughput, "measure", lambda study, rounds, workers: [pd.DataFrame([row])])
     assert main(["bench", "speed", *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [row]
-    assert (kept / "figures" / "bench.png").is_file()
+    assert (folder / "figures" / "bench.png").is_file()
     assert main(["bench", "speed", *words, "--rounds", "0"]) == 2
     assert main(["bench", "scaling", *words, "--up-to", "2"]) == 2

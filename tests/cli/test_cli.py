@@ -12,7 +12,7 @@ from dogbreeds.study import Study
 from dogbreeds.training.recipe import PRESETS, Recipe
 
 
-def refused(capsys, *words) -> str:
+def error_message(capsys, *words) -> str:
     assert main(list(words)) == 2
     captured = capsys.readouterr()
     lines = [line for line in captured.err.replace("\r", "\n").splitlines() if line and "decoding photos" not in line]
@@ -42,36 +42,36 @@ def refused(capsys, *words) -> str:
     ],
 )
 def test_invalid_argument_is_named_in_the_error(capsys, words, message):
-    assert message in refused(capsys, *words)
+    assert message in error_message(capsys, *words)
 
 
-def no_picture(folder):
+def not_an_image(folder):
     (folder / "pug" / "notes.txt").write_text("no image")
 
 
-def cut_short(folder):
+def truncated(folder):
     photo = folder / "pug" / "05.jpg"
     photo.write_bytes(photo.read_bytes()[:-300])
 
 
-def bomb(folder):
+def decompression_bomb(folder):
     Image.new("1", (20_000, 20_000)).save(folder / "pug" / "05.png")
 
 
 @pytest.mark.parametrize(
-    ("harm", "message"),
+    ("damage", "message"),
     [
         (shutil.rmtree, "no folder"),
         (lambda folder: [shutil.rmtree(entry) for entry in list(folder.iterdir())], "0 breeds"),
         (lambda folder: shutil.rmtree(folder / "pug"), "1 breeds"),
-        (no_picture, "notes.txt is not a readable image"),
-        (cut_short, "05.jpg cannot be decoded"),
-        (bomb, "05.png is not a readable image"),
+        (not_an_image, "notes.txt is not a readable image"),
+        (truncated, "05.jpg cannot be decoded"),
+        (decompression_bomb, "05.png is not a readable image"),
     ],
 )
-def test_unusable_photos_are_refused(capsys, photo_folder, harm, message):
-    harm(photo_folder)
-    assert message in refused(capsys, "study", "--photos", str(photo_folder))
+def test_unusable_photos_are_refused(capsys, photo_folder, damage, message):
+    damage(photo_folder)
+    assert message in error_message(capsys, "study", "--photos", str(photo_folder))
 
 
 def test_own_photos_change_the_profile_name(photo_folder):
@@ -83,15 +83,15 @@ def test_own_photos_change_the_profile_name(photo_folder):
 
 
 def test_preset_replaces_the_recipe_of_the_profile(monkeypatch, capsys):
-    asked = []
+    recipes = []
 
-    def train(study, *which):
-        asked.append(Recipe.of(study.recipe))
+    def train(study, *arguments):
+        recipes.append(Recipe.of(study.recipe))
         return SimpleNamespace(folder="folder")
 
     monkeypatch.setattr(Study, "train_here", train)
     words = ["train", "--architecture", "resnet50", "--framework", "keras", "--set", "epochs=2"]
     for preset in ([], ["--set", "preset=deck_2020"]):
         assert main([*words, *preset]) == 0
-    assert asked[0].batch_size == 10  # from the profile sample
-    assert asked[1] == Recipe(**PRESETS["deck_2020"] | {"epochs": 2})
+    assert recipes[0].batch_size == 10  # from the profile sample
+    assert recipes[1] == Recipe(**PRESETS["deck_2020"] | {"epochs": 2})

@@ -1,4 +1,4 @@
-"""`check` finds each kind of oddity in a photo, and only harmful findings end with exit status 1."""
+"""`check` reports each kind of irregularity in a photo, and only harmful findings give exit status 1."""
 
 import numpy as np
 import pandas as pd

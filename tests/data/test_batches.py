@@ -40,7 +40,7 @@ def test_training_epoch_has_full_batches_without_repeated_photos():
 
 
 def test_seed_and_epoch_determine_the_order_of_photos():
-    """So that earlier runs can be repeated bit for bit."""
+    """Earlier runs can therefore be repeated bit for bit."""
     training = stream(seed=3)
     training.epoch = 2
     expected = np.random.default_rng([3, 2]).permutation(np.arange(2, 22))[:18]
@@ -64,11 +64,11 @@ def test_both_frameworks_receive_identical_batches():
 
 def test_augmentation_preserves_shape_and_range_of_values():
     photos = torch.rand(16, 3, 8, 8)
-    moved = augment(photos, torch.rand(len(photos), 6, generator=torch.Generator().manual_seed(0)))
-    assert moved.shape == photos.shape
-    assert moved.min() >= photos.min()
-    assert moved.max() <= photos.max()
-    assert not torch.allclose(moved, photos, atol=0.05)
+    augmented = augment(photos, torch.rand(len(photos), 6, generator=torch.Generator().manual_seed(0)))
+    assert augmented.shape == photos.shape
+    assert augmented.min() >= photos.min()
+    assert augmented.max() <= photos.max()
+    assert not torch.allclose(augmented, photos, atol=0.05)
 
 
 def test_augmentation_flips_half_of_the_images_and_crops_within_range():
@@ -77,10 +77,10 @@ def test_augmentation_flips_half_of_the_images_and_crops_within_range():
     ramp = torch.linspace(-1, 1, size)
     photo = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), torch.zeros(size, size)])
     draws = torch.rand(count, 6, generator=torch.Generator().manual_seed(0))
-    moved = augment(photo.expand(count, 3, size, size).contiguous(), draws)
+    augmented = augment(photo.expand(count, 3, size, size).contiguous(), draws)
     middle = size // 2
-    across = (moved[:, :2, middle, middle + 1] - moved[:, :2, middle, middle - 1]) * size / 4
-    down = (moved[:, :2, middle + 1, middle] - moved[:, :2, middle - 1, middle]) * size / 4
+    across = (augmented[:, :2, middle, middle + 1] - augmented[:, :2, middle, middle - 1]) * size / 4
+    down = (augmented[:, :2, middle + 1, middle] - augmented[:, :2, middle - 1, middle]) * size / 4
     determinant = across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]
     assert 0.4 < (determinant < 0).float().mean() < 0.6
     area = determinant.abs() * (size / (size - 1)) ** -2
@@ -94,10 +94,10 @@ def test_augmentation_rotates_by_up_to_eight_degrees():
     size = 65
     ramp = torch.linspace(-1, 1, size)
     photo = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), torch.zeros(size, size)])
-    draws = torch.tensor([[0.9, turn, 1.0, 0.5, 0.5, 0.5] for turn in (0.0, 0.5, 1.0)])
-    moved = augment(photo.expand(3, 3, size, size).contiguous(), draws)
+    draws = torch.tensor([[0.9, rotation, 1.0, 0.5, 0.5, 0.5] for rotation in (0.0, 0.5, 1.0)])
+    augmented = augment(photo.expand(3, 3, size, size).contiguous(), draws)
     middle = size // 2
-    right, left = moved[:, :2, middle, middle + 5], moved[:, :2, middle, middle - 5]
+    right, left = augmented[:, :2, middle, middle + 5], augmented[:, :2, middle, middle - 5]
     angles = torch.atan2((right - left)[:, 1], (right - left)[:, 0]).rad2deg()
     torch.testing.assert_close(angles, torch.tensor([-8.0, 0.0, 8.0]), atol=0.01, rtol=0)
 

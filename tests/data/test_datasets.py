@@ -41,7 +41,7 @@ def test_breeds_and_photos_per_breed_can_be_selected(photo_folder):
 
 
 @pytest.mark.parametrize(
-    ("harm", "message"),
+    ("damage", "message"),
     [
         (lambda folder: shutil.rmtree(folder), "no folder"),
         (lambda folder: [shutil.rmtree(entry) for entry in list(folder.iterdir())], "0 breeds"),
@@ -51,11 +51,11 @@ def test_breeds_and_photos_per_breed_can_be_selected(photo_folder):
         (lambda folder: [path.unlink() for path in sorted((folder / "pug").iterdir())[3:]], "3 photos of pug"),
     ],
 )
-def test_unusable_folder_is_refused_in_one_line(photo_folder, harm, message):
-    harm(photo_folder)
-    with pytest.raises(StudyError, match=message) as refusal:
+def test_unusable_folder_is_refused_in_one_line(photo_folder, damage, message):
+    damage(photo_folder)
+    with pytest.raises(StudyError, match=message) as raised:
         datasets.load(photo_folder)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_unknown_breeds_are_refused(photo_folder):
@@ -104,8 +104,8 @@ def test_list_without_the_required_columns_is_refused(photo_folder):
 
 
 def test_unreadable_photos_are_left_out_on_request_and_reported(photo_folder, capsys):
-    cut = photo_folder / "pug" / "05.jpg"
-    cut.write_bytes(cut.read_bytes()[:-300])
+    truncated = photo_folder / "pug" / "05.jpg"
+    truncated.write_bytes(truncated.read_bytes()[:-300])
     (photo_folder / "pug" / "notes.txt").write_text("no image")
     dataset = datasets.load(photo_folder, leave_out_broken=True)
     assert dataset.left_out == dict.fromkeys(("pug/05.jpg", "pug/notes.txt"), "cannot be read")

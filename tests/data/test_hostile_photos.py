@@ -104,9 +104,9 @@ def test_hostile_photo_is_read_completely_or_reported_and_left_out(ordinary, cap
         if entered:
             np.testing.assert_array_equal(array[list(dataset.photos["path"]).index(path)], pixel_cache.decode(path, 8))
         else:
-            with pytest.raises(StudyError) as refusal:
+            with pytest.raises(StudyError) as raised:
                 pixel_cache.load(datasets.load(ordinary), 8)
-            assert str(refusal.value).isprintable()
+            assert str(raised.value).isprintable()
     finally:
         path.unlink()
         shutil.rmtree(paths.data(), ignore_errors=True)

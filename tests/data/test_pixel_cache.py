@@ -41,7 +41,7 @@ def test_squash_does_not_preserve_the_aspect_ratio(dataset):
         expected = photo.resize((24, 24), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(pixel_cache.load(dataset, 24, "squash")[0], np.asarray(expected))
     assert len(list((paths.data() / "pixels").glob("*.npy"))) == 1
-    pixel_cache.load(dataset, 24)  # another crop is another file
+    pixel_cache.load(dataset, 24)  # each crop has its own file
     assert len(list((paths.data() / "pixels").glob("*.npy"))) == 2
 
 

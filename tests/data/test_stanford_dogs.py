@@ -59,23 +59,23 @@ def served(tmp_path):
     return folder
 
 
-def sums(folder):
+def checksums(folder):
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in stanford_dogs.ARCHIVES}
 
 
-def left_behind(root):
+def remaining_files(root):
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
 def test_download_resumes_and_is_verified_extracted_and_read(served, tmp_path, capsys):
     """Runs the command with a mirror, the checksums of the mirror, and another root."""
-    root, listed = tmp_path / "root", tmp_path / "sums"
-    listed.write_text("".join(f"{digest}  {name}\n" for name, digest in sums(served).items()))
+    root, checksum_file = tmp_path / "root", tmp_path / "sums"
+    checksum_file.write_text("".join(f"{digest}  {name}\n" for name, digest in checksums(served).items()))
     with serving(served) as address:
-        Handler.breaks = 2
-        words = ["data", "download", "--root", str(root), "--mirror", address, "--checksums", str(listed)]
+        Handler.drops = 2
+        words = ["data", "download", "--root", str(root), "--mirror", address, "--checksums", str(checksum_file)]
         assert main(words) == 0
-        assert len([asked for asked in Handler.asked if asked]) == 2
+        assert len([requested for requested in Handler.ranges if requested]) == 2
     folder = root / "stanford_dogs"
     assert capsys.readouterr().out.strip().endswith("stanford_dogs")
     assert sorted(path.name for path in root.iterdir()) == ["stanford_dogs", "stanford_dogs.lock"]
@@ -86,10 +86,10 @@ def test_download_resumes_and_is_verified_extracted_and_read(served, tmp_path, c
     test = dataset.photos[dataset.photos["split"] == "test"]
     assert {int(path.stem.split("_")[1]) for path in test["path"]} == set(range(14, 20))
     assert dataset.photos[["left", "top", "right", "bottom"]].iloc[0].tolist() == [10, 5, 40, 35]
-    cut = pixel_cache.load(dataset, 16, "box")[0]
+    cropped = pixel_cache.load(dataset, 16, "box")[0]
     whole = Image.open(dataset.photos["path"][0]).convert("RGB")
     expected = whole.crop((10, 5, 40, 35)).resize((16, 16), Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(cut, np.asarray(expected))
+    np.testing.assert_array_equal(cropped, np.asarray(expected))
 
 
 def flipped(folder):
@@ -98,18 +98,18 @@ def flipped(folder):
     (folder / "images.tar").write_bytes(content)
 
 
-def shortened(folder):
+def truncated(folder):
     content = (folder / "images.tar").read_bytes()
     (folder / "images.tar").write_bytes(content[:-2000])
 
 
-@pytest.mark.parametrize("harm", [flipped, shortened])
-def test_archive_with_a_wrong_checksum_is_refused(served, tmp_path, harm):
-    expected = sums(served)
-    harm(served)
+@pytest.mark.parametrize("damage", [flipped, truncated])
+def test_archive_with_a_wrong_checksum_is_refused(served, tmp_path, damage):
+    expected = checksums(served)
+    damage(served)
     with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is not the expected file"):
         stanford_dogs.download(tmp_path / "root", address, expected)
-    assert left_behind(tmp_path / "root") == []
+    assert remaining_files(tmp_path / "root") == []
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ def test_unsafe_archive_member_is_refused(served, tmp_path, name, fields):
     with tarfile.open(served / "images.tar", "a") as archive:
         add(archive, name, **fields)
     with serving(served) as address, pytest.raises(StudyError, match="is not a regular file inside the folder"):
-        stanford_dogs.download(tmp_path / "root", address, sums(served))
-    assert left_behind(tmp_path / "root") == []
+        stanford_dogs.download(tmp_path / "root", address, checksums(served))
+    assert remaining_files(tmp_path / "root") == []
     assert not (tmp_path / "outside.jpg").exists()
 
 
 def test_truncated_archive_is_refused(served, tmp_path):
     """The checksum is correct, but the archive of the mirror is itself damaged."""
-    shortened(served)
+    truncated(served)
     with tarfile.open(served / "images.tar", "r:") as archive:
         end = max(member.offset_data for member in archive)
     (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[: end + 10])
     with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is damaged"):
-        stanford_dogs.download(tmp_path / "root", address, sums(served))
-    assert left_behind(tmp_path / "root") == []
+        stanford_dogs.download(tmp_path / "root", address, checksums(served))
+    assert remaining_files(tmp_path / "root") == []
 
 
 def test_archive_without_a_listed_photo_is_refused(served, tmp_path):
@@ -150,8 +150,8 @@ def test_archive_without_a_listed_photo_is_refused(served, tmp_path):
         last = max(member.offset for member in archive)
     (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[:last])
     with serving(served) as address, pytest.raises(StudyError, match=r"lacks 1 listed photos \('n02110958-pug"):
-        stanford_dogs.download(tmp_path / "root", address, sums(served))
-    assert left_behind(tmp_path / "root") == []
+        stanford_dogs.download(tmp_path / "root", address, checksums(served))
+    assert remaining_files(tmp_path / "root") == []
 
 
 def test_malformed_list_of_checksums_is_refused(tmp_path):
@@ -225,8 +225,8 @@ def test_a_breed_with_one_training_photo_is_refused(extracted):
 def test_miniature_archives_are_downloaded_and_read(tmp_path):
     """Photographs in their original sizes and with their boxes, as in the official archives."""
     with serving(MINIATURE) as address:
-        Handler.breaks = 1
-        folder = stanford_dogs.download(tmp_path / "root", address, sums(MINIATURE))
+        Handler.drops = 1
+        folder = stanford_dogs.download(tmp_path / "root", address, checksums(MINIATURE))
     dataset = datasets.load(folder)
     assert len(dataset.breeds) == 4
     assert dataset.photos["split"].value_counts().to_dict() == {"train": 90, "test": 60, "validation": 10}

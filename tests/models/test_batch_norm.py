@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from networks import channels_last, moved, photos, twin
+from networks import channels_last, photos, random_network, twin
 
 from dogbreeds import models
 from dogbreeds.models import weight_conversion
@@ -11,7 +11,7 @@ from dogbreeds.models.batch_norm import reestimate_statistics
 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_reestimated_statistics_are_batch_averages_and_weights_are_unchanged(framework):
-    source = moved("resnet50")
+    source = random_network("resnet50")
     batches = [photos(size, 48, size) for size in (4, 4, 2)]  # each batch is weighted by its size
     model = twin(source, "resnet50") if framework == "keras" else source
     before = {key: value.clone() for key, value in weight_conversion.read(model).items()}

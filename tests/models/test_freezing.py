@@ -55,9 +55,9 @@ def test_training_changes_exactly_the_unfrozen_tensors(framework, architecture, 
     # uses other initial weights.
     state = weight_conversion.read(model)
     generator = torch.Generator().manual_seed(0)
-    moved = {k: v + 0.1 * torch.rand(v.shape, generator=generator) if v.ndim == 1 else v for k, v in state.items()}
-    before = {key: value.clone() for key, value in moved.items()}
-    steps(weight_conversion.fill(model, moved))
+    perturbed = {k: v + 0.1 * torch.rand(v.shape, generator=generator) if v.ndim == 1 else v for k, v in state.items()}
+    before = {key: value.clone() for key, value in perturbed.items()}
+    steps(weight_conversion.fill(model, perturbed))
     after = weight_conversion.read(model)
     frozen = set(freezing.frozen_stages(architecture, freeze))
     normalisations = {key.rpartition(".")[0] for key in before if is_statistic(key)}
@@ -74,14 +74,14 @@ def test_training_changes_exactly_the_unfrozen_tensors(framework, architecture, 
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_momentum_scales_the_update_of_the_running_statistics(framework):
     """One step from the same initial weights moves the first running mean 0.1 or 0.01 of the way to the batch mean."""
-    moved_by = {}
+    means = {}
     for policy in ("momentum_0.1", "momentum_0.01"):
         model = models.build("resnet50", framework, 3, batch_norm=policy)
         state = {key: torch.zeros_like(v) if key == "bn1.running_mean" else v for key, v in state_of(framework).items()}
         steps(weight_conversion.fill(model, state), count=1)
-        moved_by[policy] = weight_conversion.read(model)["bn1.running_mean"]
-    torch.testing.assert_close(moved_by["momentum_0.01"], moved_by["momentum_0.1"] / 10)
-    assert moved_by["momentum_0.01"].abs().max() > 0
+        means[policy] = weight_conversion.read(model)["bn1.running_mean"]
+    torch.testing.assert_close(means["momentum_0.01"], means["momentum_0.1"] / 10)
+    assert means["momentum_0.01"].abs().max() > 0
 
 
 @functools.cache

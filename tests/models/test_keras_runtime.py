@@ -1,4 +1,4 @@
-"""The choice of the Keras backend, and what may be imported without any framework."""
+"""Selection of the Keras backend, and modules that import no framework."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ from dogbreeds.models import keras_runtime; print(keras_runtime.load_keras().bac
 
 @pytest.mark.parametrize("module", ["models.keras_runtime", "training.runs", "cli.main"])
 def test_frameworks_are_imported_lazily(module):
-    """The names of the networks, the records of runs and `--help` do not wait for one, nor change the environment."""
+    """Network names, run records and `--help` import no framework and do not change the environment."""
     script = f"""import os, sys
 before = dict(os.environ)
 import dogbreeds.{module}

@@ -60,10 +60,10 @@ def test_batch_norm_settings_are_equal_in_both_frameworks():
     for architecture in models.ARCHITECTURES:
         pytorch = [m for m in models.build(architecture, "pytorch", 2).modules() if isinstance(m, torch.nn.BatchNorm2d)]
         keras_layers = models.build(architecture, "keras", 2).layers
-        twins = [layer for layer in keras_layers if isinstance(layer, keras.layers.BatchNormalization)]
-        assert len(pytorch) == len(twins)
-        assert {round(1 - m.momentum, 6) for m in pytorch} == {layer.momentum for layer in twins} == {0.9}
-        assert {m.eps for m in pytorch} == {layer.epsilon for layer in twins}
+        keras_batch_norms = [layer for layer in keras_layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert len(pytorch) == len(keras_batch_norms)
+        assert {round(1 - m.momentum, 6) for m in pytorch} == {layer.momentum for layer in keras_batch_norms} == {0.9}
+        assert {m.eps for m in pytorch} == {layer.epsilon for layer in keras_batch_norms}
 
 
 @pytest.mark.parametrize(("architecture", "framework"), [("vgg16", "keras"), ("xception", "caffe")])

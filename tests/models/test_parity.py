@@ -9,7 +9,7 @@ import networks
 import numpy as np
 import pytest
 import torch
-from networks import channels_last, moved, photos, twin
+from networks import channels_last, photos, random_network, twin
 
 from dogbreeds import models
 from dogbreeds.analysis import activation_maps
@@ -20,8 +20,8 @@ TOLERANCE = 1e-4  # relative to the standard deviation of the compared values
 
 @pytest.fixture(scope="module", params=models.ARCHITECTURES)
 def pair(request):
-    """One architecture in both frameworks, with the same weights from `moved`."""
-    model = moved(request.param)
+    """One architecture in both frameworks, with the same weights from `random_network`."""
+    model = random_network(request.param)
     return request.param, model, twin(model, request.param)
 
 
@@ -82,9 +82,9 @@ def test_networks_run_on_the_other_keras_backends(backend, tmp_path):
     script.write_text(
         "import sys, keras, torch\n"
         "from dogbreeds import models\n"
-        "from networks import channels_last, moved, photos, twin\n"
+        "from networks import channels_last, random_network, photos, twin\n"
         "for architecture in models.ARCHITECTURES:\n"
-        "    model, batch = moved(architecture), photos(2, 64)\n"
+        "    model, batch = random_network(architecture), photos(2, 64)\n"
         "    others = keras.ops.convert_to_numpy(twin(model, architecture)(channels_last(batch), training=False))\n"
         "    logits = model(batch).detach().numpy()\n"
         "    assert abs(logits - others).max() < 1e-4 * logits.std(), architecture\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from loopback import Handler, serving
-from networks import channels_last, moved, photos
+from networks import channels_last, photos, random_network
 from safetensors.torch import save_file
 
 from dogbreeds import downloads, models, paths
@@ -50,7 +50,7 @@ def bytes_of(state, tmp_path, **options):
 @pytest.mark.parametrize("zipped", [True, False])
 def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, zipped):
     """The published file of 2019 has the layout that PyTorch used before zip files."""
-    source = moved("se_resnet50", 1000)
+    source = random_network("se_resnet50", 1000)
     content = bytes_of(source.state_dict(), tmp_path, _use_new_zipfile_serialization=zipped)
     entry = publish(monkeypatch, "se_resnet50", content, server)
     model = models.build("se_resnet50", "pytorch", 1000, weights="imagenet")
@@ -108,13 +108,13 @@ def save_legacy(model, path):
 def test_interrupted_download_resumes(server, tmp_path):
     content = np.random.default_rng(0).bytes(3_000_000)
     (server / "file").write_bytes(content)
-    Handler.breaks = 2
+    Handler.drops = 2
     url = pretrained.PUBLISHED["resnet50_v1"].url.rpartition("/")[0] + "/file"
     path = downloads.fetch(url, tmp_path / "cache" / "file", "sha256", hashlib.sha256(content).hexdigest())
     assert path.read_bytes() == content
-    assert len(Handler.asked) == 3
-    assert Handler.asked[0] is None
-    assert all(asked.startswith("bytes=") for asked in Handler.asked[1:])
+    assert len(Handler.ranges) == 3
+    assert Handler.ranges[0] is None
+    assert all(requested.startswith("bytes=") for requested in Handler.ranges[1:])
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
     server.joinpath("file").unlink()
     assert downloads.fetch(url, path, "sha256", "") == path  # already in the cache
@@ -123,7 +123,7 @@ def test_interrupted_download_resumes(server, tmp_path):
 def test_repeatedly_interrupted_download_fails_and_resumes_next_time(server, tmp_path, monkeypatch):
     content = np.random.default_rng(0).bytes(3_000_000)
     entry = publish(monkeypatch, "resnet50_v1", content, server)
-    Handler.breaks = 3
+    Handler.drops = 3
     with pytest.raises(StudyError, match=r"interrupted.*put the file at"):
         pretrained.fetch(entry)
     assert cache(tmp_path) == [entry.file + ".part"]
@@ -208,7 +208,7 @@ def test_a_truncated_file_is_refused(tmp_path, name):
 
 @pytest.mark.slow
 def test_saved_file_is_loaded_in_the_other_framework(tmp_path):
-    source = moved("resnet50", 3)
+    source = random_network("resnet50", 3)
     path = weight_files.save(source, tmp_path / "model.safetensors")
     read = weight_conversion.read(models.build("resnet50", "keras", 3, weights=path))
     assert all(torch.equal(value, read[key]) for key, value in weight_conversion.read(source).items())

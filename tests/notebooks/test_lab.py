@@ -27,8 +27,8 @@ pytestmark = [
     pytest.mark.skipif(chromium is None, reason="Chromium is not installed"),
 ]
 TOKEN = "dogs"
-LONG = 600  # seconds: a timeout that is long enough for the slowest computer
-AS_USER = {"headers": {"Authorization": f"token {TOKEN}"}, "timeout": LONG}
+TIMEOUT = 600  # seconds: a timeout that is long enough for the slowest computer
+AS_USER = {"headers": {"Authorization": f"token {TOKEN}"}, "timeout": TIMEOUT}
 # The interactive notebooks, with their number of menus. A batch run and nbval execute all notebooks.
 MENUS = {"01_data_exploration": 1, "03_se_resnet50": 2, "06_error_analysis": 3}
 
@@ -76,9 +76,9 @@ def browser():
 
 
 def wait_for(condition):
-    end = time.monotonic() + LONG
+    end = time.monotonic() + TIMEOUT
     while not (found := condition()):
-        assert time.monotonic() < end, f"no result within {LONG} seconds"
+        assert time.monotonic() < end, f"no result within {TIMEOUT} seconds"
         time.sleep(0.5)
     return found
 
@@ -108,7 +108,7 @@ def run_all(tab, address, file):
 def test_run_all_succeeds_and_menus_update_their_figure(lab, browser, name, tmp_path):
     address, folder = lab
     tab = browser.new_page(viewport={"width": 1400, "height": 1000})
-    tab.set_default_timeout(LONG * 1000)
+    tab.set_default_timeout(TIMEOUT * 1000)
     notebook = run_all(tab, address, folder / f"{name}.ipynb")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert [output.evalue for output in outputs if output.output_type == "error"] == []
@@ -120,7 +120,7 @@ def test_run_all_succeeds_and_menus_update_their_figure(lab, browser, name, tmp_
         with changed(tab.locator(".widget-interact img")):
             menu.select_option(index=1)
     if name.startswith("06"):
-        one_s_own_photo(tab, tmp_path)
+        check_photo_upload(tab, tmp_path)
     tab.close()
     for kernel in requests.get(f"{address}/api/kernels", **AS_USER).json():
         requests.delete(f"{address}/api/kernels/{kernel['id']}", **AS_USER)
@@ -134,7 +134,7 @@ def changed(figure):
     wait_for(lambda: figure.count() == 1 and figure.get_attribute("src") != before)
 
 
-def one_s_own_photo(tab, folder):
+def check_photo_upload(tab, folder):
     """Uploads an image and expects its figure, then a text file and expects a one-line message."""
     button = tab.locator(".widget-upload")
     button.scroll_into_view_if_needed()

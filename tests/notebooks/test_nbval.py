@@ -81,9 +81,9 @@ def test_the_failure_of_2020_is_reproduced_and_repaired():
 @pytest.mark.slow
 def test_stored_runs_match_the_plan_of_the_sample():
     """The stored runs are exactly those in the plan of the sample; all files together take less than 10 MB."""
-    kept = paths.REFERENCE / "sample" / "runs"
+    folder = paths.REFERENCE / "sample" / "runs"
     study = Study(**profiles.read_profile("sample"))
-    assert {path.name for path in kept.iterdir()} == {job.id for job in study.plan()}
+    assert {path.name for path in folder.iterdir()} == {job.id for job in study.plan()}
     files = [path for path in paths.REFERENCE.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 10e6
     assert not [path for path in files if path.suffix == ".safetensors"]
@@ -93,8 +93,8 @@ def test_stored_runs_match_the_plan_of_the_sample():
 def test_every_network_exceeds_chance_level_in_both_frameworks():
     """The chance level is 20 %."""
     study = Study(**profiles.read_profile("sample"))
-    kept = [runs.Run(paths.REFERENCE / "sample" / "runs" / config.id) for config in study.configs()]
-    assert {(run.record["architecture"], run.record["framework"]) for run in kept} == set(
+    trained = [runs.Run(paths.REFERENCE / "sample" / "runs" / config.id) for config in study.configs()]
+    assert {(run.record["architecture"], run.record["framework"]) for run in trained} == set(
         product(models.ARCHITECTURES, models.FRAMEWORKS)
     )
-    assert min(run.record["test_accuracy"] for run in kept) > 0.4
+    assert min(run.record["test_accuracy"] for run in trained) > 0.4

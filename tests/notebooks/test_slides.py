@@ -27,7 +27,7 @@ OUTSIDE = """() => {
     return own.left < box.left - 1 || own.top < box.top - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
   }).map(each => each.outerHTML.slice(0, 80));
 }"""
-PICTURES = """() => [...document.querySelectorAll('.slides section.present img')].map(each => {
+IMAGES = """() => [...document.querySelectorAll('.slides section.present img')].map(each => {
   const own = each.getBoundingClientRect();
   const ratio = each.naturalWidth / each.naturalHeight;
   return {stretched: own.width / own.height / ratio, share: own.height / innerHeight};
@@ -52,14 +52,14 @@ def opened(page, width, height):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
-        tab, complaints = context.new_page(), []
-        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
-        tab.on("requestfailed", lambda request: complaints.append(request.url))
+        tab, problems = context.new_page(), []
+        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        tab.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
+        tab.on("requestfailed", lambda request: problems.append(request.url))
         tab.goto(page.as_uri())
         tab.wait_for_function("window.Reveal && Reveal.isReady()")
-        yield tab, complaints
+        yield tab, problems
         browser.close()
 
 
@@ -88,19 +88,19 @@ def test_page_has_all_sections_and_says_that_the_dogs_are_drawn(deck):
 @needs_chromium
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
 def test_every_slide_fits_and_is_reachable_offline(deck, width, height):
-    with opened(deck["page"], width, height) as (tab, complaints):
+    with opened(deck["page"], width, height) as (tab, problems):
         count, seen = tab.locator(".slides section").count(), []
         for place in range(count):
             assert tab.evaluate("Reveal.getIndices().h") == place
             heading = tab.locator("section.present :is(h1, h2)").inner_text()
             seen.append(heading)
             assert tab.evaluate(OUTSIDE) == [], heading
-            for image in tab.evaluate(PICTURES):
+            for image in tab.evaluate(IMAGES):
                 assert image["stretched"] == pytest.approx(1, abs=0.01), heading
                 assert image["share"] > 0.3, heading
             tab.keyboard.press("ArrowRight")
         assert len(set(seen)) == count >= 20
-        assert complaints == []
+        assert problems == []
 
 
 @needs_chromium
@@ -130,14 +130,14 @@ def slides_of(page):
 
 def test_each_claim_of_2020_is_shown_with_a_measurement(home, deck):
     """Key figures in sections 3 to 6 of the presentation of 2020, each with this study's result on the same slide."""
-    kept = home["study"] / "tables"
-    baselines = pd.read_csv(kept / "baselines.csv").set_index("variant")
-    measured = pd.read_csv(kept / "statistics.csv").set_index(["colours", "statistics"])
+    tables = home["study"] / "tables"
+    baselines = pd.read_csv(tables / "baselines.csv").set_index("variant")
+    measured = pd.read_csv(tables / "statistics.csv").set_index(["colours", "statistics"])
     failed, again = measured.loc[("rescaled", "running statistics")], measured.loc[("rescaled", "re-estimated")]
-    lines = pd.read_csv(kept / "lines_of_code.csv").set_index("code")["lines"]
-    claims = pd.read_csv(kept / "claims.csv")
+    lines = pd.read_csv(tables / "lines_of_code.csv").set_index("code")["lines"]
+    claims = pd.read_csv(tables / "claims.csv")
     of = {"fr": "de", "en": "of"}[deck["language"]]
-    beside = {
+    expected = {
         "20580": ["68", "20"],
         f"982%{of}164": [
             f"{baselines.loc['controlled', 'test accuracy']:.1%}",
@@ -153,11 +153,11 @@ def test_each_claim_of_2020_is_shown_with_a_measurement(home, deck):
         "Lightning": [str(lines["Keras fit"]), str(lines["PyTorch loop"])],
     }
     texts = slides_of(deck["page"])
-    for claim, found in beside.items():
+    for claim, found in expected.items():
         slide = next(text for text in texts if claim in text)
         for figure in found:
             assert re.sub(r"[,.]", "", figure) in slide, (claim, figure)
     conclusion = next(text for text in texts if text.startswith("6Conclusion"))
-    mine = claims[claims["initial weights"] == "other-breeds"]
-    assert conclusion.count("95%") == mine["measured"].str.count("95 %").sum()
-    assert len(mine) == 6
+    selected = claims[claims["initial weights"] == "other-breeds"]
+    assert conclusion.count("95%") == selected["measured"].str.count("95 %").sum()
+    assert len(selected) == 6

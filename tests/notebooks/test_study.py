@@ -42,15 +42,15 @@ def test_notebooks_figures_tables_slides_and_report_are_written(home, results):
     figures = {kind: {path.stem for path in (folder / "figures").glob(f"*.{kind}")} for kind in ("png", "svg")}
     assert len(figures["png"]) >= 15
     assert figures["png"] == figures["svg"]
-    kept = {path.stem for path in (folder / "tables").glob("*.csv")}
+    tables = {path.stem for path in (folder / "tables").glob("*.csv")}
     of_the_networks = {"results", "networks", "frameworks", "initial_weights", "learning_speed", "claims"}
-    assert kept == of_the_networks | {"baselines", "statistics", "backends", "lines_of_code"}
+    assert tables == of_the_networks | {"baselines", "statistics", "backends", "lines_of_code"}
     assert (folder / "slides" / "presentation.fr.html").is_file()
     report = (folder / "report.html").read_text()
     linked = re.findall(r'(?:href|src)="([^"]+)"', report)
     assert all((folder / path).is_file() for path in linked)
     assert len(linked) == 7 + len(figures["svg"])
-    assert report.count("<table") == len(kept)
+    assert report.count("<table") == len(tables)
     assert "68 drawn dogs of 2 breeds" in report
     assert not list(folder.rglob("*unfinished*"))
     assert not list(folder.rglob("*failed*"))

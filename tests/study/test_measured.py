@@ -31,9 +31,9 @@ def test_arrays_are_measured_once(tmp_path):
 
 
 def test_arrays_are_read_from_the_folder_of_their_runs(tmp_path):
-    kept, times = Study("toy", out=tmp_path / "kept" / "runs"), []
-    run = finished_run(kept.store / "one", np.eye(4, dtype=np.float32), np.arange(4))
-    measured(kept, [run], times)
+    stored, times = Study("toy", out=tmp_path / "kept" / "runs"), []
+    run = finished_run(stored.store / "one", np.eye(4, dtype=np.float32), np.arange(4))
+    measured(stored, [run], times)
     assert measured(Study("toy", out=tmp_path / "mine" / "runs"), [run], times) == [0, 1, 2]
     assert len(times) == 1
     assert not (tmp_path / "mine").exists()
@@ -41,13 +41,13 @@ def test_arrays_are_read_from_the_folder_of_their_runs(tmp_path):
 
 def test_run_without_weights_is_trained_again_in_a_separate_folder(tmp_path, monkeypatch):
     """The separate folder prevents the new run from replacing the stored run."""
-    study, asked = Study("toy", out=tmp_path / "toy" / "runs"), []
+    study, stores = Study("toy", out=tmp_path / "toy" / "runs"), []
     run = finished_run(study.store / "one", np.eye(4, dtype=np.float32), np.arange(4))
     run.__dict__["record"] |= asdict(CONFIG)
-    monkeypatch.setattr(study_module, "train_all", lambda jobs, store: asked.append(store) or [jobs[-1].config])
+    monkeypatch.setattr(study_module, "train_all", lambda jobs, store: stores.append(store) or [jobs[-1].config])
     monkeypatch.setattr(Study, "dataset", None)
     assert study.with_weights(run) == CONFIG
-    assert asked == [tmp_path / "toy" / "trained_again"]
+    assert stores == [tmp_path / "toy" / "trained_again"]
     run.weights.touch()
     assert study.with_weights(run) is run
-    assert len(asked) == 1
+    assert len(stores) == 1

@@ -1,4 +1,4 @@
-"""Menus and an upload with a front end, otherwise a figure; notebooks/test_lab tests them in a real browser."""
+"""Menus and an upload button with a front end, else a figure; notebooks/test_lab tests them in a real browser."""
 
 from datetime import UTC, datetime
 

@@ -34,6 +34,6 @@ def finished_run(
     return run
 
 
-def right_on_the_first(right: int, photos: int = 100):
-    """Returns logits for five breeds, and labels: the first `right` of `photos` photos are classified correctly."""
-    return np.eye(5)[np.where(np.arange(photos) < right, 0, 1)], np.zeros(photos, int)
+def logits_and_labels(correct: int, photos: int = 100):
+    """Returns logits for five breeds, and labels: the first `correct` of `photos` photos are classified correctly."""
+    return np.eye(5)[np.where(np.arange(photos) < correct, 0, 1)], np.zeros(photos, int)

@@ -55,11 +55,11 @@ def kill_until_done(config, dataset, store, kills, span):
     Each kill comes within `span` seconds. The span grows after a kill without a new epoch and shrinks after any other
     kill, so that kills hit the start, the epochs and the writing of checkpoints.
     """
-    chance, killed, reached = random.Random(0), 0, ""
+    generator, killed, reached = random.Random(0), 0, ""
     while True:
         child = fork(config, dataset, store)
         if killed < kills:
-            time.sleep(span * chance.uniform(0.2, 1))
+            time.sleep(span * generator.uniform(0.2, 1))
             os.kill(child, signal.SIGKILL)
         code = wait(child)
         if code == 0:
@@ -91,15 +91,16 @@ def main(framework, kills):
         config = runs.RunConfig(
             "resnet50", framework, dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe, seed=3
         )
-        stores = Path(folder) / "undisturbed", Path(folder) / "killed"
+        stores = Path(folder) / "uninterrupted", Path(folder) / "killed"
         start = time.monotonic()
         if wait(fork(config, dataset, stores[0])):
-            sys.exit("the undisturbed training failed")
+            sys.exit("the uninterrupted training failed")
         total = time.monotonic() - start
-        undisturbed = runs.Run(stores[0] / config.id)
+        uninterrupted = runs.Run(stores[0] / config.id)
         killed = kill_until_done(config, dataset, stores[1], kills, total / 4)
-        found = differences(undisturbed, runs.Run(stores[1] / config.id))
-    print(f"{framework}: {total:.1f} s undisturbed, killed {killed} times; differs in: {', '.join(found) or 'nothing'}")
+        found = differences(uninterrupted, runs.Run(stores[1] / config.id))
+    names = ", ".join(found) or "nothing"
+    print(f"{framework}: {total:.1f} s uninterrupted, killed {killed} times; differs in: {names}")
     sys.exit(bool(found))
 
 

@@ -8,37 +8,37 @@ from pathlib import Path
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves files and ranges of them; drops the next `breaks` connections halfway through the response."""
+    """Serves files and ranges of them; closes the next `drops` connections halfway through the response."""
 
-    breaks, asked = 0, []
+    drops, ranges = 0, []
 
     def log_message(self, *_):
         pass
 
     def do_GET(self):
-        path, asked = Path(self.translate_path(self.path)), self.headers.get("Range")
-        Handler.asked.append(asked)
+        path, requested = Path(self.translate_path(self.path)), self.headers.get("Range")
+        Handler.ranges.append(requested)
         if not path.is_file():
             self.send_error(404)
             return
         content = path.read_bytes()
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        if start >= len(content) > 0 and asked:
+        start = int(requested.removeprefix("bytes=").rstrip("-")) if requested else 0
+        if start >= len(content) > 0 and requested:
             self.send_error(416)
             return
-        self.send_response(206 if asked else 200)
+        self.send_response(206 if requested else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         end = len(content)
-        if Handler.breaks:
-            Handler.breaks, end = Handler.breaks - 1, start + (len(content) - start) // 2
+        if Handler.drops:
+            Handler.drops, end = Handler.drops - 1, start + (len(content) - start) // 2
         self.wfile.write(content[start:end])
 
 
 @contextmanager
 def serving(folder: Path):
     """Yields the address of a server for the files in `folder`."""
-    Handler.breaks, Handler.asked = 0, []
+    Handler.drops, Handler.ranges = 0, []
     handler = functools.partial(Handler, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         thread = threading.Thread(target=running.serve_forever)

@@ -7,7 +7,7 @@ from dogbreeds import models
 from dogbreeds.models import weight_conversion
 
 
-def moved(architecture: str, num_classes: int = 7, **options) -> torch.nn.Module:
+def random_network(architecture: str, num_classes: int = 7, **options) -> torch.nn.Module:
     """Returns a PyTorch network with randomly changed weights and the running statistics of a random batch."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -83,8 +83,8 @@ def verdicts_on_speed(studies, seeds, constants=(5.0, 5.0), plateaus=(0.7, 0.7))
 def verdicts_on_chance(studies, accuracy, photos, networks=6):
     """How often each verdict is given on ResNet50s with this accuracy on five breeds."""
     generator = np.random.default_rng(0)
-    right = generator.binomial(photos, accuracy, (studies, networks)).tolist()
-    found = [claims_2020.near_chance(each, photos, 0.2) for each in right]
+    correct = generator.binomial(photos, accuracy, (studies, networks)).tolist()
+    found = [claims_2020.near_chance(each, photos, 0.2) for each in correct]
     return {
         name: found.count(name) / studies
         for name in (claims_2020.CONFIRMED, claims_2020.REFUTED, claims_2020.OPEN, claims_2020.FAULT)

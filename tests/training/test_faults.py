@@ -29,7 +29,7 @@ def run(words, **options):
     return subprocess.run(words, capture_output=True, text=True, cwd="/", **options)
 
 
-def complaint(outcome):
+def error_line(outcome):
     """Returns the last line that the user sees."""
     assert outcome.returncode == 2
     assert "Traceback" not in outcome.stderr
@@ -39,7 +39,7 @@ def complaint(outcome):
 
 
 @pytest.fixture
-def refused(capsys):
+def error_message(capsys):
     """A function that runs a command in this process and returns its one-line message."""
 
     def line(words):
@@ -59,7 +59,7 @@ def store(tmp_path):
 def test_finished_epochs_are_kept_when_the_disk_is_full(store, dogbreeds):
     """Simulated by a limit on file size: checkpoints of the head are below it, those of the network are not."""
     gradual = command("pytorch", "--out", store, "--set", "head_epochs=2", "--set", "epochs=1")
-    assert "File too large" in complaint(dogbreeds.run(gradual, largest_file=10**7))
+    assert "File too large" in error_line(dogbreeds.run(gradual, largest_file=10**7))
     unfinished = next(store.glob("*.unfinished"))
     kept = [path.name.rpartition("-")[0] for path in sorted(unfinished.iterdir())]
     assert kept == ["checkpoint-0001", "checkpoint-0002"]
@@ -72,27 +72,27 @@ def test_finished_epochs_are_kept_when_the_disk_is_full(store, dogbreeds):
     assert finished.history["epoch"].tolist() == [1, 2, 3]
 
 
-def test_unwritable_output_folder_is_named_in_the_error(refused, tmp_path):
+def test_unwritable_output_folder_is_named_in_the_error(error_message, tmp_path):
     (tmp_path / "file").write_text("no folder")
     for place in (tmp_path / "file" / "outputs", Path("/proc/outputs")):
-        assert str(place) in refused(command("pytorch", "--out", place))
+        assert str(place) in error_message(command("pytorch", "--out", place))
 
 
-def test_missing_weights_file_is_named_in_the_error(refused, store):
-    line = refused(command("pytorch", "--out", store, "--weights", "nowhere.safetensors"))
+def test_missing_weights_file_is_named_in_the_error(error_message, store):
+    line = error_message(command("pytorch", "--out", store, "--weights", "nowhere.safetensors"))
     assert "weights file nowhere.safetensors does not exist" in line
     assert not store.exists()
 
 
-def test_unknown_stage_is_named_in_the_error(refused, store):
-    line = refused(command("pytorch", "--out", store, "--set", "freeze=block1"))
+def test_unknown_stage_is_named_in_the_error(error_message, store):
+    line = error_message(command("pytorch", "--out", store, "--set", "freeze=block1"))
     assert "unknown stage 'block1' of resnet50: choose one of stem, layer1" in line
     assert not store.exists()
 
 
-def test_failed_weights_download_suggests_a_manual_download(refused, store, monkeypatch):
+def test_failed_weights_download_suggests_a_manual_download(error_message, store, monkeypatch):
     monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", "http://127.0.0.1:9")
-    line = refused(command("pytorch", "--out", store, "--weights", "imagenet"))
+    line = error_message(command("pytorch", "--out", store, "--weights", "imagenet"))
     assert "put the file at" in line
 
 
@@ -142,7 +142,7 @@ def test_out_of_memory_error_suggests_a_smaller_batch(store):
         "sys.exit(main(sys.argv[1:]))"
     )
     words = command("pytorch", "--out", store, "--parameter", "image_size=640", "--set", "batch_size=20")
-    line = complaint(run([sys.executable, "-c", script, *words]))
+    line = error_line(run([sys.executable, "-c", script, *words]))
     assert "a batch of 20 photos of 640 x 640 pixels does not fit into memory: lower batch_size" in line
 
 
@@ -182,6 +182,6 @@ def test_distributed_training_matches_a_single_process(store, tmp_path):
         ("pytorch", ["--devices", "0"], "must be 1 or more"),
     ],
 )
-def test_unsupported_settings_with_several_devices_are_refused(refused, store, framework, words, message):
-    assert message in refused(command(framework, "--out", store, "--devices", "2", *words))
+def test_unsupported_settings_with_several_devices_are_refused(error_message, store, framework, words, message):
+    assert message in error_message(command(framework, "--out", store, "--devices", "2", *words))
     assert not store.exists()

@@ -74,8 +74,8 @@ def test_head_is_kept_only_for_the_same_breeds(dataset, tmp_path, shallow, breed
     torch.nn.init.ones_(learned.fc.weight)
     torch.nn.init.ones_(learned.conv1.weight)
     file = weight_files.save(learned, tmp_path / "learned.safetensors", breeds)
-    which = ("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds)
-    config = RunConfig(*which, 32, Recipe(), initialisation=Initialisation(source=str(file)))
+    settings = ("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds)
+    config = RunConfig(*settings, 32, Recipe(), initialisation=Initialisation(source=str(file)))
     initial = trainer.initial_weights(config, tmp_path)
     assert (initial["conv1.weight"] == 1).all()
     assert bool((initial["fc.weight"] == 1).all()) == kept
@@ -113,5 +113,5 @@ def test_own_photos_disable_weights_from_other_breeds_by_default(photo_folder, t
     (tmp_path / "sample.yaml").write_text("{photos: drawn_dogs, weights: [scratch, other-breeds]}")
     assert profiles.read_profile("sample")["weights"] == ["scratch", "other-breeds"]
     assert profiles.read_profile("sample", folder)["weights"] == ["scratch"]
-    for asked in ({"breeds": ["pug", "Chihuahua"]}, {"weights": ["other-breeds"]}):
-        assert "other-breeds" in profiles.read_profile("sample", folder, asked)["weights"]
+    for explicit in ({"breeds": ["pug", "Chihuahua"]}, {"weights": ["other-breeds"]}):
+        assert "other-breeds" in profiles.read_profile("sample", folder, explicit)["weights"]

@@ -32,5 +32,5 @@ def test_loops_restore_the_best_epoch_and_return_accuracies(dataset, tmp_path, f
         assert streams["train"].epoch == 3  # shuffled again for each epoch
         streams["train"].epoch = 0
         logits = backends.framework_module(framework).predict(model, streams["validation"])
-        right = np.mean(logits.argmax(axis=1) == streams["validation"].labels[streams["validation"].rows])
-        assert right == pytest.approx(max(accuracies))
+        accuracy = np.mean(logits.argmax(axis=1) == streams["validation"].labels[streams["validation"].rows])
+        assert accuracy == pytest.approx(max(accuracies))

@@ -34,8 +34,8 @@ def shallow_workers(monkeypatch):
 
 
 def job(dataset, framework="pytorch", architecture="resnet50", seed=0, recipe=RECIPE, size=32, **options):
-    which = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds, size, recipe, seed)
-    return jobs.Job(runs.RunConfig(*which, **options), dataset)
+    settings = (architecture, framework, dataset.name, dataset.fingerprint, dataset.breeds, size, recipe, seed)
+    return jobs.Job(runs.RunConfig(*settings, **options), dataset)
 
 
 @pytest.fixture
@@ -88,22 +88,22 @@ def test_killed_worker_does_not_change_the_results(dataset, tmp_path, monkeypatc
     pids = []
 
     def kill_in_the_second_job():
-        while not list(tmp_path.glob(f"disturbed/{wanted[1].id}.unfinished/checkpoint-0001-*")):
+        while not list(tmp_path.glob(f"interrupted/{wanted[1].id}.unfinished/checkpoint-0001-*")):
             time.sleep(0.01)
         pids.extend(process.pid for process in active_children())
         os.kill(pids[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_in_the_second_job, daemon=True)
     killer.start()
-    disturbed = parallel.train_all(wanted, tmp_path / "disturbed")
+    interrupted = parallel.train_all(wanted, tmp_path / "interrupted")
     killer.join()
     assert len(pids) == 1
     monkeypatch.setattr(parallel.torch, "get_num_threads", lambda: 2)
-    for one, other in zip(disturbed, parallel.train_all(wanted, tmp_path / "undisturbed"), strict=True):
+    for one, other in zip(interrupted, parallel.train_all(wanted, tmp_path / "uninterrupted"), strict=True):
         assert_same_bits(one, other)
 
 
-def train_or_die(config, dataset, store):
+def train_or_be_killed(config, dataset, store):
     """The task of a worker that the system kills in trainings with seed 1, as if memory ran out."""
     if config.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -112,7 +112,7 @@ def train_or_die(config, dataset, store):
 
 @pytest.mark.slow
 def test_training_killed_twice_is_named_and_the_others_finish(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "_train", train_or_die)
+    monkeypatch.setattr(parallel, "_train", train_or_be_killed)
     source, fine = job(dataset, seed=1), job(dataset, seed=0)
     dependent = job(dataset, seed=2, initialisation=runs.Initialisation(source=source.id))
     message = f"2 of 3 trainings failed; the finished runs are kept. {source.id}: its process was killed twice"
@@ -124,7 +124,7 @@ def test_training_killed_twice_is_named_and_the_others_finish(dataset, tmp_path,
 
 @pytest.mark.slow
 def test_study_gives_exit_status_1_if_a_training_is_killed_twice(photo_folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(parallel, "_train", train_or_die)
+    monkeypatch.setattr(parallel, "_train", train_or_be_killed)
     monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
     monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
     monkeypatch.setattr(variants, "of", lambda recipe: {})

@@ -1,4 +1,4 @@
-"""A bar if a user is watching, one line per epoch, and the same logs from both frameworks."""
+"""A progress bar in a terminal, one line per epoch, and the same logs from both frameworks."""
 
 import os
 import pty
@@ -36,12 +36,12 @@ def test_progress_sends_step_epoch_and_end_events(tmp_path, monkeypatch):
 
 def test_loss_is_not_read_at_every_step(tmp_path):
     """On a GPU, reading the loss waits for the step to finish."""
-    asked = []
+    reads = []
     reporter = Progress("run", [], 1000, 1, tmp_path, lambda event: None)
     for step in range(100):
-        reporter.step(1, step, lambda: asked.append(1) or (0.0, 0.0))
+        reporter.step(1, step, lambda: reads.append(1) or (0.0, 0.0))
     reporter.close()
-    assert len(asked) < 5
+    assert len(reads) < 5
 
 
 def test_log_matches_the_history_without_duplicates(tmp_path):

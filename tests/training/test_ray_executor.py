@@ -52,22 +52,22 @@ def cluster(study):
 @pytest.mark.slow
 def test_killed_node_does_not_change_the_results(study, cluster, tmp_path):
     node = cluster.add_node(num_cpus=1)
-    begun = {}  # running trainings, with the seconds of their first epoch
+    first_epoch_seconds = {}  # running trainings, with the seconds of their first epoch
 
     def kill_when_both_train():
-        while len(begun) < 2:
+        while len(first_epoch_seconds) < 2:
             time.sleep(0.05)
             for run in study.configs():
                 for file in (study.store / f"{run.id}.unfinished").glob("checkpoint-0001-*"):
                     with safe_open(file, "pt") as checkpoint:
-                        begun[run.id] = json.loads(checkpoint.metadata()["history"])[0]["seconds"]
+                        first_epoch_seconds[run.id] = json.loads(checkpoint.metadata()["history"])[0]["seconds"]
         cluster.remove_node(node, allow_graceful=False)
 
     killer = threading.Thread(target=kill_when_both_train, daemon=True)
     killer.start()
     found = ray_executor.train_all(study.plan(), study.store, cluster.address)[2:]
     # Each node trained one run, and no run started again: its first epoch is the one from before the kill.
-    assert {run.id: run.history["seconds"][0] for run in found} == pytest.approx(begun)
+    assert {run.id: run.history["seconds"][0] for run in found} == pytest.approx(first_epoch_seconds)
     assert not list(study.store.glob("*.unfinished"))
 
     here = [trainer.train(job.config, job.dataset, tmp_path / "here") for job in study.plan()]

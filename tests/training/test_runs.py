@@ -13,7 +13,7 @@ from dogbreeds.training.runs import RunConfig
 CONFIG = RunConfig("resnet50", "keras", "toy", "0", ("pug", "corgi"), 32, Recipe(learning_rate=0.1), backend="torch")
 
 
-def kept(config, store, name=None):
+def store_run(config, store, name=None):
     folder = store / (name or config.id)
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(asdict(config)))
@@ -21,7 +21,7 @@ def kept(config, store, name=None):
 
 def test_finished_run_is_found_by_its_configuration(tmp_path):
     assert runs.RunStore(tmp_path).finished(CONFIG) is None
-    kept(CONFIG, tmp_path)
+    store_run(CONFIG, tmp_path)
     assert runs.RunStore(tmp_path).finished(CONFIG).config == CONFIG
     assert len(CONFIG.id.rpartition("-")[2]) == 12
 
@@ -29,7 +29,7 @@ def test_finished_run_is_found_by_its_configuration(tmp_path):
 def test_folder_with_a_different_run_is_refused(tmp_path):
     """Otherwise, if two trainings had the same id, the wrong run would be returned."""
     other = replace(CONFIG, recipe=Recipe(learning_rate=0.2))
-    kept(other, tmp_path, CONFIG.id)
+    store_run(other, tmp_path, CONFIG.id)
     with pytest.raises(StudyError, match=f"{CONFIG.id} contains a different run than its name says"):
         runs.RunStore(tmp_path).finished(CONFIG)
 

@@ -78,7 +78,7 @@ def test_early_stopping_ends_the_training_and_restores_the_best_weights(
     assert validation_loss(run) == pytest.approx(losses.min() if restore_best else losses.iloc[-1], rel=1e-4)
 
 
-def moved(run, initial):
+def changed_stages(run, initial):
     """Returns the stages in which any weight or statistic differs from the initial weights."""
     last = load_file(run.weights)
     assert last.keys() == initial.keys()
@@ -92,27 +92,27 @@ def test_partial_fine_tuning_changes_only_the_unfrozen_stages(dataset, tmp_path,
     recipe = Recipe(batch_size=4, epochs=1, freeze="layer2")
     this = config(dataset, framework, recipe=recipe)
     run = trainer.train(this, dataset, tmp_path)
-    assert moved(run, trainer.initial_weights(this, tmp_path)) == {"layer3", "layer4", "fc"}
+    assert changed_stages(run, trainer.initial_weights(this, tmp_path)) == {"layer3", "layer4", "fc"}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_gradual_unfreezing_trains_the_head_first(dataset, tmp_path, framework, monkeypatch):
-    kept = []
+    recorded = []
     end_epoch = TrainingState.end_epoch
 
-    def listen(training_state, row, state, optimizer):
-        kept.append((row["phase"], {freezing.stage_of(key) for key in state}))
+    def record(training_state, row, state, optimizer):
+        recorded.append((row["phase"], {freezing.stage_of(key) for key in state}))
         return end_epoch(training_state, row, state, optimizer)
 
-    monkeypatch.setattr(TrainingState, "end_epoch", listen)
+    monkeypatch.setattr(TrainingState, "end_epoch", record)
     this = config(dataset, framework, recipe=Recipe(batch_size=4, head_epochs=2, epochs=1, restore_best=False))
     run = trainer.train(this, dataset, tmp_path)
-    every = {"stem", "layer1", "layer2", "layer3", "layer4", "fc"}
-    assert kept == [("head", {"fc"}), ("head", {"fc"}), ("all", every)]
+    all_stages = {"stem", "layer1", "layer2", "layer3", "layer4", "fc"}
+    assert recorded == [("head", {"fc"}), ("head", {"fc"}), ("all", all_stages)]
     assert run.history["phase"].tolist() == ["head", "head", "all"]
-    assert moved(run, trainer.initial_weights(this, tmp_path)) == every
+    assert changed_stages(run, trainer.initial_weights(this, tmp_path)) == all_stages
 
 
 @pytest.mark.slow
@@ -123,15 +123,15 @@ def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework,
     features = module.features
 
     def count(*arguments):
-        shapes.append((kept := features(*arguments)).shape)
-        return kept
+        shapes.append((result := features(*arguments)).shape)
+        return result
 
     monkeypatch.setattr(module, "features", count)
     recipe = Recipe(batch_size=4, epochs=5, learning_rate=0.1, freeze="backbone", augmentation=False)
     this = config(dataset, framework, recipe=recipe)
     run = trainer.train(this, dataset, tmp_path)
     assert shapes == [(14, 2048), (4, 2048)]  # training and validation photos, only once in five epochs
-    assert moved(run, trainer.initial_weights(this, tmp_path)) == {"fc"}
+    assert changed_stages(run, trainer.initial_weights(this, tmp_path)) == {"fc"}
     assert run.history["training_loss"].iloc[-1] < run.history["training_loss"].iloc[0]
     assert validation_loss(run) == pytest.approx(run.history["validation_loss"].min(), rel=1e-4)
 
@@ -140,13 +140,13 @@ def test_a_linear_probe_computes_its_features_once(dataset, tmp_path, framework,
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_features_are_float32_for_any_precision_of_the_head(dataset, tmp_path, framework, monkeypatch):
-    module, kept = backends.framework_module(framework), []
+    module, computed = backends.framework_module(framework), []
     features = module.features
-    monkeypatch.setattr(module, "features", lambda *given: kept.append(features(*given)) or kept[-1])
+    monkeypatch.setattr(module, "features", lambda *given: computed.append(features(*given)) or computed[-1])
     for precision in ("float32", "bfloat16"):
         recipe = Recipe(batch_size=4, epochs=1, freeze="backbone", augmentation=False, precision=precision)
         trainer.train(config(dataset, framework, recipe=recipe), dataset, tmp_path)
-    for exact, other in zip(kept[:2], kept[2:], strict=True):
+    for exact, other in zip(computed[:2], computed[2:], strict=True):
         assert other.dtype == np.float32
         np.testing.assert_allclose(other, exact, rtol=1e-6)
 
@@ -168,7 +168,7 @@ def test_bfloat16_losses_are_close_but_not_equal_to_float32_losses(dataset, tmp_
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_other_keras_backends_give_the_losses_of_pytorch(backend, dataset, tmp_path):
-    """A head on features computed once, which is not chaotic: each epoch has the same losses as in PyTorch."""
+    """A linear probe on stored features is not chaotic, so each epoch has the same losses as in PyTorch."""
     recipe = Recipe(batch_size=4, epochs=3, learning_rate=0.05, freeze="backbone", augmentation=False)
     expected = trainer.train(config(dataset, "pytorch", recipe=recipe), dataset, tmp_path)
     this, store = dataclasses.replace(config(dataset, "keras", recipe=recipe), backend=backend), tmp_path / backend
@@ -198,7 +198,7 @@ def test_initial_weights_are_equal_and_other_breeds_get_a_new_head(dataset, tmp_
 @pytest.mark.usefixtures("shallow")
 def test_resumed_training_does_not_repeat_finished_epochs(dataset, tmp_path, monkeypatch):
     this = config(dataset, "pytorch")
-    undisturbed = trainer.train(this, dataset, tmp_path / "undisturbed")
+    uninterrupted = trainer.train(this, dataset, tmp_path / "uninterrupted")
     predict = backends.framework_module("pytorch").predict
     monkeypatch.setattr(backends.framework_module("pytorch"), "predict", None)  # fails after the last epoch
     with pytest.raises(TypeError):
@@ -207,7 +207,7 @@ def test_resumed_training_does_not_repeat_finished_epochs(dataset, tmp_path, mon
     monkeypatch.setattr(backends.framework_module("pytorch"), "predict", predict)
     monkeypatch.setattr(backends.framework_module("pytorch"), "fit", None)  # nothing is trained again
     run = trainer.train(this, dataset, tmp_path)
-    np.testing.assert_array_equal(run.logits(), undisturbed.logits())
+    np.testing.assert_array_equal(run.logits(), uninterrupted.logits())
     table = runs.RunStore(tmp_path).results()
     assert table["run"].tolist() == [run.id]
     assert table[["epochs", "recipe.batch_size", "initialisation.kind"]].values.tolist() == [[2, 4, "scratch"]]
@@ -258,7 +258,7 @@ def test_preprocessing_follows_the_recipe(dataset):
 
 @pytest.mark.slow
 def test_worker_processes_end_with_their_parent(dataset, tmp_path):
-    """Even if the parent is killed: otherwise a training without a parent would run for hours."""
+    """This also holds if the parent is killed; otherwise an orphaned training would run for hours."""
     script = """if __name__ == "__main__":
         import pickle, sys
         from dogbreeds.training import parallel

@@ -1,4 +1,4 @@
-"""The state of a training on disk, with a network of two numbers."""
+"""The state of a training on disk, with a network of two weights."""
 
 import pytest
 import torch
@@ -54,14 +54,14 @@ def test_resuming_with_different_package_versions_is_refused(tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
-def test_training_resumes_from_the_checkpoint_before_a_damaged_one(tmp_path, harm, capfd):
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_training_resumes_from_the_checkpoint_before_a_damaged_one(tmp_path, damage, capfd):
     trained(tmp_path, 5)
     last = next(tmp_path.glob("checkpoint-0005-*"))
     content = bytearray(last.read_bytes())
-    if harm == "flip":
+    if damage == "flip":
         content[-1] ^= 1
-    last.write_bytes({"cut": content[:-3], "empty": b""}.get(harm, content))
+    last.write_bytes({"cut": content[:-3], "empty": b""}.get(damage, content))
     training_state = TrainingState(RECIPE, tmp_path, state(0))
     assert len(training_state.history) == 4
     assert training_state.state == state(4)
@@ -73,11 +73,11 @@ def test_training_resumes_from_the_checkpoint_before_a_damaged_one(tmp_path, har
 
 def test_unfinished_files_are_removed(tmp_path):
     trained(tmp_path, 1)
-    whole = sorted(tmp_path.iterdir())
+    intact = sorted(tmp_path.iterdir())
     for name in ("checkpoint.unfinished", ".tmp1aB2c3", "history.csv"):
         (tmp_path / name).write_text("half")
     TrainingState(RECIPE, tmp_path, state(0))
-    assert sorted(tmp_path.iterdir()) == whole
+    assert sorted(tmp_path.iterdir()) == intact
 
 
 def test_checkpoints_are_discarded_if_the_best_weights_are_damaged(tmp_path, capfd):

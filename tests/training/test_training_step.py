@@ -10,7 +10,7 @@ from itertools import combinations
 import keras
 import pytest
 import torch
-from networks import channels_last, moved, photos
+from networks import channels_last, photos, random_network
 from torch.nn import functional as F
 
 from dogbreeds import models
@@ -78,7 +78,7 @@ def distance(first, second, state):
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("architecture", models.ARCHITECTURES)
 def test_float64_step_is_equal_in_both_frameworks(architecture, optimizer):
-    state = {key: value.double() for key, value in weight_conversion.read(moved(architecture)).items()}
+    state = {key: value.double() for key, value in weight_conversion.read(random_network(architecture)).items()}
     batch = photos(6, 48, seed=1)
     pytorch = after_pytorch_step(architecture, state, batch, optimizer, torch.float64)
     keras_state = after_keras_step(architecture, state, batch, optimizer, torch.float64)
@@ -88,16 +88,16 @@ def test_float64_step_is_equal_in_both_frameworks(architecture, optimizer):
 
 
 def perturbed(values, number):
-    """Returns images or weights with each value moved to a random float32 neighbour; odd numbers invert all moves."""
+    """Returns images or weights changed to random float32 neighbours; odd numbers invert all changes."""
     draws = torch.rand(values.shape, generator=torch.Generator().manual_seed(number // 2)) < 0.5
     return torch.nextafter(values, torch.where(draws ^ bool(number % 2), torch.inf, -torch.inf))
 
 
 def spread(first, second, state):
     """Returns the distance between two results of a step relative to the step, over all weights and statistics."""
-    apart = sum((first[key] - second[key]).double().square().sum() for key in state)
-    moved_by = sum((first[key] - state[key]).double().square().sum() for key in state)
-    return (apart / moved_by).sqrt().item()
+    difference = sum((first[key] - second[key]).double().square().sum() for key in state)
+    change = sum((first[key] - state[key]).double().square().sum() for key in state)
+    return (difference / change).sqrt().item()
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_float32_step_is_within_twice_the_spread_of_perturbed_steps(architecture
     is twice that distance. A fixed tolerance would prove nothing: if a perturbation moves a value across zero, a ReLU
     switches on or off. The batch is large enough for some values to be that close to zero.
     """
-    state, batch = weight_conversion.read(moved(architecture)), photos(16, 96, seed=1)
+    state, batch = weight_conversion.read(random_network(architecture)), photos(16, 96, seed=1)
     step = functools.partial(after_pytorch_step, architecture, optimizer_name="adamw", dtype=torch.float32)
     pytorch = step(state, batch)
     keras_state = after_keras_step(architecture, state, batch, "adamw", torch.float32)
