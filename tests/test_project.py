@@ -17,7 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from dogbreeds import paths
-from dogbreeds.study import notebooks, profiles
+from dogbreeds.study import Study, notebooks
 
 ROOT = paths.REPOSITORY
 STORED = [*notebooks.numbered_notebooks(), notebooks.PRESENTATION]
@@ -123,19 +123,18 @@ def test_numbered_notebooks_start_with_a_question_and_end_with_a_summary(path):
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
 def test_notebook_defaults_equal_the_sample_profile(path):
     known = papermill.inspect_notebook(path)
-    profile = yaml.safe_load((paths.PROFILES / "sample.yaml").read_text()) | {"profile": "sample", "breeds": []}
-    profile |= {"language": "fr"} if path == notebooks.PRESENTATION else {}
-    assert {name: eval(entry["default"]) for name, entry in known.items()} == profile
-    assert all(entry["inferred_type_name"] != "None" for entry in known.values())
+    defaults = {"profile": "sample", "photos": "", "changes": {}}
+    defaults |= {"language": "fr"} if path == notebooks.PRESENTATION else {}
+    assert {name: eval(entry["default"]) for name, entry in known.items()} == defaults
+    cells = nbformat.read(path, 4).cells
+    assert any("Study.from_profile(profile, photos, **changes)" in cell.source for cell in cells)
 
 
 @pytest.mark.parametrize("profile", sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
 def test_every_profile_is_valid(profile):
-    """Its parameters also include every notebook parameter, so that no value stored in a notebook takes effect."""
-    parameters = profiles.read_profile(profile)
-    assert parameters["profile"] == profile
-    assert parameters.keys() == papermill.inspect_notebook(STORED[0]).keys()
-    assert parameters["photos_per_breed"] == {"sample": 100, "tiny": 24}.get(profile, 0)
+    study = Study.from_profile(profile)
+    assert study.profile == profile
+    assert study.photos_per_breed == {"sample": 100, "tiny": 24}.get(profile, 0)
 
 
 def test_the_readme_names_commands_that_exist():

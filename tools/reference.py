@@ -25,7 +25,7 @@ from dogbreeds.analysis import batch_norm_diagnosis, claims_2020, reproducibilit
 from dogbreeds.analysis.intervals import format_difference
 from dogbreeds.benchmarks.scaling import MEASURES
 from dogbreeds.errors import StudyError
-from dogbreeds.study import Study, profiles, variants
+from dogbreeds.study import Study, variants
 from dogbreeds.training import runs
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import Run
@@ -53,12 +53,11 @@ def machine(threads: int) -> str:
     return f"{processor}, {threads} {'thread' if threads == 1 else 'threads'} per training, {gpu}"
 
 
-def keep(parameters: dict, name: str, command: str) -> Path:
-    """Copies tables and runs of the finished study of `parameters` to outputs/reference/`name` and returns that folder.
+def keep(study: Study, name: str, command: str) -> Path:
+    """Copies tables and runs of a finished study to outputs/reference/`name` and returns that folder.
 
     Raises StudyError if the study has no tables yet.
     """
-    study = Study(**parameters)
     made = study.folder / "tables"
     if not (made / "claims.csv").is_file():
         raise StudyError(f"{made} has no finished study: run {command}")
@@ -256,13 +255,13 @@ def written(readme: str) -> str:
 
 
 def main() -> None:
-    profile, photos = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    profile, photos = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
     command = f"make study PROFILE={profile}" + (" PHOTOS=folder" if photos else "")
     try:
         if profile == "bench":
             print(keep_bench(paths.outputs() / profile))
         else:
-            print(keep(profiles.read_profile(profile, photos), profile, command))
+            print(keep(Study.from_profile(profile, photos), profile, command))
     except StudyError as error:
         sys.exit(f"dogbreeds: {error}")
     README.write_text(written(README.read_text()))

@@ -75,11 +75,9 @@ def test_unusable_photos_are_refused(capsys, photo_folder, damage, message):
 
 
 def test_own_photos_change_the_profile_name(photo_folder):
-    from dogbreeds.study import profiles
-
-    parameters = profiles.read_profile("sample", str(photo_folder))
-    assert parameters["profile"] == "sample-photos"
-    assert parameters["photos"] == str(photo_folder)
+    study = Study.from_profile("sample", str(photo_folder))
+    assert study.profile == "sample-photos"
+    assert study.photos == str(photo_folder)
 
 
 def test_preset_replaces_the_recipe_of_the_profile(monkeypatch, capsys):

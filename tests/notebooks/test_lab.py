@@ -18,7 +18,7 @@ from PIL import Image
 
 from dogbreeds import paths
 from dogbreeds.presentation import slides
-from dogbreeds.study import notebooks, profiles
+from dogbreeds.study import notebooks
 
 chromium = slides.chromium()
 pytestmark = [
@@ -39,7 +39,7 @@ def lab(home, results):
 
     The notebooks have no outputs, and the parameters of the tiny study, whose runs are finished.
     """
-    parameters = profiles.read_profile("tiny")
+    parameters = {"profile": "tiny"}
     folder = home["folder"] / "lab"
     folder.mkdir()
     for stored in notebooks.numbered_notebooks():

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from dogbreeds import models, paths
-from dogbreeds.study import Study, notebooks, profiles
+from dogbreeds.study import Study, notebooks
 from dogbreeds.training import runs
 
 STORED = notebooks.numbered_notebooks()
@@ -22,8 +22,7 @@ def fresh(home, tmp_path_factory):
     """An empty outputs folder, with the dogs drawn in advance: a notebook that draws them prints additional output."""
     place = tmp_path_factory.mktemp("stored")
     environment = home["environment"] | {"DOGBREEDS_OUTPUTS": str(place), "KERAS_BACKEND": "tensorflow"}
-    script = "from dogbreeds.study.profiles import read_profile; from dogbreeds.study import Study\n"
-    script += "Study(**read_profile('sample')).pixels"
+    script = "from dogbreeds.study import Study; Study.from_profile('sample').pixels"
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, stderr=-1)
     return {"environment": environment, "outputs": place}
 
@@ -82,7 +81,7 @@ def test_the_failure_of_2020_is_reproduced_and_repaired():
 def test_stored_runs_match_the_plan_of_the_sample():
     """The stored runs are exactly those in the plan of the sample; all files together take less than 10 MB."""
     folder = paths.REFERENCE / "sample" / "runs"
-    study = Study(**profiles.read_profile("sample"))
+    study = Study.from_profile("sample")
     assert {path.name for path in folder.iterdir()} == {job.id for job in study.plan()}
     files = [path for path in paths.REFERENCE.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 10e6
@@ -92,7 +91,7 @@ def test_stored_runs_match_the_plan_of_the_sample():
 @pytest.mark.slow
 def test_every_network_exceeds_chance_level_in_both_frameworks():
     """The chance level is 20 %."""
-    study = Study(**profiles.read_profile("sample"))
+    study = Study.from_profile("sample")
     trained = [runs.Run(paths.REFERENCE / "sample" / "runs" / config.id) for config in study.configs()]
     assert {(run.record["architecture"], run.record["framework"]) for run in trained} == set(
         product(models.ARCHITECTURES, models.FRAMEWORKS)

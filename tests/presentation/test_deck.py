@@ -10,7 +10,7 @@ import pytest
 from dogbreeds import figures
 from dogbreeds.errors import StudyError
 from dogbreeds.presentation import deck, slides
-from dogbreeds.study import profiles
+from dogbreeds.study import Study
 
 
 def test_text_is_in_the_language_of_the_presentation(french):
@@ -71,7 +71,7 @@ def test_unknown_language_and_missing_results_are_named_in_the_error(tmp_path, m
     assert deck.LANGUAGES == ("fr", "en")
     monkeypatch.setenv("DOGBREEDS_OUTPUTS", str(tmp_path))
     with pytest.raises(StudyError, match=r"claims.csv is missing: run the study of profile sample first"):
-        slides.render(profiles.read_profile("sample"), "fr")
+        slides.render(Study.from_profile("sample"), {}, "fr")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -102,13 +102,12 @@ def test_gpu_rows_are_empty_without_measurements(tmp_path):
 
 def test_an_unfinished_study_without_tables_is_refused(tmp_path):
     with pytest.raises(StudyError, match="has no finished study: run make study"):
-        reference.keep({"profile": "sample"}, "sample", "make study")
+        reference.keep(Study("sample"), "sample", "make study")
 
 
 def finished_study(photo_folder):
-    """The parameters of a study and the study, with the files of finished runs that a reference result needs."""
-    parameters = {"profile": "toy", "photos": str(photo_folder), "image_size": 32}
-    study = Study(**parameters)
+    """A study with the files of finished runs that a reference result needs."""
+    study = Study("toy", str(photo_folder), image_size=32)
     for job in study.plan():
         folder = study.store / job.id
         folder.mkdir(parents=True)
@@ -122,13 +121,13 @@ def finished_study(photo_folder):
     row = {"network": "Xception", "framework": "Keras", "initial weights": "scratch", "test accuracy": 0.5}
     pd.DataFrame([row | {"low": 0.25, "high": 0.75}]).to_csv(study.folder / "tables" / "results.csv", index=False)
     (study.folder / "tables" / "claims.csv").write_text("claim")
-    return parameters, study
+    return study
 
 
 def test_the_runs_of_a_finished_study_are_stored_without_their_weights(photo_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
-    parameters, study = finished_study(photo_folder)
-    folder = reference.keep(parameters, "toy", "make study")
+    study = finished_study(photo_folder)
+    folder = reference.keep(study, "toy", "make study")
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     kept = {f"runs/{job.id}/{name}" for job in study.plan() for name in reference.KEPT_OF_A_RUN}
     tables = {"results.csv", "claims.csv", "runs.csv", "about.json", "accuracies.png"}
@@ -141,10 +140,10 @@ def test_the_runs_of_a_finished_study_are_stored_without_their_weights(photo_fol
 
 def test_an_unfinished_study_leaves_stored_results_unchanged(photo_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
-    parameters, study = finished_study(photo_folder)
-    folder = reference.keep(parameters, "toy", "make study")
+    study = finished_study(photo_folder)
+    folder = reference.keep(study, "toy", "make study")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     shutil.rmtree(study.store / study.plan()[-1].id)
     with pytest.raises(StudyError, match=r"has no finished run resnet50-keras.*: run dogbreeds study first"):
-        reference.keep(parameters, "toy", "make study")
+        reference.keep(study, "toy", "make study")
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

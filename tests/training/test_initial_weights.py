@@ -111,7 +111,7 @@ def test_own_photos_disable_weights_from_other_breeds_by_default(photo_folder, t
     folder = str(photo_folder)
     monkeypatch.setattr(profiles.paths, "PROFILES", tmp_path)
     (tmp_path / "sample.yaml").write_text("{photos: drawn_dogs, weights: [scratch, other-breeds]}")
-    assert profiles.read_profile("sample")["weights"] == ["scratch", "other-breeds"]
-    assert profiles.read_profile("sample", folder)["weights"] == ["scratch"]
+    assert Study.from_profile("sample").weights == ["scratch", "other-breeds"]
+    assert Study.from_profile("sample", folder).weights == ["scratch"]
     for explicit in ({"breeds": ["pug", "Chihuahua"]}, {"weights": ["other-breeds"]}):
-        assert "other-breeds" in profiles.read_profile("sample", folder, explicit)["weights"]
+        assert "other-breeds" in Study.from_profile("sample", folder, **explicit).weights

@@ -1,6 +1,7 @@
 """Options that several commands share, and how they are read."""
 
 import argparse
+from pathlib import Path
 
 import yaml
 
@@ -16,12 +17,18 @@ def add_profile_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help=parameter)
 
 
-def profile_parameters(arguments: argparse.Namespace) -> dict:
-    """Returns the notebook parameters that the profile options select; raises StudyError if one is invalid."""
-    from dogbreeds.study import profiles
-
+def notebook_parameters(arguments: argparse.Namespace) -> dict:
+    """Returns the notebook parameters that the profile options select: profile, photos and changes."""
+    photos = str(Path(arguments.photos).expanduser().resolve()) if arguments.photos else ""
     changes = assignments("--parameter", arguments.parameter)
-    return profiles.read_profile(arguments.profile, arguments.photos, changes)
+    return {"profile": arguments.profile, "photos": photos, "changes": changes}
+
+
+def study_of(parameters: dict):
+    """Returns the study of notebook parameters. Raises StudyError if one is invalid."""
+    from dogbreeds.study import Study
+
+    return Study.from_profile(parameters["profile"], parameters["photos"], **parameters["changes"])
 
 
 def assignments(option: str, pairs: list[str]) -> dict:

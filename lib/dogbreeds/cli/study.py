@@ -2,7 +2,7 @@
 
 import argparse
 
-from dogbreeds.cli.options import add_profile_options, profile_parameters
+from dogbreeds.cli.options import add_profile_options, notebook_parameters, study_of
 from dogbreeds.paths import from_here
 
 SUMMARY = "Runs the complete study (training, notebooks, slides, report), and prints the result table and output files."
@@ -19,13 +19,14 @@ def study(arguments: argparse.Namespace) -> None:
     from dogbreeds.analysis import tables
     from dogbreeds.presentation import report, slides
     from dogbreeds.presentation.deck import check_language
-    from dogbreeds.study import Study, notebooks
+    from dogbreeds.study import notebooks
 
-    parameters = profile_parameters(arguments)
+    parameters = notebook_parameters(arguments)
+    study = study_of(parameters)
     check_language(arguments.language)  # before anything is trained
-    written = [*notebooks.run_study(parameters), *slides.render(parameters, arguments.language)]
-    written.insert(0, report.write(Study(**parameters), written))
-    table = tables.result_table(Study(**parameters).runs())
+    written = [*notebooks.run_study(study, parameters), *slides.render(study, parameters, arguments.language)]
+    written.insert(0, report.write(study, written))
+    table = tables.result_table(study.runs())
     print(f"\n{tables.format_table(table)}\n\nopen:")
     for path in written:
         print(f"  {from_here(path)}")

@@ -4,7 +4,7 @@ import argparse
 import re
 from itertools import chain
 
-from dogbreeds.cli.options import add_profile_options, profile_parameters
+from dogbreeds.cli.options import add_profile_options, notebook_parameters, study_of
 from dogbreeds.errors import StudyError
 
 SUMMARY = "Distributes the trainings of a study over a Ray cluster or this machine, and prints the result table."
@@ -21,15 +21,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def sweep(arguments: argparse.Namespace) -> None:
-    parameters = profile_parameters(arguments)
+    parameters = notebook_parameters(arguments)
     if arguments.seeds:
-        parameters |= {"seeds": seeds(arguments.seeds)}
+        parameters["changes"] |= {"seeds": seeds(arguments.seeds)}
+    study = study_of(parameters)
 
     from dogbreeds.analysis import tables
-    from dogbreeds.study import Study
     from dogbreeds.training import ray_executor
 
-    study = Study(**parameters)
     ray_executor.train_all(study.plan(), study.store, arguments.address)
     print(f"\n{tables.format_table(tables.result_table(study.runs()))}")
 

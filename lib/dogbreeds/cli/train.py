@@ -1,9 +1,10 @@
 """The command `dogbreeds train`."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from dogbreeds.cli.options import add_profile_options, assignments, profile_parameters
+from dogbreeds.cli.options import add_profile_options, assignments, notebook_parameters, study_of
 from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
 
 SUMMARY = "Trains one network in one framework, and prints the folder of the run as the last line."
@@ -29,13 +30,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    parameters, changes = profile_parameters(arguments), assignments("--set", arguments.set)
+    study, changes = study_of(notebook_parameters(arguments)), assignments("--set", arguments.set)
 
-    from dogbreeds.study import Study
     from dogbreeds.training.devices import Devices
     from dogbreeds.training.recipe import changed
 
-    parameters |= {"recipe": changed(parameters["recipe"], changes)}
+    study = replace(study, recipe=changed(study.recipe, changes), out=arguments.out)
     which = (arguments.architecture, arguments.framework, arguments.seed, arguments.weights)
-    study = Study(**parameters, out=arguments.out)
     print(study.train_here(*which, Devices(arguments.devices, arguments.nodes)).folder)

@@ -29,14 +29,15 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def render(parameters: dict, language: str, pdf: bool = False) -> list[Path]:
+def render(study: Study, parameters: dict, language: str, pdf: bool = False) -> list[Path]:
     """Renders outputs/<profile>/slides/presentation.<language>.html, and the .pdf if `pdf`, and returns the paths.
 
-    The same results give the same files. Raises StudyError for an unknown language, and if the study has not run.
-    Without Chromium no PDF is made, and one printed line says how to install Chromium.
+    `parameters` are those of the notebooks, which give the same study. The same results give the same files. Raises
+    StudyError for an unknown language, and if the study has not run. Without Chromium no PDF is made, and one printed
+    line says how to install Chromium.
     """
     check_language(language)
-    study, name = Study(**parameters), f"presentation.{language}"
+    name = f"presentation.{language}"
     study.read_table("claims")  # the last table that the notebooks write: raises StudyError if it is missing
     folder = study.folder / "slides"
     executed = execute(PRESENTATION, folder / f"{name}.ipynb", parameters | {"language": language})

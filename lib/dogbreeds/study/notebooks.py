@@ -17,9 +17,11 @@ def numbered_notebooks() -> list[Path]:
     return sorted(paths.NOTEBOOKS.glob("0[1-6]_*.ipynb"))
 
 
-def run_study(parameters: dict) -> list[Path]:
-    """Trains what is missing, executes the six notebooks, and returns their paths under outputs/<profile>/ in order."""
-    study = Study(**parameters)
+def run_study(study: Study, parameters: dict) -> list[Path]:
+    """Trains what is missing, executes the six notebooks, and returns their paths under outputs/<profile>/ in order.
+
+    `parameters` are those of the notebooks, from which `Study.from_profile` makes the same study.
+    """
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
     train_all(study.plan(), study.store)  # first, so that the notebooks only read finished runs
     notebooks, written = numbered_notebooks(), []

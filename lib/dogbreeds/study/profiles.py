@@ -1,47 +1,31 @@
-"""Profiles: files in notebooks/profiles that set the parameters of the notebooks."""
+"""Profiles: files in notebooks/profiles that set the parameters of a study."""
 
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
 from dogbreeds import paths
-from dogbreeds.errors import StudyError, first_problem
-from dogbreeds.study import Study
-from dogbreeds.training.recipe import Recipe
+from dogbreeds.errors import StudyError
+from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH
 
 
-def read_profile(name: str, photos: str | None = None, changes: dict | None = None) -> dict:
-    """Returns the checked notebook parameters of a profile.
+def read(name: str, photos: str, changes: dict) -> dict:
+    """Returns the parameters of a profile, unchecked; those that it omits are missing.
 
     `photos` replaces the photos of the profile, and `changes` replaces other parameters. Results on `photos` go to the
     separate folder outputs/<profile>-<folder>. If the profile selects no breeds, the study uses every breed in that
     folder, so "other-breeds" is removed from the initial weights unless `changes` sets them. Raises StudyError if the
-    profile is unknown, or if a parameter is not in the notebooks, has the wrong type or is out of range.
+    profile is unknown.
     """
     file = paths.PROFILES / f"{name}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
         raise StudyError(f"unknown profile '{name}': choose one of {known}, or add {file}")
-    parameters = {"profile": name} | (yaml.safe_load(file.read_text()) or {}) | (changes or {})
-    parameters = _checked(parameters)
+    parameters = {"profile": name} | (yaml.safe_load(file.read_text()) or {}) | changes
     if photos:
         folder = Path(photos).expanduser().resolve()
         parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}", "test_drawings_per_breed": 0}
-        if not parameters["breeds"] and "weights" not in (changes or {}):  # no other breeds for pretraining
-            weights = [each for each in parameters["weights"] if each != "other-breeds"]
-            parameters["weights"] = weights or ["scratch"]
-    Recipe.of(parameters["recipe"])
-    Recipe.of(parameters["source_recipe"])
+        if not parameters.get("breeds") and "weights" not in changes:  # no other breeds for pretraining
+            weights = [each for each in parameters.get("weights", []) if each != OTHER_BREEDS]
+            parameters["weights"] = weights or [SCRATCH]
     return parameters
-
-
-def _checked(parameters: dict) -> dict:
-    """Returns all parameters of the notebooks; those that are missing have the defaults of Study."""
-    known = [entry.name for entry in fields(Study) if entry.name != "out"]
-    try:
-        values = asdict(Study(**parameters))
-    except ValidationError as error:
-        raise StudyError(first_problem(error, "notebook parameter", known)) from error
-    return {name: values[name] for name in known}

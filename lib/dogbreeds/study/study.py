@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import fields
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -10,15 +11,15 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 from pydantic.dataclasses import dataclass
 
 from dogbreeds import files, models, paths
 from dogbreeds.data import datasets, pixel_cache
 from dogbreeds.data.datasets import Dataset
-from dogbreeds.errors import StudyError
+from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.models import weight_files
-from dogbreeds.study import variants
+from dogbreeds.study import profiles, variants
 from dogbreeds.training import inference, provenance, trainer
 from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.jobs import Job
@@ -31,8 +32,8 @@ from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Initialisation, Run, 
 class Study:
     """The parameters of a profile, with methods for the data, runs and outputs that they define.
 
-    Raises ValidationError if a parameter has the wrong type or is out of range; `profiles.read_profile` names it in
-    one line. The methods raise StudyError if the photos cannot be used or if a recipe field is unknown or out of range.
+    Raises ValidationError if a parameter has the wrong type or is out of range; `from_profile` names it in one line.
+    The methods raise StudyError if the photos cannot be used or if a recipe field is unknown or out of range.
     """
 
     profile: str
@@ -49,6 +50,29 @@ class Study:
     test_drawings_per_breed: NonNegativeInt = 0  # extra drawings per breed, the size of its test split; 0: none
     split_seed: NonNegativeInt = 0  # draws the split, which all seeds share: no interval includes its variation
     out: Path | None = None  # folder of runs, by default outputs/<profile>/runs; not a parameter of the notebooks
+
+    @classmethod
+    def from_profile(cls, profile: str = "sample", photos: str = "", /, **changes) -> "Study":
+        """Returns the study of a profile; see `profiles.read` for `photos` and `changes`.
+
+        Raises StudyError that names an unknown profile, an unknown parameter, or one of a wrong type or value.
+        """
+        known = [entry.name for entry in fields(cls) if entry.name not in ("profile", "out")]
+        unknown = [name for name in changes if name not in known]
+        if unknown:
+            raise StudyError(f"unknown notebook parameter '{unknown[0]}': choose from {', '.join(known)}")
+        try:
+            study = cls(**profiles.read(profile, photos, changes))
+        except ValidationError as error:
+            raise StudyError(first_problem(error, "notebook parameter", known)) from error
+        Recipe.of(study.recipe)
+        Recipe.of(study.source_recipe)
+        return study
+
+    def __str__(self) -> str:
+        """The parameters, one per line."""
+        shown = [entry.name for entry in fields(self) if entry.name != "out"]
+        return "\n".join(f"{name}: {getattr(self, name)}" for name in shown)
 
     @property
     def folder(self) -> Path:
