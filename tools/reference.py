@@ -167,6 +167,7 @@ def _study(folder: Path) -> list[str]:
     about = json.loads((folder / "about.json").read_text())
     results, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "claims"))
     claims, size = claims.rename(columns={"claim": "claim of 2020"}), about["pixels a side"]
+    claims["p (Holm)"] = claims["p (Holm)"].map("{:.2g}".format, na_action="ignore").fillna("")
     shown = results[["network", "framework", "initial weights"]].copy()
     shown["test accuracy"] = results["test accuracy"].map("{:.1%}".format)
     shown["95 % interval"] = _ranges(results["low"], results["high"], ".1%")
@@ -179,7 +180,7 @@ def _study(folder: Path) -> list[str]:
         *([f"**{about['caveat']}**"] if "caveat" in about else []),
         _markdown(shown),
         f"![Test accuracies with their 95 % intervals]({image})",
-        _markdown(claims[["claim of 2020", "initial weights", "measured", "verdict"]]),
+        _markdown(claims[["claim of 2020", "initial weights", "measured", "p (Holm)", "verdict"]]),
     ]
 
 

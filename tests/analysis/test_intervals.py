@@ -255,3 +255,26 @@ def test_shares_over_several_runs_are_compared_by_t_test():
     assert found["difference"] == pytest.approx(gaps.mean())
     assert found["p"] == pytest.approx(stats.ttest_rel(first[0], second[0]).pvalue)
     assert intervals.difference(first, first)["p"] == 1
+
+
+def test_equality_within_the_margin_needs_enough_photos():
+    """Of two networks that are equally accurate, only many photos show that they are."""
+    for photos, equal in ((100, False), (10_000, True)):
+        first = np.arange(photos) % 10 < 8
+        second = np.arange(photos) % 10 > 1
+        found, low, high = intervals.equivalence(first[None], second[None])
+        assert found is equal
+        assert low == pytest.approx(-high)
+
+
+def test_a_difference_larger_than_the_margin_is_never_equality():
+    first, second = np.arange(100_000) % 100 < 80, np.arange(100_000) % 100 < 77
+    assert intervals.equivalence(first[None], second[None])[0] is False
+
+
+def test_equality_over_seeds_uses_the_interval_of_seeds_and_photos():
+    values = np.random.default_rng(0).random((3, 20_000)) < 0.8
+    equal, low, high = intervals.equivalence(values, values[:, ::-1])
+    wider = intervals.difference(values, values[:, ::-1])
+    assert equal
+    assert wider["low"] < low < high < wider["high"]

@@ -134,7 +134,6 @@ def test_each_claim_of_2020_is_shown_with_a_measurement(home, deck):
     baselines = pd.read_csv(tables / "baselines.csv").set_index("variant")
     measured = pd.read_csv(tables / "statistics.csv").set_index(["colours", "statistics"])
     failed, again = measured.loc[("rescaled", "running statistics")], measured.loc[("rescaled", "re-estimated")]
-    lines = pd.read_csv(tables / "lines_of_code.csv").set_index("code")["lines"]
     claims = pd.read_csv(tables / "claims.csv")
     of = {"fr": "de", "en": "of"}[deck["language"]]
     expected = {
@@ -150,7 +149,6 @@ def test_each_claim_of_2020_is_shown_with_a_measurement(home, deck):
         ],
         "8575%": ["19488", "009%", f"{100 * baselines.loc['block 1 frozen', 'ahead']:+.1f}"],
         "7706%": ["7615%", "points"],
-        "Lightning": [str(lines["Keras fit"]), str(lines["PyTorch loop"])],
     }
     texts = slides_of(deck["page"])
     for claim, found in expected.items():

@@ -44,7 +44,7 @@ def test_notebooks_figures_tables_slides_and_report_are_written(home, results):
     assert figures["png"] == figures["svg"]
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}
     of_the_networks = {"results", "networks", "frameworks", "initial_weights", "learning_speed", "claims"}
-    assert tables == of_the_networks | {"baselines", "statistics", "backends", "lines_of_code"}
+    assert tables == of_the_networks | {"baselines", "statistics", "backends"}
     assert (folder / "slides" / "presentation.fr.html").is_file()
     report = (folder / "report.html").read_text()
     linked = re.findall(r'(?:href|src)="([^"]+)"', report)

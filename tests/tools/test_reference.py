@@ -47,14 +47,15 @@ def test_block_is_written_from_the_files_of_its_folder(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "about.json").write_text(json.dumps(about))
     pd.DataFrame([row]).to_csv(tmp_path / "toy" / "results.csv")
-    claim = {"claim": "It flies", "initial weights": "scratch", "measured": "+1.0 points", "verdict": "refuted"}
+    claim = {"claim": "It flies", "initial weights": "scratch", "measured": "+1.0 points"}
+    claim |= {"p (Holm)": 0.00123, "verdict": "refuted"}
     pd.DataFrame([claim]).to_csv(tmp_path / "toy" / "claims.csv")
     text = without_padding(reference.written("before\n<!-- results: toy -->\nold\n<!-- end of results -->\nafter"))
     assert "old" not in text
     assert text.startswith("before\n<!-- results: toy -->\n7 images, 3 of them in the test set, at 8 x 8 pixels")
     assert "| Xception | Keras | scratch | 50.0% | 25.0% to 75.0% | 60 | 10 |\n" in text
-    assert "](toy/accuracies.png)\n\n| claim of 2020 | initial weights | measured | verdict |\n" in text
-    assert "| It flies | scratch | +1.0 points | refuted |\n<!-- end of results -->\nafter" in text
+    assert "](toy/accuracies.png)\n\n| claim of 2020 | initial weights | measured | p (Holm) | verdict |\n" in text
+    assert "| It flies | scratch | +1.0 points | 0.0012 | refuted |\n<!-- end of results -->\nafter" in text
 
 
 def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeypatch):

@@ -128,13 +128,16 @@ def _chance(run: Run) -> float:
 
 
 def _near_chance(runs: list[Run]) -> tuple[str, str]:
-    """The range of the accuracies of the ResNet50 runs as text, and the verdict on them."""
+    """The range of the accuracies of the ResNet50 runs as text, and the verdict.
+
+    The claim is about the training of 2020, so that runs of another recipe do not test it; notebook 02 does.
+    """
     mine, chance = [run.correct() for run in _of(runs, "resnet50")], _chance(runs[0])
     lowest, highest = (number(end(map(np.mean, mine)), ".1%") for end in (min, max))
-    measured = _("runs: {lowest} to {highest}, chance {chance}").format(
+    measured = _("with this recipe {lowest} to {highest}, chance {chance}").format(
         lowest=lowest, highest=highest, chance=number(chance, ".1%")
     )
-    return measured, near_chance([int(each.sum()) for each in mine], len(mine[0]), chance)
+    return measured, NOT_TESTED
 
 
 def near_chance(right: list[int], photos: int, chance: float) -> str:

@@ -8,6 +8,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from dogbreeds.translation import _, number
 
+MARGIN = 0.02  # accuracies that differ by less are equal for a user: 2 photos in 100
+
 
 def accuracy_interval(correct: int, photos: int, confidence: float = 0.95) -> tuple[float, float]:
     """The Wilson score interval of an accuracy (Wilson, JASA 22, 1927), both ends in 0 to 1."""
@@ -162,6 +164,23 @@ def difference(
         return {"difference": gain, "low": low, "high": high, "p": p}
     both = over_seeds_and_photos(first.astype(float) - second.astype(float))
     return {"difference": both["mean"], "low": both["low"], "high": both["high"], "p": both["p"]}
+
+
+def equivalence(
+    first: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
+    second: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
+) -> tuple[bool, float, float]:
+    """Whether two accuracies are equal within MARGIN, and the ends of the 90 % interval of their difference.
+
+    They are equal if this interval lies within the margin: two one-sided tests at 5 % (Schuirmann, Journal of
+    Pharmacokinetics and Biopharmaceutics 15, 1987). The arrays are those of `difference`.
+    """
+    if len(first) == 1:
+        _, low, high = paired_difference(first[0], second[0], 0.9)
+    else:
+        both = over_seeds_and_photos(first.astype(float) - second.astype(float), 0.9)
+        low, high = both["low"], both["high"]
+    return low > -MARGIN and high < MARGIN, low, high
 
 
 def format_difference(difference: float, low: float, high: float) -> str:

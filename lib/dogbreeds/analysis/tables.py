@@ -143,8 +143,9 @@ def learning_speed(runs: list[Run]) -> pd.DataFrame:
 def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
     """One row per variant of a training: test accuracy with its interval, and the difference from the first variant.
 
-    `ahead`, its interval (`from`, `to`) and `p` are those of `intervals.difference` on the same photos. `steps` is the
-    number of optimiser steps.
+    `ahead`, its interval (`from`, `to`) and `p` are those of `intervals.difference` on the same photos. The best
+    epoch is the one whose weights are scored, and the validation accuracies of it and of the last epoch are in 0 to 1.
+    `steps` is the number of optimiser steps.
     """
     first = next(iter(runs.values()))
     rows = {}
@@ -164,6 +165,9 @@ def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
             "from": gap["low"],
             "to": gap["high"],
             "p": gap["p"],
+            "best epoch": run.record["best_epoch"],
+            "validation, best epoch": history["validation_accuracy"].iloc[run.record["best_epoch"] - 1],
+            "validation, last epoch": history["validation_accuracy"].iloc[-1],
             "steps": round((history["photos_per_second"] * history["seconds"]).sum() / batch),
             "seconds": run.record["seconds"],
         }

@@ -199,12 +199,18 @@ class Study:
 
     def plan(self) -> list[Job]:
         """Returns all trainings of the notebooks in order, each after the one that provides its initial weights."""
-        varied = [
+        return self._jobs([*self.configs(), *self._configs_of_variants()])
+
+    def is_finished(self) -> bool:
+        """Returns whether all runs of the notebooks are finished."""
+        return all(map(self.finished, [*self.configs(), *self._configs_of_variants()]))
+
+    def _configs_of_variants(self) -> list[RunConfig]:
+        return [
             self.config(*which, self.seeds[0], self.weights[-1], changed(self.recipe, changes))
             for which, recipes in variants.of(Recipe.of(self.recipe)).items()
             for changes in recipes.values()
         ]
-        return self._jobs([*self.configs(), *varied])
 
     def _jobs(self, configs: list[RunConfig]) -> list[Job]:
         pretrained = [config for config in configs if config.initialisation.kind == OTHER_BREEDS]

@@ -1,4 +1,4 @@
-"""Variants that the study trains in addition to its comparison: one network with one change at a time."""
+"""Variants that the study trains in addition to its comparison: one network with a changed recipe."""
 
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.translation import N_

@@ -1,0 +1,149 @@
+"""The answer of each notebook in sentences, computed from the runs: the answer first, then what else was learned.
+
+Each function returns four sentences. Without finished runs, it returns one that says what to do.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+
+import numpy as np
+
+from dogbreeds import models
+from dogbreeds.analysis import claims_2020, error_analysis, intervals, metrics, tables
+from dogbreeds.data import shortcuts
+from dogbreeds.models import complexity
+from dogbreeds.study import Study, variants
+from dogbreeds.training.recipe import Recipe
+from dogbreeds.training.runs import Run
+
+
+def _of_finished_runs(answer: Callable[[Study], list[str]]) -> Callable[[Study], list[str]]:
+    @wraps(answer)
+    def answer_or_advice(study: Study) -> list[str]:
+        return answer(study) if study.is_finished() else ["not known before the study has run: run dogbreeds study"]
+
+    return answer_or_advice
+
+
+def data(study: Study) -> list[str]:
+    """Notebook 01: what the networks see, and whether they could do without seeing a dog."""
+    dataset = study.dataset
+    correct = shortcuts.colour_only_correct(dataset, study.pixels)
+    counts = ", ".join(f"{len(dataset.rows(split))} for {split}" for split in ("train", "validation", "test"))
+    pair = shortcuts.similar_breeds(dataset, study.pixels).iloc[0]
+    return [
+        f"a classifier that sees colours alone has a test accuracy of {intervals.format_accuracy(correct)}; the chance "
+        f"level is {1 / len(dataset.breeds):.1%}.",
+        f"There are {len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds: {counts}.",
+        f"{len(dataset.left_out)} files were left out.",
+        f"A classifier that sees outlines alone confuses {pair['breed']} and {pair['other']} most often, in "
+        f"{pair['confused']:.0%} of their images.",
+    ]
+
+
+@_of_finished_runs
+def baseline(study: Study) -> list[str]:
+    """Notebook 02: the accuracy of the baseline, and what rescaled colours do to ResNet50."""
+    recipes, weights = variants.of_the_baseline(Recipe.of(study.recipe)), study.weights[-1]
+    runs = study.variants(*variants.BASELINE, weights, recipes)
+    failed = study.variants(*variants.FAILURE, weights, variants.of_the_failure())["rescaled"]
+    controlled, frozen, deck = runs["controlled"], runs["block 1 frozen"], runs["deck_2020"]
+    correct, chance = failed.correct(), 1 / len(study.dataset.breeds)
+    training, validation = (failed.history[f"{split}_accuracy"].iloc[-1] for split in ("training", "validation"))
+    return [
+        f"the test accuracy of Xception in Keras is {intervals.format_accuracy(controlled.correct())} with the "
+        "controlled recipe.",
+        f"Block 1 frozen: {_difference(frozen, controlled)} against nothing frozen.",
+        f"The recipe reported in 2020: {_difference(deck, controlled)}, scored with the weights of epoch "
+        f"{deck.record['best_epoch']} of {deck.record['epochs']}.",
+        f"ResNet50 with rescaled colours and momentum 0.01 ends with {training:.1%} in training, {validation:.1%} in "
+        f"validation and {intervals.format_accuracy(correct)} on the test images; that it is near chance is "
+        f"{claims_2020.near_chance([int(correct.sum())], len(correct), chance)}.",
+    ]
+
+
+@_of_finished_runs
+def squeeze_excitation(study: Study) -> list[str]:
+    """Notebook 03: what squeeze-and-excitation adds to ResNet50, and what it costs."""
+    squeezed, plain = (_runs_of(study, "architecture", name) for name in ("se_resnet50", "resnet50"))
+    count = {name: models.count_parameters(models.build(name, "pytorch", 1000)) for name in ("resnet50", "se_resnet50")}
+    sums = {name: complexity.multiply_adds(name, 224) for name in count}
+    return [
+        f"the test accuracy of SE-ResNet50 minus that of ResNet50 is {_gap(squeezed, plain)}.",
+        f"The modules add {count['se_resnet50'] / count['resnet50'] - 1:.1%} parameters, with 1000 classes.",
+        f"They add {sums['se_resnet50'] / sums['resnet50'] - 1:.2%} multiply-adds at 224 x 224 pixels.",
+        f"The comparison averages {len(squeezed)} pairs of trainings, seeds: {len(study.seeds)}.",
+    ]
+
+
+@_of_finished_runs
+def frameworks(study: Study) -> list[str]:
+    """Notebook 04: whether the framework changes the accuracy."""
+    keras, pytorch = (_runs_of(study, "framework", name) for name in models.FRAMEWORKS)
+    equal, low, high = intervals.equivalence(tables.by_seed(keras), tables.by_seed(pytorch))
+    margin = f"{100 * intervals.MARGIN:.0f} points"
+    return [
+        f"the test accuracy in Keras minus that in PyTorch is {_gap(keras, pytorch)}; they are "
+        f"{f'equal within {margin}' if equal else f'not shown to be equal within {margin}'}.",
+        f"The 90 % interval of the difference, {100 * low:+.1f} to {100 * high:+.1f} points, decides on equality: it "
+        f"must lie within {margin}.",
+        f"The comparison averages {len(keras)} pairs of trainings, seeds: {len(study.seeds)}.",
+        f"Both frameworks start from the same weights and read the same batches of {keras[0].record['dataset']}.",
+    ]
+
+
+@_of_finished_runs
+def architectures(study: Study) -> list[str]:
+    """Notebook 05: which network is best, and what became of the claims of 2020."""
+    runs = study.runs()
+    table = tables.result_table(runs)
+    best = table.loc[table["test accuracy"].idxmax()]
+    pairs = {choice: tables.comparisons(runs, choice) for choice in tables.CHOICES}
+    networks = pairs["network"].sort_values("difference", key=abs).iloc[-1]
+    verdicts = claims_2020.confront(runs)["verdict"].value_counts()
+    differ = [f"{(each['p (Holm)'] < 0.05).sum()} of {len(each)} by {choice}" for choice, each in pairs.items()]
+    return [
+        f"the highest test accuracy is {best['network']}'s in {best['framework']} from {best['initial weights']}, "
+        f"{intervals.format_interval(best['test accuracy'], best['low'], best['high'], '.1%')}.",
+        f"Pairs that differ by more than chance (p below 0.05 after Holm's correction): {', '.join(differ)}.",
+        f"The largest difference between networks is {networks['first']} minus {networks['second']}: "
+        f"{intervals.format_difference(networks['difference'], networks['low'], networks['high'])}.",
+        f"The claims of 2020: {', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())}.",
+    ]
+
+
+@_of_finished_runs
+def errors(study: Study) -> list[str]:
+    """Notebook 06: what the best network gets wrong, and whether it knows."""
+    runs = study.runs()
+    best = max(runs, key=lambda run: run.correct("validation").mean())
+    wrong, pair = ~best.correct(), error_analysis.confused_pairs(best).iloc[0]
+    confidence = metrics.confidence(best.logits())
+    peers = [run for run in runs if (run.initial_weights, run.record["seed"]) == _start(best)]
+    missed = int(np.all([~run.correct() for run in peers], axis=0).sum())
+    return [
+        f"{best.title}, the best in validation, misclassifies {wrong.sum()} of {len(wrong)} test images, most often "
+        f"{pair['true']} as {pair['predicted']} ({pair['photos']}).",
+        f"{missed} images are misclassified by all {len(peers)} networks with its initial weights and seed.",
+        f"Its confidence separates correct from incorrect answers with an AUROC of "
+        f"{metrics.auroc(confidence[~wrong], confidence[wrong]):.2f} (chance level 0.50).",
+        f"Its calibration error is {metrics.quality(best.logits(), best.labels())['calibration error']:.3f}; by chance "
+        f"alone, perfect calibration would give {metrics.calibration_error_by_chance(best.logits()):.3f}.",
+    ]
+
+
+def _runs_of(study: Study, choice: str, name: str) -> list[Run]:
+    return [run for run in study.runs() if run.record[choice] == name]
+
+
+def _start(run: Run) -> tuple[str, int]:
+    return run.initial_weights, run.record["seed"]
+
+
+def _gap(first: list[Run], second: list[Run]) -> str:
+    gap = tables.gap(first, second)
+    return intervals.format_difference(gap["difference"], gap["low"], gap["high"])
+
+
+def _difference(run: Run, other: Run) -> str:
+    return intervals.format_difference(*intervals.paired_difference(run.correct(), other.correct()))
