@@ -13,7 +13,8 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.nn import functional as F
 
-from dogbreeds.models import keras_runtime
+from dogbreeds import models
+from dogbreeds.models import keras_runtime, weight_conversion
 
 keras = keras_runtime.load_keras()
 
@@ -87,3 +88,14 @@ def lightning_fit(model, train, validation, epochs, rate):
         trainer.fit(module, train.loader(), validation.loader())
         module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
     return module.accuracies
+
+
+def compare(streams, epochs, rate=0.001):
+    """Returns the validation accuracies of ResNet50 in Keras and in PyTorch, trained from the same initial weights."""
+    torch.manual_seed(0)
+    classes = int(streams["pytorch"]["train"].labels.max()) + 1
+    network = models.build("resnet50", "pytorch", classes)
+    twin = weight_conversion.fill(models.build("resnet50", "keras", classes), weight_conversion.read(network))
+    arguments = {name: (stream["train"], stream["validation"], epochs, rate) for name, stream in streams.items()}
+    keras_accuracies = keras_fit(twin, *arguments["keras"])
+    return {"keras_fit": keras_accuracies, "pytorch_loop": pytorch_loop(network, *arguments["pytorch"])}
