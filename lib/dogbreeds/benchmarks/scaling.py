@@ -12,23 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 from scipy.stats import linregress, t
 
 from dogbreeds.analysis import reproducibility
 from dogbreeds.data import datasets, pixel_cache
 from dogbreeds.errors import StudyError
-from dogbreeds.figures.style import make_figure
+from dogbreeds.figures.benchmarks import MEASURES
 from dogbreeds.study import Study
 from dogbreeds.training.parallel import in_own_process
 
 AXES = {"photos": (1, 2, 4, 8, 16), "breeds": (5, 10, 20, 40, 80, 120), "batch": (16, 32, 64, 128, 256, 512)}
-MEASURES = {"seconds_to_decode": "s to decode", "seconds_per_epoch": "s per epoch", "memory_mb": "peak memory in MB"}
 
 
 def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
-    """Returns (axis, size, study) for each size to measure.
+    """The axis, the size and the study of each size to measure.
 
     On the axis "photos" the size goes from 1/16 of `most` photos to all of them. On "breeds" a constant number of
     photos is divided among more and more breeds. On "batch" the batch size varies, with all photos. Sizes without
@@ -84,34 +81,12 @@ def fitted(table: pd.DataFrame) -> pd.DataFrame:
 
     The exponent ("power") is the slope of a linear regression of the logarithms. Fewer than three sizes give no row.
     """
-    rows = []
-    for (axis, measure), points in table.melt(["axis", "size"], list(MEASURES)).groupby(
-        ["axis", "variable"], sort=False
-    ):
+    rows, costs = [], table.melt(["axis", "size"], list(MEASURES), var_name="measure", value_name="cost")
+    for (axis, measure), points in costs.groupby(["axis", "measure"], sort=False):
         if len(points) < 3:
             continue
-        line = linregress(np.log(points["size"]), np.log(points["value"]))
+        line = linregress(np.log(points["size"]), np.log(points["cost"]))
         half = line.stderr * t.ppf(0.975, len(points) - 2)
-        rows.append({"axis": axis, "measure": measure, "power": line.slope, "low": line.slope - half})
-        rows[-1] |= {"high": line.slope + half}
+        power = {"power": line.slope, "low": line.slope - half, "high": line.slope + half}
+        rows.append({"axis": axis, "measure": measure} | power)
     return pd.DataFrame(rows)
-
-
-def chart(table: pd.DataFrame) -> Figure:
-    """Plots each measure against the size on logarithmic scales: one row per measure, one column per axis."""
-    axes_names = list(table["axis"].unique())
-    # A shared scale per row makes a cost that does not depend on the size look flat.
-    panels = {"nrows": 3, "ncols": len(axes_names), "sharex": "col", "sharey": "row", "squeeze": False}
-    figure, axes = make_figure(3.6 * len(axes_names), 7.5, **panels)
-    for column, name in enumerate(axes_names):
-        points = table[table["axis"] == name]
-        for axis, (measure, label) in zip(axes[:, column], MEASURES.items(), strict=True):
-            axis.loglog(points["size"], points[measure], "o-")
-            axis.set(ylabel=label if column == 0 else "")
-            axis.xaxis.set_minor_locator(NullLocator())
-            axis.set_xticks(points["size"], points["size"])
-            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.yaxis.set_minor_locator(NullLocator())
-            axis.yaxis.set_major_formatter("{x:g}")
-        axes[-1, column].set_xlabel("photos per batch" if name == "batch" else name)
-    return figure
