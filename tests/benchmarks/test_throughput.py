@@ -84,9 +84,8 @@ def test_scaling_is_fitted_as_a_power_of_the_size():
 
 def test_sizes_do_not_exceed_the_number_of_photos(photo_folder):
     study = Study("bench", photos=str(photo_folder), image_size=24, recipe={"batch_size": 2})
-    found = [(axis, size) for axis, size, _ in scaling.sizes(study, 24)]
-    assert found == [("photos", 24)]
-    _, _, smallest = scaling.sizes(study, 24)[0]
+    ((axis, size, smallest),) = scaling.sizes(study, 24)
+    assert (axis, size) == ("photos", 24)
     point = scaling._point(smallest)
     assert (point["photos"], point["steps"]) == (24, 7)
     assert min(point["seconds_to_decode"], point["seconds_per_epoch"], point["memory_mb"]) > 0

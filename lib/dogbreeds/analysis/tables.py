@@ -77,12 +77,11 @@ def result_table(runs: list[Run]) -> pd.DataFrame:
 
 def format_table(table: pd.DataFrame) -> str:
     """The result table as text for a terminal."""
-    shown = table[list(CHOICES)].copy()
-    shown["test accuracy"] = table["test accuracy"].map("{:.1%}".format)
-    shown["95 % interval"] = [f"{low:.1%} to {high:.1%}" for low, high in zip(table["low"], table["high"], strict=True)]
-    shown["seconds"] = table["seconds"].map("{:.0f}".format)
-    shown["photos/s"] = table["photos/s"].map("{:.1f}".format)
-    return shown.to_string(index=False)
+    ends = zip(table["low"], table["high"], strict=True)
+    shown = table.assign(**{"95 % interval": [f"{low:.1%} to {high:.1%}" for low, high in ends]})
+    formats = {"test accuracy": "{:.1%}".format, "seconds": "{:.0f}".format, "photos/s": "{:.1f}".format}
+    columns = [*CHOICES, "test accuracy", "95 % interval", "seconds", "photos/s"]
+    return shown.to_string(index=False, columns=columns, formatters=formats)
 
 
 def comparisons(runs: list[Run], between: str) -> pd.DataFrame:

@@ -24,8 +24,8 @@ from dogbreeds.training.parallel import in_own_process
 AXES = {"photos": (1, 2, 4, 8, 16), "breeds": (5, 10, 20, 40, 80, 120), "batch": (16, 32, 64, 128, 256, 512)}
 
 
-def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
-    """The axis, the size and the study of each size to measure.
+def sizes(study: Study, most: int) -> Iterator[tuple[str, int, Study]]:
+    """Yields the axis, the size and the study of each size to measure.
 
     On the axis "photos" the size goes from 1/16 of `most` photos to all of them. On "breeds" a constant number of
     photos is divided among more and more breeds. On "batch" the batch size varies, with all photos. Sizes without
@@ -37,14 +37,11 @@ def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
     wanted = [("photos", breed_count, most * times // 16 // breed_count, batch) for times in AXES["photos"]]
     wanted += [("breeds", count, shared // count, batch) for count in AXES["breeds"] if count <= breed_count]
     wanted += [("batch", breed_count, most // breed_count, size) for size in AXES["batch"]]
-    found = []
     for axis, count, each, batch in wanted:
         if datasets.FEWEST_PHOTOS <= each <= counts.iloc[count - 1] and 2 * batch <= count * (each // 2):
             size = {"photos": count * each, "breeds": count, "batch": batch}[axis]
             recipe = study.recipe | {"batch_size": batch}
-            changed = replace(study, breeds=breeds[:count], photos_per_breed=each, recipe=recipe)
-            found.append((axis, size, changed))
-    return found
+            yield axis, size, replace(study, breeds=breeds[:count], photos_per_breed=each, recipe=recipe)
 
 
 def _point(study: Study) -> dict[str, float]:
@@ -67,13 +64,13 @@ def measure(study: Study, most: int) -> Iterator[pd.DataFrame]:
     photos and steps. The time per epoch is the number of steps times the median time of a step. Raises StudyError if
     no size has two full training batches.
     """
-    rows, wanted = [], sizes(study, most)
-    if not wanted:
-        batch = study.recipe["batch_size"]
-        raise StudyError(f"--up-to {most}: too few for two training batches of {batch}: use more photos")
-    for axis, size, changed in wanted:
+    rows = []
+    for axis, size, changed in sizes(study, most):
         rows.append({"axis": axis, "size": size} | in_own_process(_point, changed))
         yield pd.DataFrame(rows)
+    if not rows:
+        batch = study.recipe["batch_size"]
+        raise StudyError(f"--up-to {most}: too few for two training batches of {batch}: use more photos")
 
 
 def fitted(table: pd.DataFrame) -> pd.DataFrame:
