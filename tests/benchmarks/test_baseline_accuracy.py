@@ -96,4 +96,4 @@ def test_the_command_compares_both_pipelines(photo_folder, tmp_path, capsys, mon
         assert row["difference"] == pytest.approx(this_library - means["baseline"])
         assert row["low"] <= row["difference"] <= row["high"]
     assert main([*words, "--epochs", "-1"]) == 2
-    assert "recipe field 'epochs' must be 1 or more, not -1" in capsys.readouterr().err
+    assert "recipe field 'epochs' must be greater than 0, not -1" in capsys.readouterr().err

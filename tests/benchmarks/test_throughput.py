@@ -9,6 +9,7 @@ import pytest
 from dogbreeds import models
 from dogbreeds.benchmarks import keras_pipelines, pipelines, pytorch_pipelines, scaling, throughput
 from dogbreeds.cli import main
+from dogbreeds.figures import benchmarks as charts
 from dogbreeds.study import Study
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import RunConfig
@@ -39,7 +40,7 @@ def test_every_pipeline_trains_on_the_same_photos(dataset, tmp_path, framework, 
         assert row["share_of_upper_bound"] == pytest.approx(share)
         assert (row["seconds_to_read"] > 0) == (row["pipeline"] != "compute_only")
         assert (row["network"], row["photos"], row["device"].split(",")[0]) == ("ResNet50", len(names), "cpu")
-    assert len(throughput.chart(pd.DataFrame(rows)).axes[0].patches) >= len(rows)
+    assert len(charts.throughput(pd.DataFrame(rows)).axes[0].patches) >= len(rows)
 
 
 def test_reference_loaders_give_full_normalised_batches(dataset, tmp_path):
@@ -78,14 +79,13 @@ def test_scaling_is_fitted_as_a_power_of_the_size():
     fitted = scaling.fitted(table).set_index("measure")
     assert fitted["power"].to_list() == pytest.approx([1, 0.5, 0.25])
     assert (fitted["low"] <= fitted["power"] + 1e-9).all()
-    assert [axis.get_xscale() for axis in scaling.chart(table).axes] == ["log"] * 3
+    assert [axis.get_xscale() for axis in charts.scaling(table).axes] == ["log"] * 3
 
 
 def test_sizes_do_not_exceed_the_number_of_photos(photo_folder):
     study = Study("bench", photos=str(photo_folder), image_size=24, recipe={"batch_size": 2})
-    found = [(axis, size) for axis, size, _ in scaling.sizes(study, 24)]
-    assert found == [("photos", 24)]
-    _, _, smallest = scaling.sizes(study, 24)[0]
+    ((axis, size, smallest),) = scaling.sizes(study, 24)
+    assert (axis, size) == ("photos", 24)
     point = scaling._point(smallest)
     assert (point["photos"], point["steps"]) == (24, 7)
     assert min(point["seconds_to_decode"], point["seconds_per_epoch"], point["memory_mb"]) > 0

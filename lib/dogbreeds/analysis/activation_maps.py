@@ -1,5 +1,7 @@
 """Activations inside a network, and class activation maps: the evidence for a breed at each position of a photo."""
 
+from contextlib import ExitStack
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -15,9 +17,8 @@ def class_activation_maps(
 ) -> Float[np.ndarray, "photos height width"]:
     """The class activation map of each photo: the evidence at each position for the breed of the given index.
 
-    `photos` has colours in 0 to 1; `breeds` has one index per photo. The method is that of Zhou et al.
-    (https://arxiv.org/abs/1512.04150, equation 2). The maps are exact, because all three networks end in global average
-    pooling and a linear head.
+    `photos` has colours in 0 to 1. The method is that of Zhou et al. (https://arxiv.org/abs/1512.04150, equation 2);
+    the maps are exact, because all three networks end in global average pooling and a linear head.
     """
     ready = prepared(photos, run.record["architecture"], run.record["recipe"]["preprocessing"])
     maps, head = framework_module(run.record["framework"]).last_features(load(run), ready)
@@ -33,11 +34,8 @@ def activations(
     def keep(name):
         return lambda module, inputs, output: kept.update({name: output.clone()})
 
-    hooks = [network.get_submodule(name).register_forward_hook(keep(name)) for name in modules]
-    try:
-        with torch.no_grad():
-            network(photos)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for name in modules:
+            hooks.enter_context(network.get_submodule(name).register_forward_hook(keep(name)))
+        network(photos)
     return kept

@@ -5,12 +5,10 @@ These averages do not influence the weights, so their effect can be separated fr
 accuracy changes when the averages are re-estimated for the same weights, the difference was not overfitting.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
@@ -23,44 +21,34 @@ RUNNING, REESTIMATED = N_("running statistics"), N_("re-estimated")
 SPLITS = {"training": "train", "validation": "validation"}  # the name in keys and columns, and the split
 
 
-def logits_by_statistics(run: Run, dataset: Dataset) -> dict[str, Float[np.ndarray, "photos breeds"]]:
-    """Logits of the network of `run` on its training and validation photos, for both sets of statistics.
+def logits(runs: dict[str, Run], dataset: Dataset) -> dict[str, np.ndarray]:
+    """Logits of the training and validation photos for both sets of statistics of each run, and the photos' labels.
 
-    The running statistics are those at the end of training; the re-estimated ones are plain averages over the training
-    photos. The keys name the statistics and the split: "re-estimated, validation". Each photo is predicted once,
-    without augmentation. All predictions are made in PyTorch, whichever framework trained the run: the weights are
-    identical bit for bit.
+    The keys are such as "rescaled, re-estimated, validation", where "rescaled" is the name of a run, and "labels,
+    validation". The running statistics are those at the end of training; the re-estimated ones are plain averages over
+    the training photos. Each photo is predicted once, without augmentation. All predictions are made in PyTorch,
+    whichever framework trained the run: the weights are identical bit for bit.
     """
-    config, model = replace(run.config, framework="pytorch"), inference.load(run, "pytorch")
-    pixels, found = pixel_cache.load(dataset, config.image_size, config.crop), {}
-    for statistics in (RUNNING, REESTIMATED):
-        if statistics == REESTIMATED:
-            reestimate_statistics(model, photo_streams.batches(config, dataset)["train"].mixed(64).loader())
-        for name, split in SPLITS.items():
-            images = pixels[dataset.rows(split)]
-            answers = inference.predict(model, images, config.architecture, config.recipe.preprocessing)
-            found[f"{statistics}, {name}"] = answers
+    labels = dataset.photos["label"].to_numpy()
+    found = {f"labels, {photos}": labels[dataset.rows(split)] for photos, split in SPLITS.items()}
+    for name, run in runs.items():
+        config, model = replace(run.config, framework="pytorch"), inference.load(run, "pytorch")
+        pixels = pixel_cache.load(dataset, config.image_size, config.crop)
+        for statistics in (RUNNING, REESTIMATED):
+            if statistics == REESTIMATED:
+                reestimate_statistics(model, photo_streams.batches(config, dataset)["train"].mixed(64).loader())
+            for photos, split in SPLITS.items():
+                images, preprocessing = pixels[dataset.rows(split)], config.recipe.preprocessing
+                answers = inference.predict(model, images, config.architecture, preprocessing)
+                found[f"{name}, {statistics}, {photos}"] = answers
     return found
 
 
-def logits(runs: dict[str, Run], dataset: Dataset) -> dict[str, np.ndarray]:
-    """`logits_by_statistics` of several runs, and the labels of the photos.
+def two_by_two(runs: dict[str, Run], logits: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Accuracy in inference mode, in 0 to 1, by the result of `logits`: one row per run and set of statistics.
 
-    The keys begin with the name of the run: "rescaled, re-estimated, validation". The labels have keys such as
-    "labels, validation".
-    """
-    found = {name: logits_by_statistics(run, dataset) for name, run in runs.items()}
-    labels = dataset.photos["label"].to_numpy()
-    kept = {f"labels, {photos}": labels[dataset.rows(split)] for photos, split in SPLITS.items()}
-    return kept | {f"{name}, {kind}": answers for name, mine in found.items() for kind, answers in mine.items()}
-
-
-def two_by_two(runs: dict[str, Run], logits: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Accuracy in inference mode, in 0 to 1: one row per run and set of statistics.
-
-    `logits` is the result of the function `logits`. The column "while training" is the accuracy that the last epoch
-    measured on its training batches. The columns "training" and "validation" are the accuracies on the photos of these
-    splits, each predicted once, without augmentation.
+    The columns "training" and "validation" are the accuracies on the photos of these splits. The column "while
+    training" is the accuracy that the last epoch measured on its training batches.
     """
     rows = {}
     for name, run in runs.items():

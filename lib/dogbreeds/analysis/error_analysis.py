@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
+from dogbreeds.analysis import metrics
 from dogbreeds.training.runs import Run
 
 
@@ -21,10 +21,6 @@ def most_confident_errors(run: Run, count: int = 8) -> pd.DataFrame:
     The column `place` is the index of the photo among the test photos.
     """
     breeds, labels, logits = np.array(run.record["breeds"]), run.labels(), run.logits()
-    table = pd.DataFrame({
-        "place": np.arange(len(labels)),
-        "true": breeds[labels],
-        "predicted": breeds[logits.argmax(axis=1)],
-        "probability": softmax(logits, axis=1).max(axis=1),
-    })  # fmt: skip
+    table = pd.DataFrame({"place": np.arange(len(labels)), "true": breeds[labels]})
+    table = table.assign(predicted=breeds[logits.argmax(axis=1)], probability=metrics.confidence(logits))
     return table[~run.correct()].nlargest(count, "probability").reset_index(drop=True)

@@ -31,10 +31,10 @@ def networks(dataset: Dataset) -> list[str]:
 def original_classifier_logits(
     architecture: str, dataset: Dataset, image_size: int, crop: str = "centre"
 ) -> Float[np.ndarray, "photos breeds"]:
-    """Logits of the original ImageNet classifier on the test photos, for the breeds of the dataset only.
+    """Logits of the original ImageNet classifier on the test photos, without its outputs for other classes.
 
-    The classifier has 1000 outputs; those of other classes are dropped. The predictions are made in PyTorch; the
-    published weights compute the same function in Keras. Raises StudyError if ImageNet lacks a breed of the dataset.
+    The predictions are made in PyTorch; the published weights compute the same function in Keras. Raises StudyError if
+    ImageNet lacks a breed of the dataset.
     """
     outputs = imagenet_classes.outputs(dataset.breeds)
     images = pixel_cache.load(dataset, image_size, crop)[dataset.rows("test")]
@@ -43,11 +43,10 @@ def original_classifier_logits(
 
 
 def table(runs: list[Run], dataset: Dataset, image_size: int, crop: str = "centre") -> pd.DataFrame:
-    """One row per network of `networks` and framework: the original ImageNet classifier, fine-tuning, and the gain.
+    """One row per network of `networks` and framework: accuracy of the original classifier and after fine-tuning, gain.
 
-    Only `runs` with the initial weights "imagenet" are used. Accuracies and the gain with its 95 % interval
-    (`low`, `high`) are shares of the same test photos. A network without such runs has one row without a framework, in
-    which fine-tuning and gain are missing.
+    Only `runs` with the initial weights "imagenet" are used. Accuracies and the gain with its 95 % interval are shares
+    of the same test photos. A network without such runs has one row with an empty framework, without gain.
     """
     labels, rows = dataset.photos["label"].to_numpy()[dataset.rows("test")], []
     tuned = tables.by_choice([run for run in runs if run.initial_weights == "imagenet"])

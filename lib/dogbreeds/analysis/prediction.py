@@ -38,10 +38,7 @@ class Prediction:
 
 
 def find_run(name: str) -> Run:
-    """The finished run with this folder, or with this id in the outputs of any profile.
-
-    Raises StudyError if there is none.
-    """
+    """The finished run with this folder, or with this id in the outputs of any profile; StudyError if there is none."""
     for folder in (Path(name).parent, *sorted(paths.outputs().glob("*/runs"))):
         if run := RunStore(folder).open(Path(name).name):
             return run
@@ -61,16 +58,13 @@ def evidence(logits: Float[np.ndarray, "photos breeds"]) -> Float[np.ndarray, " 
 def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Prediction]:
     """Predictions of the network of `run` for photo files, with class activation maps for `breed`.
 
-    The photos are cropped and resized like those of the run. Without a `breed`, each map is for the most likely breed.
-
+    Without a `breed`, each map is for the most likely breed. The photos are cropped and resized like those of the run.
     An image is out of distribution if the network finds less evidence in it than in 95 % of the validation photos,
     which it was not trained on either. A user's photos have no bounding box. A network trained with crop "box"
     therefore receives them whole, and a line on standard error says so; they are then compared with whole validation
-    photos. Raises StudyError if a file is missing or is not an image, or if a run with crop "box" has no logits of
-    whole photos.
+    photos. Raises StudyError if a file is missing or is not an image, or if such a run has no logits of whole photos.
     """
-    record = run.record
-    crop, known = record["crop"], "validation"
+    crop, known = run.record["crop"], "validation"
     if crop == "box":
         crop, known = "centre", "validation_whole"
         note = "was trained on photos cropped to the dog's box and is less accurate on whole photos"
@@ -78,12 +72,12 @@ def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Pred
     missing = [photo for photo in photos if not photo.is_file()]
     if missing:
         raise StudyError(f"{shown(missing[0])} does not exist: give the path of a photo")
-    images = np.stack([_image(photo, record["image_size"], crop) for photo in photos])
+    images = np.stack([_image(photo, run.record["image_size"], crop) for photo in photos])
     try:
         least = np.quantile(evidence(run.logits(known)), OUT_OF_DISTRIBUTION)
     except KeyError as error:
         raise StudyError(f"{run.id} is an older run without logits of whole photos: train it again") from error
-    breeds, logits = list(record["breeds"]), inference.logits(run, images)
+    breeds, logits = run.record["breeds"], inference.logits(run, images)
     explained = np.full(len(photos), breeds.index(breed)) if breed else logits.argmax(axis=1)
     maps = activation_maps.class_activation_maps(run, images / 255, explained)
     return [

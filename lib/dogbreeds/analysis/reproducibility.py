@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +22,7 @@ from dogbreeds.training.training_state import TrainingState
 from dogbreeds.translation import N_
 
 STEPS = 20  # over which backends are compared
+KERAS_BACKENDS = {N_("Keras on TensorFlow"): "tensorflow", N_("Keras on PyTorch"): "torch"}
 
 
 class Perturbed(Wrapped):
@@ -70,11 +70,6 @@ class _Steps:
     def epoch(self, row):
         return True  # the first epoch is the last
 
-    def losses(self) -> Float[np.ndarray, " steps"]:
-        """The loss of each step; frameworks report the mean of the epoch so far."""
-        sums = np.array(self.means) * np.arange(1, len(self.means) + 1)
-        return np.diff(sums, prepend=0.0)
-
 
 def first_epoch(
     config: RunConfig, dataset: Dataset, store: Path, perturbation: int | None = None, most: int | None = None
@@ -96,26 +91,30 @@ def first_epoch(
     with tempfile.TemporaryDirectory() as folder, exact:
         training_state = TrainingState(config.recipe, Path(folder), initial, writes=False)
         trainer.run_phase(training_state.next_phase(), config, streams, training_state, steps)
-    return FirstEpoch(steps.losses(), np.diff(steps.ends), peak_memory(on_pytorch(config.framework)) // 10**6)
-
-
-def noise_floor(
-    config: RunConfig, dataset: Dataset, store: Path, perturbations: int = 4
-) -> Float[np.ndarray, "runs steps"]:
-    """The losses of the unperturbed training in the first row, and of perturbed ones in the others."""
-    numbers = (None, *range(perturbations))
-    return np.stack([first_epoch(config, dataset, store, number, STEPS).losses for number in numbers])
+    # Frameworks report the mean loss of the epoch so far.
+    losses = np.diff(np.array(steps.means) * np.arange(1, len(steps.means) + 1), prepend=0.0)
+    return FirstEpoch(losses, np.diff(steps.ends), peak_memory(on_pytorch(config.framework)) // 10**6)
 
 
 def measure(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, np.ndarray]:
-    """`noise_floor` and `by_backend` as arrays that can be stored; `measured` reads them."""
-    arrays = {"band": noise_floor(config, dataset, store)}
-    for name, epoch in by_backend(config, dataset, store).items():
+    """The first steps of a PyTorch training and of its counterparts in Keras, as arrays that `measured` reads.
+
+    "band" has the losses of the unperturbed PyTorch training in the first row, and of perturbed ones in the others. The
+    other arrays are those of the `FirstEpoch` in each backend that is installed, measured in its own process: Keras
+    loads one backend per process, and the process uses the memory of one backend alone.
+    """
+    band = [first_epoch(config, dataset, store, perturbation, STEPS).losses for perturbation in (None, 0, 1, 2, 3)]
+    arrays, configs = {"band": np.stack(band)}, {"PyTorch": config}
+    for name, backend in KERAS_BACKENDS.items():
+        if find_spec(backend):
+            configs[name] = replace(config, framework="keras", backend=backend)
+    for name, each in configs.items():
+        epoch = in_own_process(first_epoch, each, dataset, store, None, STEPS, backend=each.backend)
         arrays |= {f"{name}, {measure}": np.array(value) for measure, value in asdict(epoch).items()}
     return arrays
 
 
-def measured(arrays: Mapping[str, np.ndarray]) -> tuple[Float[np.ndarray, "runs steps"], dict[str, FirstEpoch]]:
+def measured(arrays: dict[str, np.ndarray]) -> tuple[Float[np.ndarray, "runs steps"], dict[str, FirstEpoch]]:
     """The noise band, and the first epoch in each backend by its name."""
     names = [name.removesuffix(", losses") for name in arrays if name.endswith(", losses")]
     epochs = {
@@ -125,42 +124,15 @@ def measured(arrays: Mapping[str, np.ndarray]) -> tuple[Float[np.ndarray, "runs 
     return arrays["band"], epochs
 
 
-def spread(curves: Float[np.ndarray, "runs steps"]) -> Float[np.ndarray, " steps"]:
-    """The largest gap between any two curves, step by step: the width of the noise band."""
-    return curves.max(axis=0) - curves.min(axis=0)
-
-
-def by_backend(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, FirstEpoch]:
-    """The first epoch in PyTorch, in Keras on TensorFlow and in Keras on PyTorch, each in its own process.
-
-    Keras loads one backend per process, and a process of its own measures the memory of one backend alone. `config`
-    may be of either framework. A backend that is not installed is left out.
-    """
-    backends = {"PyTorch": ("pytorch", None), N_("Keras on TensorFlow"): ("keras", "tensorflow")}
-    backends[N_("Keras on PyTorch")] = ("keras", "torch")
-    found = {}
-    for name, (framework, backend) in backends.items():
-        if backend is None or find_spec(backend):
-            arguments = (replace(config, framework=framework, backend=backend or ""), dataset, store, None, STEPS)
-            found[name] = in_own_process(first_epoch, *arguments, backend=backend)
-    return found
-
-
-def table(epochs: dict[str, FirstEpoch], band: Float[np.ndarray, "runs steps"], steps: int = STEPS) -> pd.DataFrame:
+def table(epochs: dict[str, FirstEpoch], band: Float[np.ndarray, "runs steps"]) -> pd.DataFrame:
     """One row per backend: distance from PyTorch, seconds per step, and peak memory of its process in MB.
 
-    The distance is the mean absolute difference of the first losses from PyTorch's, in nats and in widths of the noise
-    band.
+    The distance is the mean absolute difference of the losses from PyTorch's, in nats and in widths of the noise band.
+    The width is the mean over the steps of the largest gap between any two of its curves.
     """
-    width = spread(band)[:steps].mean()
-    distances = {name: abs(epoch.losses - band[0])[:steps].mean() for name, epoch in epochs.items()}
-    rows = {
-        name: {
-            "distance": distances[name],
-            N_("in widths of the noise band"): distances[name] / width,
-            N_("seconds per step"): epoch.seconds_per_step,
-            N_("memory MB"): epoch.memory_mb,
-        }
-        for name, epoch in epochs.items()
-    }
+    rows, width = {}, np.ptp(band, axis=0).mean()
+    for name, epoch in epochs.items():
+        distance = abs(epoch.losses - band[0]).mean()
+        row = {"distance": distance, N_("in widths of the noise band"): distance / width}
+        rows[name] = row | {N_("seconds per step"): epoch.seconds_per_step, N_("memory MB"): epoch.memory_mb}
     return pd.DataFrame(rows).T.rename_axis("backend")

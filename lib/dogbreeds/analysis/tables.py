@@ -11,13 +11,13 @@ from dogbreeds.analysis import intervals, metrics
 from dogbreeds.training.runs import Run
 
 CHOICES = ("network", "framework", "initial weights")  # the names of the parts of `Run.choice` in tables
+COSTS = {"epochs": "epochs", "seconds": "seconds", "photos_per_second": "photos/s", "peak_memory_mb": "memory MB"}
 
 
 def by_choice(runs: list[Run]) -> dict[tuple[str, str, str], list[Run]]:
-    """Runs grouped by their `choice` of network, framework and initial weights; a group differs only in its seeds.
+    """Runs grouped by their `choice` of network, framework and initial weights, each group in the order of the seeds.
 
-    Each group is in the order of the seeds. Raises ValueError if two runs
-    of a group have the same seed, because then they differ in something else.
+    Raises ValueError if two runs of a group have the same seed, because then they differ in something else.
     """
     groups: dict = {}
     for run in sorted(runs, key=lambda run: run.record["seed"]):
@@ -37,8 +37,7 @@ def by_seed(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"] | Float[np.ndar
     """The share of the runs of each seed, in 0 to 1, that classify each test photo correctly, one row per seed.
 
     Runs with the same seed share initial weights, batches and augmentation: together they are one sample, not several.
-    The rows are in the order of the seeds. With one run per seed, they say whether that run classifies each photo
-    correctly.
+    The rows are in the order of the seeds. With one run per seed, they are booleans.
     """
     seeds = sorted({run.record["seed"] for run in runs})
     if len(seeds) == len(runs):
@@ -47,128 +46,99 @@ def by_seed(runs: list[Run]) -> Bool[np.ndarray, "seeds photos"] | Float[np.ndar
 
 
 def gap(first: list[Run], second: list[Run]) -> dict[str, float]:
-    """The difference in accuracy between two sets of runs on the same photos and seeds.
+    """The difference in accuracy between two sets of runs on the same photos: `intervals.difference` of `by_seed`.
 
-    It is `intervals.difference` of `by_seed`. Raises ValueError if the two sets have different seeds.
+    Raises ValueError if the two sets have different seeds.
     """
-    _check_seeds(first, second)
-    return intervals.difference(by_seed(first), by_seed(second))
-
-
-def _check_seeds(first: list[Run], second: list[Run]) -> None:
     seeds = [sorted({run.record["seed"] for run in runs}) for runs in (first, second)]
     if seeds[0] != seeds[1]:
         raise ValueError(f"runs with seeds {seeds[0]} cannot be compared with runs with seeds {seeds[1]}")
+    return intervals.difference(by_seed(first), by_seed(second))
 
 
 def result_table(runs: list[Run]) -> pd.DataFrame:
     """One row per network, framework and initial weights: test accuracy, its interval, other measures, and the cost.
 
-    Intervals are those of `intervals.accuracy`. The other measures are those of `metrics.quality`, as means over seeds.
-    Memory is the peak of the training process.
+    Accuracy and interval are those of `intervals.accuracy`; the other measures are those of `metrics.quality`. Measures
+    and costs are means over seeds. Memory is the peak of the training process.
     """
     rows = []
     for choice, mine in by_choice(runs).items():
         reached = intervals.accuracy(correct(mine))
         measures = pd.DataFrame([metrics.quality(run.logits(), run.labels()) for run in mine]).mean()
         records = pd.DataFrame([run.record for run in mine])
-        rows.append(
-            dict(zip(CHOICES, choice, strict=True))
-            | {"test accuracy": reached["mean"], "low": reached["low"], "high": reached["high"], "sd": reached["sd"]}
-            | measures.drop("top-1").to_dict()
-            | {
-                "epochs": records["epochs"].mean(),
-                "seconds": records["seconds"].mean(),
-                "photos/s": records["photos_per_second"].mean(),
-                "memory MB": records["peak_memory_mb"].mean(),
-                "parameters": mine[0].record["parameters"],
-                "multiply-adds": mine[0].record["multiply_adds"],
-                "seeds": len(mine),
-            }
-        )
+        row = dict(zip(CHOICES, choice, strict=True)) | {"test accuracy": reached["mean"]}
+        row |= {name: reached[name] for name in ("low", "high", "sd")} | measures.drop("top-1").to_dict()
+        row |= {title: records[name].mean() for name, title in COSTS.items()}
+        row |= {"parameters": records["parameters"][0], "multiply-adds": records["multiply_adds"][0]}
+        rows.append(row | {"seeds": len(mine)})
     return pd.DataFrame(rows)
 
 
 def format_table(table: pd.DataFrame) -> str:
     """The result table as text for a terminal."""
-    shown = table[list(CHOICES)].copy()
-    shown["test accuracy"] = table["test accuracy"].map("{:.1%}".format)
-    shown["95 % interval"] = [f"{low:.1%} to {high:.1%}" for low, high in zip(table["low"], table["high"], strict=True)]
-    shown["seconds"] = table["seconds"].map("{:.0f}".format)
-    shown["photos/s"] = table["photos/s"].map("{:.1f}".format)
-    return shown.to_string(index=False)
+    ends = zip(table["low"], table["high"], strict=True)
+    shown = table.assign(**{"95 % interval": [f"{low:.1%} to {high:.1%}" for low, high in ends]})
+    formats = {"test accuracy": "{:.1%}".format, "seconds": "{:.0f}".format, "photos/s": "{:.1f}".format}
+    columns = [*CHOICES, "test accuracy", "95 % interval", "seconds", "photos/s"]
+    return shown.to_string(index=False, columns=columns, formatters=formats)
 
 
 def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
     """One row per pair of choices that differ only in `between`: "network", "framework" or "initial weights".
 
-    A row has the difference in accuracy on the same test photos, with interval and p-value as in
-    `intervals.difference`, and the p-value after Holm's correction over the rows of the table (Holm, Scandinavian
-    Journal of Statistics 6, 1979). `detectable` is the smallest difference that McNemar's test detects with 80 % power
-    for one seed, given the share of photos that only one of the two classifies correctly. The table is empty if there
-    is no pair. Raises ValueError if the runs of a pair have different seeds.
+    A row has the difference and p-value of `gap`, and the p-value after Holm's correction over the rows of the table
+    (Holm, Scandinavian Journal of Statistics 6, 1979). `detectable` is the smallest difference that McNemar's test
+    detects with 80 % power for one seed, given the share of photos that only one of the two classifies correctly. The
+    table is empty if there is no pair. Raises ValueError if the runs of a pair have different seeds.
     """
-    groups, kept = by_choice(runs), [name for name in CHOICES if name != between]
-    rows = []
-    for one, other in combinations(groups, 2):
+    kept, rows = [name for name in CHOICES if name != between], []
+    for (one, mine), (other, others) in combinations(by_choice(runs).items(), 2):
         first, second = dict(zip(CHOICES, one, strict=True)), dict(zip(CHOICES, other, strict=True))
         if all(first[name] == second[name] for name in kept):
-            _check_seeds(groups[one], groups[other])
-            pair = correct(groups[one]), correct(groups[other])
             row = {name: first[name] for name in kept} | {"first": first[between], "second": second[between]}
-            row |= intervals.difference(*pair)
-            apart = float(np.mean(pair[0] != pair[1]))
-            rows.append(row | {"detectable": intervals.detectable_difference(pair[0].shape[1], apart)})
-    table = pd.DataFrame(rows, columns=[*kept, "first", "second", "difference", "low", "high", "p", "detectable"])
-    table.insert(
-        table.columns.get_loc("p") + 1, "p (Holm)", multipletests(table["p"], method="holm")[1] if rows else []
-    )
+            row |= gap(mine, others)
+            discordant = correct(mine) != correct(others)
+            row["detectable"] = intervals.detectable_difference(discordant.shape[1], float(discordant.mean()))
+            rows.append(row)
+    columns = [*kept, "first", "second", "difference", "low", "high", "p", "p (Holm)", "detectable"]
+    table = pd.DataFrame(rows, columns=columns)
+    if rows:
+        table["p (Holm)"] = multipletests(table["p"], method="holm")[1]
     return table
 
 
 def learning_speed(runs: list[Run]) -> pd.DataFrame:
     """Epochs and seconds until the highest validation accuracy that all `runs` reach, as means over seeds.
 
-    One row per network, framework and initial weights. The column `to` is this validation accuracy, in 0 to 1.
+    One row per network, framework and initial weights. The column `to` is this accuracy, in 0 to 1.
     """
     target = min(run.history["validation_accuracy"].max() for run in runs)
     rows = []
     for choice, mine in by_choice(runs).items():
         epochs, seconds = np.mean([metrics.time_to_accuracy(run.history, target) for run in mine], axis=0)
-        row = dict(zip(CHOICES, choice, strict=True))
-        rows.append(row | {"to": target, "epochs": epochs, "seconds": seconds})
+        rows.append(dict(zip(CHOICES, choice, strict=True)) | {"to": target, "epochs": epochs, "seconds": seconds})
     return pd.DataFrame(rows)
 
 
 def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
     """One row per variant of a training: test accuracy with its interval, and the difference from the first variant.
 
-    `ahead`, its interval (`from`, `to`) and `p` are those of `intervals.difference` on the same photos. The best
-    epoch is the one whose weights are scored, and the validation accuracies of it and of the last epoch are in 0 to 1.
-    `steps` is the number of optimiser steps.
+    `ahead`, its interval (`from`, `to`) and `p` are those of `gap`. The best epoch is the one whose weights are scored,
+    and the validation accuracies of it and of the last epoch are in 0 to 1. `steps` is the number of optimiser steps.
     """
     first = next(iter(runs.values()))
     rows = {}
     for name, run in runs.items():
-        reached, gap = (
-            intervals.accuracy(correct([run])),
-            dict.fromkeys(("difference", "low", "high"), 0.0) | {"p": 1.0},
-        )
+        reached, ahead = intervals.accuracy(correct([run])), {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
         if run is not first:
-            gap = intervals.difference(correct([run]), correct([first]))
-        history, batch = run.history, run.record["recipe"]["batch_size"]
-        rows[name] = {
-            "test accuracy": reached["mean"],
-            "low": reached["low"],
-            "high": reached["high"],
-            "ahead": gap["difference"],
-            "from": gap["low"],
-            "to": gap["high"],
-            "p": gap["p"],
-            "best epoch": run.record["best_epoch"],
-            "validation, best epoch": history["validation_accuracy"].iloc[run.record["best_epoch"] - 1],
-            "validation, last epoch": history["validation_accuracy"].iloc[-1],
-            "steps": round((history["photos_per_second"] * history["seconds"]).sum() / batch),
-            "seconds": run.record["seconds"],
-        }
+            ahead = gap([run], [first])
+        validation, best = run.history["validation_accuracy"], run.record["best_epoch"]
+        photos = (run.history["photos_per_second"] * run.history["seconds"]).sum()
+        row = {"test accuracy": reached["mean"], "low": reached["low"], "high": reached["high"]}
+        row |= {"ahead": ahead["difference"], "from": ahead["low"], "to": ahead["high"], "p": ahead["p"]}
+        row |= {"best epoch": best, "validation, best epoch": validation.iloc[best - 1]}
+        row |= {"validation, last epoch": validation.iloc[-1]}
+        row |= {"steps": round(photos / run.record["recipe"]["batch_size"]), "seconds": run.record["seconds"]}
+        rows[name] = row
     return pd.DataFrame(rows).T.rename_axis("variant")

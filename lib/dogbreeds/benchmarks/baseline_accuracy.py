@@ -11,12 +11,12 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
+from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -25,7 +25,7 @@ from torchvision.transforms.v2 import functional as change
 from tqdm.auto import tqdm
 
 from dogbreeds import models
-from dogbreeds.analysis import intervals
+from dogbreeds.analysis import intervals, tables
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.batches import AREA, RATIO, TURN
 from dogbreeds.data.datasets import Dataset
@@ -82,7 +82,9 @@ def train(config: RunConfig, dataset: Dataset, workers: int) -> Float[np.ndarray
     weight_conversion.fill(model, trainer.initial_weights(config, ".")).to(device)
     options = {"num_workers": workers, "persistent_workers": workers > 0}
     photos = DataLoader(Photos(config, dataset, "train"), recipe.batch_size, shuffle=True, drop_last=True, **options)
-    optimizer = _optimizer(model, config)
+    # Weight decay acts on matrices and kernels only, as in this library.
+    optimizer = torch.optim.AdamW(param_groups_weight_decay(model, recipe.weight_decay))
+    truth = torch.from_numpy(dataset.photos["label"].to_numpy()[dataset.rows("validation")])
     steps, step, history, best = recipe.epochs * len(photos), 0, [], None
     for epoch in range(1, recipe.epochs + 1):
         model.train()
@@ -94,33 +96,22 @@ def train(config: RunConfig, dataset: Dataset, workers: int) -> Float[np.ndarray
             loss.backward()
             optimizer.step()
             step += 1
-        logits, labels = _predict(model, config, dataset, "validation", workers)
-        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing).item()
-        accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
+        logits = _predict(model, config, dataset, "validation", workers)
+        loss = F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing).item()
+        accuracy = (logits.argmax(dim=1) == truth).float().mean().item()
         history.append({"epoch": epoch, "validation_loss": loss, "validation_accuracy": accuracy})
         if recipe.best_epoch(history) == epoch:
             best = copy.deepcopy(model.state_dict())
     model.load_state_dict(best)
-    return _predict(model, config, dataset, "test", workers)[0].numpy()
-
-
-def _optimizer(model: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
-    """PyTorch's AdamW with weight decay on weight matrices and kernels only, as in the recipe."""
-    parameters, decay = list(model.parameters()), config.recipe.weight_decay
-    groups = [
-        {"params": [value for value in parameters if value.ndim > 1], "weight_decay": decay},
-        {"params": [value for value in parameters if value.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups)
+    return _predict(model, config, dataset, "test", workers).numpy()
 
 
 @torch.inference_mode()
-def _predict(model: nn.Module, config: RunConfig, dataset: Dataset, split: str, workers: int) -> tuple[Tensor, Tensor]:
+def _predict(model: nn.Module, config: RunConfig, dataset: Dataset, split: str, workers: int) -> Tensor:
     device = next(model.parameters()).device
     model.eval()
     loader = DataLoader(Photos(config, dataset, split), photo_streams.EVALUATION_BATCH_SIZE, num_workers=workers)
-    logits, labels = zip(*((model(inputs.to(device)).cpu(), labels) for inputs, labels in loader), strict=True)
-    return torch.cat(logits), torch.cat(labels)
+    return torch.cat([model(inputs.to(device)).cpu() for inputs, _ in loader])
 
 
 def _check_supported(study: Study) -> None:
@@ -148,16 +139,19 @@ def measure(study: Study, workers: int) -> Iterator[tuple[pd.DataFrame, pd.DataF
         found = {}
         for precision in PRECISIONS:
             precise = [replace(each, recipe=replace(each.recipe, precision=precision)) for each in configs]
-            runs = parallel.train_all([Job(each, dataset) for each in precise], study.store)
-            found[f"this library, {precision}"] = np.stack([run.correct() for run in runs])
+            jobs = [Job(each, dataset) for each in precise]
+            found[f"this library, {precision}"] = tables.correct(parallel.train_all(jobs, study.store))
         network = models.TITLES[architecture]
         watched = tqdm(configs, f"{network}, baseline pipeline", unit="training")
         baseline = [parallel.in_own_process(train, config, dataset, workers) for config in watched]
         found["baseline"] = np.stack([logits.argmax(axis=1) == labels for logits in baseline])
-        for (pipeline, correct), index in product(found.items(), range(len(study.seeds))):
-            row = {"network": network, "pipeline": pipeline, "seed": study.seeds[index]}
-            row |= {"test accuracy": correct[index].mean(), "test photos": len(labels), "image_size": study.image_size}
-            accuracies.append(row | {name: getattr(configs[0].recipe, name) for name in ("batch_size", "epochs")})
+        recipe = configs[0].recipe
+        settings = {"test photos": len(labels), "image_size": study.image_size}
+        settings |= {"batch_size": recipe.batch_size, "epochs": recipe.epochs}
+        for pipeline, correct in found.items():
+            for seed, right in zip(study.seeds, correct, strict=True):
+                row = {"network": network, "pipeline": pipeline, "seed": seed, "test accuracy": right.mean()}
+                accuracies.append(row | settings)
         for precision in PRECISIONS:
             difference = intervals.difference(found[f"this library, {precision}"], found["baseline"])
             differences.append({"network": network, "this library in": precision} | difference)

@@ -29,10 +29,8 @@ def compute_only(work: Work) -> Iterator[float]:
 
 def _network(work: Work):
     model = keras_trainer.network(work.config.architecture, work.classes, precision=work.config.recipe.precision)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(
-        keras.optimizers.AdamW(0.001), loss, metrics=["accuracy"], jit_compile=keras.backend.backend() == "jax"
-    )
+    loss, jit = keras.losses.SparseCategoricalCrossentropy(from_logits=True), keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.AdamW(0.001), loss, metrics=["accuracy"], jit_compile=jit)
     return model
 
 
@@ -64,9 +62,6 @@ def directory(work: Work) -> Iterator[float]:
     return timed_epochs(epoch)
 
 
-PIPELINES = {
-    "compute_only": (compute_only, None),
-    "this_library": (this_library, this_library_loader),
-}
+PIPELINES = {"compute_only": (compute_only, None), "this_library": (this_library, this_library_loader)}
 if find_spec("tensorflow"):  # it reads photos with tf.data on every backend
     PIPELINES["keras_directory"] = (directory, directory_loader)

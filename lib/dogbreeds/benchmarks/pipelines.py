@@ -77,13 +77,6 @@ class _Pausing:
         self.speeds.put(row["photos_per_second"])
         self.resume.acquire()
 
-    def next_speed(self) -> float:
-        """Waits for the end of the next epoch and returns its photos/s; raises the error that ended the training."""
-        speed = self.speeds.get()
-        if isinstance(speed, BaseException):
-            raise speed
-        return speed
-
 
 def this_library(work: Work) -> Iterator[float]:
     """The training of the study, with the speed that it records in its history (training steps without validation).
@@ -104,7 +97,10 @@ def this_library(work: Work) -> Iterator[float]:
 
     Thread(target=train, daemon=True).start()
     while True:
-        yield observer.next_speed()
+        speed = observer.speeds.get()
+        if isinstance(speed, BaseException):
+            raise speed
+        yield speed
         observer.resume.release()
 
 

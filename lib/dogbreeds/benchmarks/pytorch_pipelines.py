@@ -8,6 +8,7 @@ import timm.optim
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, default_collate
 from torchvision import datasets as folders, transforms
 from torchvision.transforms import v2
@@ -21,8 +22,7 @@ def _network(work: Work) -> nn.Module:
 
 
 def _autocast(work: Work):
-    on = work.config.recipe.precision == "bfloat16"
-    return torch.autocast(work.device.type, torch.bfloat16, enabled=on)
+    return torch.autocast(work.device.type, torch.bfloat16, enabled=work.config.recipe.precision == "bfloat16")
 
 
 def compute_only(work: Work) -> Iterator[float]:
@@ -133,9 +133,7 @@ def torchvision(work: Work) -> Iterator[float]:
     """
     model, loader = _network(work).train(), torchvision_loader(work)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5 * work.batch_size / 1024, momentum=0.9, weight_decay=2e-5)
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9999)
-    )
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9999))
 
     def epoch():
         for step, (inputs, labels) in enumerate(loader):

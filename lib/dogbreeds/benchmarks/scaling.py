@@ -12,23 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 from scipy.stats import linregress, t
 
 from dogbreeds.analysis import reproducibility
 from dogbreeds.data import datasets, pixel_cache
 from dogbreeds.errors import StudyError
-from dogbreeds.figures.style import make_figure
+from dogbreeds.figures.benchmarks import MEASURES
 from dogbreeds.study import Study
 from dogbreeds.training.parallel import in_own_process
 
 AXES = {"photos": (1, 2, 4, 8, 16), "breeds": (5, 10, 20, 40, 80, 120), "batch": (16, 32, 64, 128, 256, 512)}
-MEASURES = {"seconds_to_decode": "s to decode", "seconds_per_epoch": "s per epoch", "memory_mb": "peak memory in MB"}
 
 
-def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
-    """Returns (axis, size, study) for each size to measure.
+def sizes(study: Study, most: int) -> Iterator[tuple[str, int, Study]]:
+    """Yields the axis, the size and the study of each size to measure.
 
     On the axis "photos" the size goes from 1/16 of `most` photos to all of them. On "breeds" a constant number of
     photos is divided among more and more breeds. On "batch" the batch size varies, with all photos. Sizes without
@@ -40,14 +37,11 @@ def sizes(study: Study, most: int) -> list[tuple[str, int, Study]]:
     wanted = [("photos", breed_count, most * times // 16 // breed_count, batch) for times in AXES["photos"]]
     wanted += [("breeds", count, shared // count, batch) for count in AXES["breeds"] if count <= breed_count]
     wanted += [("batch", breed_count, most // breed_count, size) for size in AXES["batch"]]
-    found = []
     for axis, count, each, batch in wanted:
         if datasets.FEWEST_PHOTOS <= each <= counts.iloc[count - 1] and 2 * batch <= count * (each // 2):
             size = {"photos": count * each, "breeds": count, "batch": batch}[axis]
             recipe = study.recipe | {"batch_size": batch}
-            changed = replace(study, breeds=breeds[:count], photos_per_breed=each, recipe=recipe)
-            found.append((axis, size, changed))
-    return found
+            yield axis, size, replace(study, breeds=breeds[:count], photos_per_breed=each, recipe=recipe)
 
 
 def _point(study: Study) -> dict[str, float]:
@@ -70,13 +64,13 @@ def measure(study: Study, most: int) -> Iterator[pd.DataFrame]:
     photos and steps. The time per epoch is the number of steps times the median time of a step. Raises StudyError if
     no size has two full training batches.
     """
-    rows, wanted = [], sizes(study, most)
-    if not wanted:
-        batch = study.recipe["batch_size"]
-        raise StudyError(f"--up-to {most}: too few for two training batches of {batch}: use more photos")
-    for axis, size, changed in wanted:
+    rows = []
+    for axis, size, changed in sizes(study, most):
         rows.append({"axis": axis, "size": size} | in_own_process(_point, changed))
         yield pd.DataFrame(rows)
+    if not rows:
+        batch = study.recipe["batch_size"]
+        raise StudyError(f"--up-to {most}: too few for two training batches of {batch}: use more photos")
 
 
 def fitted(table: pd.DataFrame) -> pd.DataFrame:
@@ -84,34 +78,12 @@ def fitted(table: pd.DataFrame) -> pd.DataFrame:
 
     The exponent ("power") is the slope of a linear regression of the logarithms. Fewer than three sizes give no row.
     """
-    rows = []
-    for (axis, measure), points in table.melt(["axis", "size"], list(MEASURES)).groupby(
-        ["axis", "variable"], sort=False
-    ):
+    rows, costs = [], table.melt(["axis", "size"], list(MEASURES), var_name="measure", value_name="cost")
+    for (axis, measure), points in costs.groupby(["axis", "measure"], sort=False):
         if len(points) < 3:
             continue
-        line = linregress(np.log(points["size"]), np.log(points["value"]))
+        line = linregress(np.log(points["size"]), np.log(points["cost"]))
         half = line.stderr * t.ppf(0.975, len(points) - 2)
-        rows.append({"axis": axis, "measure": measure, "power": line.slope, "low": line.slope - half})
-        rows[-1] |= {"high": line.slope + half}
+        power = {"power": line.slope, "low": line.slope - half, "high": line.slope + half}
+        rows.append({"axis": axis, "measure": measure} | power)
     return pd.DataFrame(rows)
-
-
-def chart(table: pd.DataFrame) -> Figure:
-    """Plots each measure against the size on logarithmic scales: one row per measure, one column per axis."""
-    axes_names = list(table["axis"].unique())
-    # A shared scale per row makes a cost that does not depend on the size look flat.
-    panels = {"nrows": 3, "ncols": len(axes_names), "sharex": "col", "sharey": "row", "squeeze": False}
-    figure, axes = make_figure(3.6 * len(axes_names), 7.5, **panels)
-    for column, name in enumerate(axes_names):
-        points = table[table["axis"] == name]
-        for axis, (measure, label) in zip(axes[:, column], MEASURES.items(), strict=True):
-            axis.loglog(points["size"], points[measure], "o-")
-            axis.set(ylabel=label if column == 0 else "")
-            axis.xaxis.set_minor_locator(NullLocator())
-            axis.set_xticks(points["size"], points["size"])
-            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.yaxis.set_minor_locator(NullLocator())
-            axis.yaxis.set_major_formatter("{x:g}")
-        axes[-1, column].set_xlabel("photos per batch" if name == "batch" else name)
-    return figure

@@ -5,7 +5,6 @@ depend on the machine.
 """
 
 import re
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,16 +14,12 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-import seaborn as sns
 import torch
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from dogbreeds import models
 from dogbreeds.benchmarks import pipelines
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
-from dogbreeds.figures.style import make_figure
 from dogbreeds.models import complexity
 from dogbreeds.study import Study
 from dogbreeds.training import backends, runs
@@ -38,7 +33,7 @@ COLUMNS += ["photos_per_second", "share_of_upper_bound", "seconds_to_read"]
 
 
 def linked(dataset: Dataset, folder: Path) -> Path:
-    """Fills `folder` with one sub-folder per breed of links to the training photos of `dataset` and returns it."""
+    """Returns `folder`, filled with one sub-folder per breed of links to the training photos of `dataset`."""
     for path, breed in dataset.photos.iloc[dataset.rows("train")][["path", "breed"]].itertuples(index=False):
         (folder / breed).mkdir(parents=True, exist_ok=True)
         (folder / breed / path.name).symlink_to(path.resolve())
@@ -65,45 +60,34 @@ def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
 def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int, workers: int) -> list[dict]:
     """Times the pipelines in turn, one epoch each, so that other load on the machine affects all of them.
 
-    The first epoch is a warm-up. Each pipeline has its own process, which waits while the others work: in one process
-    they would slow each other down.
+    Each pipeline has its own process, which waits while the others work: in one process they would slow each other
+    down.
     """
-    names, work = list(_pipelines(config.framework)), pipelines.Work(config, dataset, folder, workers)
-    speeds = {pipeline: [] for pipeline in names}
+    work = pipelines.Work(config, dataset, folder, workers)
     with ExitStack() as stack:
-        processes = {pipeline: stack.enter_context(own_process()) for pipeline in names}
+        processes = {pipeline: stack.enter_context(own_process()) for pipeline in _pipelines(config.framework)}
+
+        def in_turn(function) -> dict:
+            return {pipeline: process.submit(function).result() for pipeline, process in processes.items()}
+
         for started in [process.submit(_start, work, pipeline) for pipeline, process in processes.items()]:
             started.result()
-        for _ in range(rounds + 1):
-            for pipeline, process in processes.items():
-                speeds[pipeline].append(process.submit(_time_epoch).result())
-        facts = {pipeline: process.submit(_facts).result() for pipeline, process in processes.items()}
-    upper_bounds, rows = speeds["compute_only"][1:], []
-    for pipeline in names:
-        timed = speeds[pipeline][1:]
-        median = statistics.median(timed)
-        # Each epoch is compared with the upper bound of its own round, because the load changes between rounds.
-        shares = [speed / upper_bound for speed, upper_bound in zip(timed, upper_bounds, strict=True)]
+        speeds = pd.DataFrame([in_turn(_time_epoch) for _ in range(rounds + 1)]).drop(0)  # without the warm-up
+        facts = in_turn(_facts)
+    # Each epoch is compared with the upper bound of its own round, because the load changes between rounds.
+    shares = speeds.div(speeds["compute_only"], axis=0)
+    network = {"network": models.TITLES[config.architecture], "framework": models.TITLES[config.framework]}
+    settings = {"photos": len(dataset.rows("train")), "rounds": rounds, "image_size": config.image_size}
+    settings |= {"batch_size": config.recipe.batch_size}
+    rows = []
+    for pipeline in speeds:
+        speed, share = speeds[pipeline].median(), shares[pipeline]
         precision = "float32" if pipeline == "tutorial" else config.recipe.precision
         comparable = (config.framework, precision) == ("pytorch", "bfloat16")
-        rows.append(
-            {
-                "network": models.TITLES[config.architecture],
-                "framework": models.TITLES[config.framework],
-                "pipeline": pipeline,
-                "photos_per_second": median,
-                "share_of_upper_bound": statistics.median(shares),
-                "lowest_share": min(shares),
-                "highest_share": max(shares),
-                **facts[pipeline],
-                "share_of_peak": _share_of_peak(config, median) if comparable else None,
-                "photos": len(dataset.rows("train")),
-                "rounds": rounds,
-                "image_size": config.image_size,
-                "batch_size": config.recipe.batch_size,
-                "precision": precision,
-            }
-        )
+        row = network | {"pipeline": pipeline, "photos_per_second": speed, "share_of_upper_bound": share.median()}
+        row |= {"lowest_share": share.min(), "highest_share": share.max()} | facts[pipeline]
+        row |= {"share_of_peak": _share_of_peak(config, speed) if comparable else None}
+        rows.append(row | settings | {"precision": precision})
     return rows
 
 
@@ -138,12 +122,9 @@ def _facts() -> dict:
     """The device, threads, seconds to read one epoch and PyTorch's peak GPU memory in the process of a pipeline."""
     work, loader, _ = _pipeline
     gpu = torch.cuda.max_memory_allocated() // 10**6 if torch.cuda.is_available() else None
-    return {
-        "device": _device(work.config.framework),
-        "gpu_memory_mb": gpu,
-        "threads": torch.get_num_threads(),
-        "seconds_to_read": _seconds_to_read(loader(work)) if loader else 0.0,
-    }
+    read = _seconds_to_read(loader(work)) if loader else 0.0
+    facts = {"device": _device(work.config.framework), "gpu_memory_mb": gpu, "threads": torch.get_num_threads()}
+    return facts | {"seconds_to_read": read}
 
 
 def _seconds_to_read(loader) -> float:
@@ -164,50 +145,12 @@ def _device(framework: str) -> str:
     return f"{torch.cuda.get_device_name() if on_gpu else 'cpu'}{keras_device}"
 
 
-def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float | None:
-    """The share of the GPU's peak operations per second, or None if the peak is unknown.
+def _share_of_peak(config: runs.RunConfig, photos_per_second: float) -> float:
+    """The share of the GPU's peak operations per second; NaN if the peak is unknown.
 
     A multiply-add counts as two operations, and the backward pass as twice the forward pass.
     """
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    peak = next((value for part, value in PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
-    if peak is None:
-        return None
-    return (
-        6
-        * complexity.multiply_adds(config.architecture, config.image_size, len(config.breeds))
-        * photos_per_second
-        / peak
-    )
-
-
-def chart(table: pd.DataFrame) -> Figure:
-    """Bar chart of the share of the compute-only upper bound, one panel per framework, one bar per pipeline."""
-    frameworks, names = table["framework"].unique(), table["pipeline"].unique()
-    figure, axes = make_figure(5.5 * len(frameworks), 4.0, ncols=len(frameworks), sharey=True, squeeze=False)
-    colours = dict(zip(names, sns.color_palette(n_colors=len(names)), strict=True))
-    hatches = dict(zip(names, ("", "//", "..", "\\\\", "xx", "--"), strict=False))
-    for axis, framework in zip(axes[0], frameworks, strict=True):
-        rows = table[table["framework"] == framework]
-        sns.barplot(
-            rows,
-            x="network",
-            y="share_of_upper_bound",
-            hue="pipeline",
-            palette=colours,
-            saturation=1,
-            edgecolor="black",
-            legend=False,
-            ax=axis,
-        )
-        for bars, name in zip(axis.containers, rows["pipeline"].unique(), strict=True):
-            for bar in bars:
-                bar.set_hatch(hatches[name])
-        axis.axhline(1, color="grey", linestyle=":")
-        axis.set(title=framework, xlabel="", ylabel="share of compute-only upper bound")
-    handles = [
-        Patch(facecolor=colours[name], hatch=hatches[name], edgecolor="black", label=name.replace("_", " "))
-        for name in names
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(names), frameon=False)
-    return figure
+    peak = next((value for part, value in PEAKS.items() if re.search(rf"\b{part}\b", name)), float("nan"))
+    operations = 6 * complexity.multiply_adds(config.architecture, config.image_size, len(config.breeds))
+    return operations * photos_per_second / peak

@@ -50,23 +50,25 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
 
 def speed(arguments: argparse.Namespace) -> None:
     from dogbreeds.benchmarks import throughput
+    from dogbreeds.figures import benchmarks as charts
 
     if arguments.rounds < 1:
         raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
     study = _study(arguments)
     for table in throughput.measure(study, arguments.rounds, arguments.workers):
         study.save_table("bench", table)
-    study.save("bench", throughput.chart(table))
+    study.save("bench", charts.throughput(table))
     _print(arguments, study, table, table[throughput.COLUMNS])
 
 
 def scaling(arguments: argparse.Namespace) -> None:
     from dogbreeds.benchmarks import scaling
+    from dogbreeds.figures import benchmarks as charts
 
     study = _study(arguments)
     for sizes in scaling.measure(study, arguments.up_to):
         study.save_table("scaling", sizes)
-    study.save("scaling", scaling.chart(sizes))
+    study.save("scaling", charts.scaling(sizes))
     table = study.save_table("scaling_fitted", scaling.fitted(sizes))
     _print(arguments, study, table, table)
 

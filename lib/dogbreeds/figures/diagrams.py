@@ -21,11 +21,16 @@ def _canvas(width: int | float, height: int | float) -> tuple[Figure, Axes]:
     return figure, axis
 
 
+def _text(axis: Axes, x: float, y: float, text: str, fontsize: int = 12, **style) -> None:
+    """A text centred at (x, y)."""
+    axis.text(x, y, text, ha="center", va="center", fontsize=fontsize, **style)
+
+
 def _box(axis: Axes, x: float, y: float, text: str, width: float = 2.2, height: float = 0.55, colour: str = PLAIN):
     """A box with a text, centred at (x, y)."""
     corner, style = (x - width / 2, y - height / 2), "round,pad=0,rounding_size=0.08"
     axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, facecolor=colour, edgecolor="0.2", zorder=3))
-    axis.text(x, y, text, ha="center", va="center", fontsize=12, zorder=4)
+    _text(axis, x, y, text, zorder=4)
 
 
 def _arrow(axis: Axes, *points: tuple[float, float], colour: str = "0.2", width: float = 1.6) -> None:
@@ -36,22 +41,14 @@ def _arrow(axis: Axes, *points: tuple[float, float], colour: str = "0.2", width:
 
 
 def _sign(axis: Axes, x: float, y: float, sign: str) -> None:
-    axis.text(
-        x,
-        y,
-        sign,
-        ha="center",
-        va="center",
-        fontsize=15,
-        bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "0.2"},
-    )
+    _text(axis, x, y, sign, 15, bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "0.2"})
 
 
 def residual_unit() -> Figure:
     """The bottleneck unit of ResNet50 without and with projection (He et al., arXiv:1512.03385, figure 5, right)."""
     figure, axis = _canvas(9, 4.9)
     for x, title, projected in ((1.6, _("same size"), False), (6.0, _("size changes"), True)):
-        axis.text(x, 4.75, title, ha="center", va="center", fontsize=13, weight="bold")
+        _text(axis, x, 4.75, title, 13, weight="bold")
         for y, size in ((3.7, "1 x 1"), (2.75, "3 x 3"), (1.8, "1 x 1")):
             _box(axis, x, y, _("{size} convolution").format(size=size))
         for top, bottom in ((4.5, 4.0), (3.42, 3.05), (2.47, 2.1), (1.52, 1.0), (0.55, 0.1)):
@@ -90,13 +87,9 @@ def separable_convolution() -> Figure:
     _map(axis, 4.8, 1.7, 3, shades)
     _arrow(axis, (5.8, 1.9), (6.5, 1.9))
     _map(axis, 7.3, 1.6, 5, [GATE], 0.85)
-    texts = (
-        (1.1, _("feature maps")),
-        (3.1, _("3 x 3 within each map:\nplaces")),
-        (7.4, _("1 x 1 across all maps:\nchannels")),
-    )
-    for x, text in texts:
-        axis.text(x, 0.3, text, ha="center", va="center", fontsize=12)
+    _text(axis, 1.1, 0.3, _("feature maps"))
+    _text(axis, 3.1, 0.3, _("3 x 3 within each map:\nplaces"))
+    _text(axis, 7.4, 0.3, _("1 x 1 across all maps:\nchannels"))
     return figure
 
 
@@ -105,15 +98,11 @@ def squeeze_and_excitation() -> Figure:
     figure, axis = _canvas(10, 3.6)
     _map(axis, 0.8, 1.6, 4, [PLAIN])
     axis.text(1.0, 0.55, _("C channels"), ha="center", fontsize=12)
-    steps = (
-        (3.0, _("mean over\nall places"), STRONG),
-        (5.0, _("C to C/16,\nReLU"), PLAIN),
-        (6.8, _("C/16 to C,\nsigmoid"), PLAIN),
-    )
-    for x, text, colour in steps:
-        _box(axis, x, 2.7, text, 1.5, 0.85, colour)
-    axis.text(3.0, 3.4, _("squeeze"), ha="center", va="center", fontsize=13, weight="bold")
-    axis.text(5.9, 3.4, _("excitation"), ha="center", va="center", fontsize=13, weight="bold")
+    _box(axis, 3.0, 2.7, _("mean over\nall places"), 1.5, 0.85, STRONG)
+    _box(axis, 5.0, 2.7, _("C to C/16,\nReLU"), 1.5, 0.85)
+    _box(axis, 6.8, 2.7, _("C/16 to C,\nsigmoid"), 1.5, 0.85)
+    _text(axis, 3.0, 3.4, _("squeeze"), 13, weight="bold")
+    _text(axis, 5.9, 3.4, _("excitation"), 13, weight="bold")
     _arrow(axis, (1.03, 2.55), (1.03, 2.7), (2.22, 2.7))
     _arrow(axis, (3.75, 2.7), (4.22, 2.7))
     _arrow(axis, (5.75, 2.7), (6.02, 2.7))
@@ -121,8 +110,8 @@ def squeeze_and_excitation() -> Figure:
     _arrow(axis, (7.55, 2.7), (8.0, 2.7), (8.0, 1.8))
     _sign(axis, 8.0, 1.5, "x")
     _map(axis, 9.05, 1.3, 4, ["#5b9bd0", PLAIN, "#9cc4e4", "#cfe3f2"])
-    axis.text(5.0, 1.1, _("the maps themselves"), ha="center", va="center", fontsize=12, color=SHORTCUT)
-    axis.text(9.1, 0.3, _("each map times its gate"), ha="center", va="center", fontsize=12)
+    _text(axis, 5.0, 1.1, _("the maps themselves"), color=SHORTCUT)
+    _text(axis, 9.1, 0.3, _("each map times its gate"))
     _arrow(axis, (8.3, 1.5), (8.55, 1.5))
     return figure
 

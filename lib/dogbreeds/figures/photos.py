@@ -1,9 +1,12 @@
 """Figures that show dogs. They are written to outputs/, which git ignores; no photograph is ever committed."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -18,24 +21,28 @@ from dogbreeds.translation import _
 
 def contact_sheet(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], columns: int = 6) -> Figure:
     """The first training photos of up to eight breeds, one row per breed, as the networks receive them."""
-    breeds = dataset.breeds[:8]
-    figure, axes = make_figure(1.3 * columns, 1.4 * len(breeds), nrows=len(breeds), ncols=columns, squeeze=False)
-    train = dataset.photos["split"] == "train"
-    for label, row in enumerate(axes):
-        chosen = np.flatnonzero(train & (dataset.photos["label"] == label))[:columns]
-        for axis, index in zip(row, chosen, strict=False):
+    breeds, train = dataset.breeds[:8], dataset.photos["split"] == "train"
+    figure, axes = _image_grid(len(breeds), columns, 1.3, 1.4)
+    for breed, row in zip(breeds, axes, strict=True):
+        row[0].set_title(breed, loc="left", fontsize=9)
+        for axis, index in zip(row, np.flatnonzero(train & (dataset.photos["breed"] == breed)), strict=False):
             axis.imshow(pixels[index])
-        row[0].set_title(breeds[label], loc="left", fontsize=9)
-        for axis in row:
-            axis.axis("off")
     figure.suptitle(_("Training images: {kind}").format(kind=dataset.kind))
     return figure
 
 
-def of_breed(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], breed: str, count: int = 12) -> Figure:
-    """The first `count` training photos of a breed, each with its file name above it."""
+def _image_grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure with a grid of places for images, each `width` x `height` inches."""
+    figure, axes = make_figure(width * columns, height * rows, nrows=rows, ncols=columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure, axes
+
+
+def of_breed(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], breed: str) -> Figure:
+    """The first twelve training photos of a breed, each with its file name above it."""
     photos = dataset.photos
-    chosen = np.flatnonzero((photos["breed"] == breed) & (photos["split"] == "train"))[:count]
+    chosen = np.flatnonzero((photos["breed"] == breed) & (photos["split"] == "train"))[:12]
     return captioned(pixels[chosen], [path.name for path in photos["path"].iloc[chosen]], columns=6)
 
 
@@ -48,11 +55,10 @@ def excitation(network: nn.Module, image: UInt8[np.ndarray, "size size 3"], unit
     maps, gates = se_gates.excitation(network, ready[0], unit)
     figure, axes = make_figure(12, 3, ncols=4, width_ratios=[1, 1, 1, 1.6])
     order = gates.argsort(descending=True)
-    shown = {"the image": image}
-    for what, channel in (("let through most", order[0]), ("held back most", order[-1])):
-        shown[f"{what}: {gates[channel]:.2f}"] = maps[channel]
-    for axis, (title, image) in zip(axes, shown.items(), strict=False):
-        axis.imshow(image)
+    most, least = order[0], order[-1]
+    titles = ["the image", f"let through most: {gates[most]:.2f}", f"held back most: {gates[least]:.2f}"]
+    for axis, title, shown in zip(axes, titles, [image, maps[most], maps[least]], strict=False):
+        axis.imshow(shown)
         axis.set_title(title, fontsize=10)
         axis.axis("off")
     axes[3].plot(gates[order])
@@ -62,10 +68,7 @@ def excitation(network: nn.Module, image: UInt8[np.ndarray, "size size 3"], unit
 
 def captioned(photos: UInt8[np.ndarray, "photos size size 3"], captions: list[str], columns: int = 4) -> Figure:
     """Photos in rows of `columns`, each with its caption above it."""
-    rows = max(-(-len(photos) // columns), 1)
-    figure, axes = make_figure(2.3 * columns, 2.7 * rows, nrows=rows, ncols=columns, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
+    figure, axes = _image_grid(max(math.ceil(len(photos) / columns), 1), columns, 2.3, 2.7)
     for axis, photo, caption in zip(axes.flat, photos, captions, strict=False):
         axis.imshow(photo)
         axis.set_title(caption, fontsize=8)
@@ -78,26 +81,28 @@ def activation_maps(
     titles: list[str],
 ) -> Figure:
     """One row per network: the photos, each overlaid with its class activation map."""
-    rows, columns = len(maps), len(photos)
-    figure, axes = make_figure(1.6 * columns, 1.8 * rows, nrows=rows, ncols=columns, squeeze=False)
-    extent = (0, photos.shape[2], photos.shape[1], 0)
+    figure, axes = _image_grid(len(maps), len(photos), 1.6, 1.8)
     for row, row_maps, title in zip(axes, maps, titles, strict=True):
         row[0].set_title(title, loc="left", fontsize=9)
-        for axis, photo, strength in zip(row, photos, row_maps, strict=True):
-            axis.imshow(photo)
-            axis.imshow(strength, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=extent)
-            axis.axis("off")
+        for axis, photo, activation in zip(row, photos, row_maps, strict=True):
+            _overlay(axis, photo, activation)
     return figure
+
+
+def _overlay(axis: Axes, image: np.ndarray, activation: np.ndarray) -> None:
+    """An image under its class activation map."""
+    height, width = image.shape[:2]
+    axis.imshow(image)
+    axis.imshow(activation, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=(0, width, height, 0))
 
 
 def prediction(answer: Prediction, title: str) -> Figure:
     """An image, its class activation map, and the most likely breeds with their probabilities."""
     figure, (plain, overlay, bars) = make_figure(11, 3.4, ncols=3, width_ratios=[1, 1, 1.3])
-    size = answer.image.shape[0]
+    plain.imshow(answer.image)
+    _overlay(overlay, answer.image, answer.activation)
     for axis in (plain, overlay):
-        axis.imshow(answer.image)
         axis.axis("off")
-    overlay.imshow(answer.activation, cmap="inferno", alpha=0.5, interpolation="bilinear", extent=(0, size, size, 0))
     overlay.set_title(f"evidence for {answer.explained}", fontsize=10)
     best = answer.best()
     bars.barh(list(best), list(best.values()), edgecolor="black")

@@ -11,11 +11,11 @@ import pandas as pd
 import seaborn as sns
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix
 
-from dogbreeds.figures.style import MARKERS, make_figure
+from dogbreeds.analysis import metrics
+from dogbreeds.figures.style import MARKERS, hatched_bars, make_figure
 from dogbreeds.training.runs import Run
 from dogbreeds.translation import _
 
@@ -59,13 +59,12 @@ def noise_band(band: Float[np.ndarray, "runs steps"], losses: dict[str, Float[np
 
 def accuracies(table: pd.DataFrame, chance: float) -> Figure:
     """Test accuracy with its 95 % interval, one panel per initial weights, one row per network and framework."""
-    kinds = table["initial weights"].unique()
-    rows = len(table) // len(kinds)
-    figure, axes = make_figure(0.6 + 4 * len(kinds), 1.1 + 0.35 * rows, ncols=len(kinds), sharey=True, squeeze=False)
-    for axis, weights in zip(axes[0], kinds, strict=True):
-        chosen = table[table["initial weights"] == weights]
-        names = chosen["network"] + ", " + chosen["framework"]
-        _intervals(axis, names, chosen["test accuracy"], chosen["low"], chosen["high"], chosen["framework"])
+    kinds = table.groupby("initial weights", sort=False)
+    height = 1.1 + 0.35 * (len(table) // len(kinds))
+    figure, axes = make_figure(0.6 + 4 * len(kinds), height, ncols=len(kinds), sharey=True, squeeze=False)
+    for axis, (weights, rows) in zip(axes[0], kinds, strict=True):
+        names = rows["network"] + ", " + rows["framework"]
+        _intervals(axis, names, rows[["test accuracy", "low", "high"]], rows["framework"])
         axis.axvline(chance, color="grey", linestyle=":", label=_("chance"))
         axis.set(title=_(weights), xlim=(0, 1), xlabel=_("test accuracy, 95 % interval"))
     axes[0, 0].invert_yaxis()
@@ -79,17 +78,16 @@ def differences(table: pd.DataFrame) -> Figure:
     kept = [name for name in ("network", "framework", "initial weights") if name in table]
     words = table[["first", "second", *kept]].map(_)
     names = words["first"] + " - " + words["second"] + " (" + words[kept].agg(", ".join, axis=1) + ")"
-    gaps = 100 * table[["difference", "low", "high"]]
-    _intervals(axis, names, gaps["difference"], gaps["low"], gaps["high"], ["Keras"] * len(table))
+    _intervals(axis, names, 100 * table[["difference", "low", "high"]], ["Keras"] * len(table))
     axis.axvline(0, color="grey", linestyle=":")
     axis.set(xlabel=_("points of accuracy ahead, with 95 % interval"))
     axis.invert_yaxis()
     return figure
 
 
-def _intervals(axis, names, values, lows, highs, frameworks) -> None:
+def _intervals(axis, names, intervals: pd.DataFrame, frameworks) -> None:
     """One row per name: the interval as a line, and the value with the colour and the marker of its framework."""
-    for place, (value, low, high, framework) in enumerate(zip(values, lows, highs, frameworks, strict=True)):
+    for place, ((value, low, high), framework) in enumerate(zip(intervals.to_numpy(), frameworks, strict=True)):
         colour = sns.color_palette()[list(MARKERS).index(framework)]
         axis.plot([low, high], [place, place], color=colour, linewidth=2)
         axis.plot(value, place, MARKERS[framework], color=colour, markersize=8)
@@ -100,40 +98,29 @@ def batch_norm_statistics(table: pd.DataFrame, chance: float) -> Figure:
     """The table of `batch_norm_diagnosis.two_by_two`: accuracy with both sets of statistics, one panel per run."""
     runs = list(dict.fromkeys(table.index.get_level_values(0)))
     figure, axes = make_figure(4.4 * len(runs) + 1, 3.4, ncols=len(runs), sharey=True, squeeze=False)
-    names = {
-        "while training": _("while\ntraining"),
-        "training": _("training\nimages"),
-        "validation": _("validation\nimages"),
-    }
+    names = {"while training": _("while\ntraining"), "training": _("training\nimages")}
+    names |= {"validation": _("validation\nimages")}
     titles = {"rescaled": _("colours rescaled"), "expected": _("colours expected")}
     for axis, name in zip(axes[0], runs, strict=True):
-        table.loc[name].rename(index=_, columns=names).T.plot.bar(
-            ax=axis, rot=0, legend=False, width=0.7, edgecolor="black"
-        )
-        for bars, hatch in zip(axis.containers, ("", "//"), strict=True):
-            for bar in bars:
-                bar.set_hatch(hatch)
+        hatched_bars(axis, table.loc[name].rename(index=_, columns=names).T, ["", "//"], width=0.7)
         axis.axhline(chance, color="grey", linestyle=":", label=_("chance"))
         axis.set(title=titles[name], ylim=(0, 1))
-        axis.grid(axis="x", visible=False)
     axes[0, 0].set_ylabel(_("accuracy"))
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9
-    )
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
 def accuracy_against_cost(table: pd.DataFrame) -> Figure:
     """Test accuracy with its 95 % interval against seconds of training, one panel per initial weights."""
-    kinds = table["initial weights"].unique()
+    kinds = table.groupby("initial weights", sort=False)
     figure, axes = make_figure(4.4 * len(kinds) + 1.6, 3.6, ncols=len(kinds), sharey=True, squeeze=False)
-    for axis, weights in zip(axes[0], kinds, strict=True):
-        chosen = table[table["initial weights"] == weights]
-        seconds, network = chosen["seconds"], chosen["network"].rename(_("network"))
+    for axis, (weights, rows) in zip(axes[0], kinds, strict=True):
+        seconds, network = rows["seconds"], rows["network"].rename(_("network"))
         which = {"hue": network, "size": network, "sizes": [220, 120, 50], "markers": MARKERS}
-        which |= {"style": chosen["framework"], "legend": weights == kinds[-1]}
-        sns.scatterplot(x=seconds, y=chosen["test accuracy"], ax=axis, **which)
-        axis.vlines(seconds, chosen["low"], chosen["high"], color="grey", linewidth=1, zorder=0)
+        which |= {"style": rows["framework"], "legend": axis is axes[0, -1]}
+        sns.scatterplot(x=seconds, y=rows["test accuracy"], ax=axis, **which)
+        axis.vlines(seconds, rows["low"], rows["high"], color="grey", linewidth=1, zorder=0)
         axis.set(title=_(weights), xlabel=_("seconds of training"), ylabel=_("test accuracy"), ylim=(0, 1))
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return figure
@@ -144,27 +131,18 @@ def confusion(run: Run) -> Figure:
     breeds = run.record["breeds"]
     figure, axis = make_figure(2.5 + 0.5 * len(breeds), 1.8 + 0.5 * len(breeds))
     matrix = confusion_matrix(run.labels(), run.logits().argmax(axis=1), labels=range(len(breeds)))
-    sns.heatmap(
-        matrix,
-        annot=len(breeds) <= 20,
-        fmt="d",
-        cmap="Greys",
-        cbar=len(breeds) > 20,  # with more breeds the numbers would be too small to read
-        ax=axis,
-        xticklabels=breeds,
-        yticklabels=breeds,
-    )
+    few = len(breeds) <= 20  # with more breeds the numbers would be too small to read
+    sns.heatmap(pd.DataFrame(matrix, breeds, breeds), annot=few, cbar=not few, fmt="d", cmap="Greys", ax=axis)
     axis.set(title=run.title, xlabel="predicted", ylabel="true")
     return figure
 
 
-def reliability(runs: list[Run], bins: int = 10) -> Figure:
+def reliability(runs: list[Run]) -> Figure:
     """Reliability diagram: accuracy by predicted probability; a perfectly calibrated network is on the diagonal."""
     figure, axis = make_figure(5.2, 4.4)
     axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect calibration")
     for run, marker in zip(runs, "osD^v<>", strict=False):
-        confidence = softmax(run.logits(), axis=1).max(axis=1)
-        right, sure = calibration_curve(run.correct(), confidence, n_bins=bins)
+        right, sure = calibration_curve(run.correct(), metrics.confidence(run.logits()), n_bins=10)
         axis.plot(sure, right, marker=marker, label=run.title)
     axis.set(xlabel="probability of the predicted breed", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     axis.legend(loc="lower right", fontsize=8)
@@ -188,12 +166,12 @@ def agreement(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def gates(means: pd.DataFrame, units: list[str], channels: int = 48) -> Figure:
-    """Mean gate of the first channels: one panel per unit, one line per breed (as in figure 8 of Hu et al., 2017)."""
+def gates(means: pd.DataFrame, units: list[str]) -> Figure:
+    """Mean gate of 48 channels: one panel per unit, one line per breed (as in figure 8 of Hu et al., 2017)."""
     figure, axes = make_figure(4 * len(units), 2.8, ncols=len(units), sharey=True, squeeze=False)
     for axis, unit in zip(axes[0], units, strict=True):
         for (breed, row), dashes in zip(means[unit].iterrows(), cycle(("-", "--", ":", "-."))):
-            axis.plot(row.to_numpy()[:channels], dashes, label=breed, linewidth=1.2)
+            axis.plot(row.to_numpy()[:48], dashes, label=breed, linewidth=1.2)
         axis.set(title=unit, xlabel="channel")
     axes[0, 0].set_ylabel("mean gate")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)

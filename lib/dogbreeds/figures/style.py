@@ -3,7 +3,9 @@
 from functools import cache
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 
 MARKERS = {"Keras": "o", "PyTorch": "s"}
 
@@ -23,3 +25,12 @@ def make_figure(width: int | float, height: int | float, **grid):
 @cache
 def _set_theme() -> None:
     sns.set_theme("notebook", style="whitegrid", palette="colorblind")
+
+
+def hatched_bars(axis: Axes, table: pd.DataFrame, hatches: list[str], **options) -> None:
+    """One group of bars per row and one bar per column, with its hatch; `options` go to `DataFrame.plot.bar`."""
+    table.plot.bar(ax=axis, rot=0, legend=False, edgecolor="black", **options)
+    for bars, hatch in zip(axis.containers, hatches, strict=True):
+        for bar in bars:
+            bar.set_hatch(hatch)
+    axis.grid(axis="x", visible=False)
