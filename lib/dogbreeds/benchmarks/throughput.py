@@ -26,9 +26,9 @@ from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.figures.style import make_figure
 from dogbreeds.models import complexity
+from dogbreeds.processes import spawn
 from dogbreeds.study import Study
 from dogbreeds.training import backends, runs
-from dogbreeds.training.parallel import own_process
 
 # Dense bfloat16 operations per second of the tensor cores, from NVIDIA's data sheets. The first matching name counts.
 PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12}
@@ -71,7 +71,7 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
     names, work = list(_pipelines(config.framework)), pipelines.Work(config, dataset, folder, workers)
     speeds = {pipeline: [] for pipeline in names}
     with ExitStack() as stack:
-        processes = {pipeline: stack.enter_context(own_process()) for pipeline in names}
+        processes = {pipeline: stack.enter_context(spawn(1)) for pipeline in names}
         for started in [process.submit(_start, work, pipeline) for pipeline, process in processes.items()]:
             started.result()
         for _ in range(rounds + 1):
