@@ -21,9 +21,8 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.replace(path)
-    except BaseException:
+    finally:
         _remove(unfinished)
-        raise
 
 
 def once(path: Path, make: Callable[[Path], None]) -> Path:

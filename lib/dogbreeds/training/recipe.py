@@ -105,13 +105,12 @@ class Recipe:
         """Returns the number (from 1) of the epoch with the best `monitor`, the first one in a tie."""
         return history[self._improvements(history, 0.0)[-1]]["epoch"]
 
-    def stops(self, history: list[dict]) -> bool:
-        """Returns whether the last `patience` epochs of the current phase brought no improvement.
+    def stops(self, rows: list[dict]) -> bool:
+        """Returns whether the last `patience` epochs of a phase brought no improvement, given its rows so far.
 
         Uses only the history, so that the rule is the same in both frameworks and after an interruption.
         """
-        phase = [row for row in history if row["phase"] == history[-1]["phase"]]
-        return 0 < self.patience <= len(phase) - 1 - self._improvements(phase, self.minimum_gain)[-1]
+        return 0 < self.patience <= len(rows) - 1 - self._improvements(rows, self.minimum_gain)[-1]
 
     def _improvements(self, rows: list[dict], gain: float) -> list[int]:
         """The indices of the rows that improve on the previous such row by more than `gain`; index 0 is always one."""
@@ -126,18 +125,9 @@ class Recipe:
 # "controlled" is the default for the comparison. "deck_2020" is the training that the 2020 study reports: batches of
 # 32, 10 epochs, early stopping, Keras' batch normalisation, no schedule. The study does not report its optimiser,
 # learning rate and augmentation: here they are Adam with Keras' defaults, and no augmentation.
-PRESETS = {
-    "controlled": {},
-    "deck_2020": {
-        "batch_size": 32,
-        "epochs": 10,
-        "warm_up": 0.0,
-        "decay": "constant",
-        "weight_decay": 0.0,
-        "augmentation": False,
-        "batch_norm": "momentum_0.01",
-    },
-}
+_DECK_2020 = {"batch_size": 32, "epochs": 10, "warm_up": 0.0, "decay": "constant", "weight_decay": 0.0}
+_DECK_2020 |= {"augmentation": False, "batch_norm": "momentum_0.01"}
+PRESETS = {"controlled": {}, "deck_2020": _DECK_2020}
 
 
 def changed(recipe: dict, changes: dict) -> dict:
