@@ -7,7 +7,6 @@ from itertools import zip_longest
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from dogbreeds import models
 from dogbreeds.data.batches import Batches, Stream
@@ -26,12 +25,12 @@ class _ByRecipe:
     Keras itself decouples weight decay in SGD too, and uses one learning rate for all variables.
     """
 
-    def configure(self, recipe: Recipe, variables: list) -> "_ByRecipe":
+    def __init__(self, recipe: Recipe, variables: list, rates: "Rates", **options):
+        super().__init__(rates, **options)
         self.recipe = recipe
         heads = [variable.path.split("/")[-2] == "fc" for variable in variables]
         self.multipliers = [1.0 if head else recipe.backbone_multiplier for head in heads]
         self.build(variables)  # variables created while `fit` traces would cause a second trace
-        return self
 
     def update_step(self, gradient, variable, learning_rate):
         rate = learning_rate * self.multipliers[self._get_variable_index(variable)]
@@ -101,8 +100,8 @@ def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
     """Returns the recipe's optimiser for `variables`, with the learning rates of `steps` steps."""
     rates = Rates([recipe.learning_rate_at(step, steps) for step in range(steps)])
     if recipe.optimizer == "adamw":
-        return AdamW(rates, epsilon=1e-7).configure(recipe, variables)
-    return SGD(rates, momentum=0.9).configure(recipe, variables)
+        return AdamW(recipe, variables, rates, epsilon=1e-7)
+    return SGD(recipe, variables, rates, momentum=0.9)
 
 
 class _Callback(keras.callbacks.Callback):
@@ -125,11 +124,9 @@ class _Callback(keras.callbacks.Callback):
         names = {"loss": "training_loss", "accuracy": "training_accuracy"}
         names |= {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
         measures = {name: float(logs[key]) for key, name in names.items()}
-        self.model.stop_training = self.epochs.end(self.model, measures, _optimizer_state(self.model.optimizer))
-
-
-def _optimizer_state(optimizer) -> dict[str, Tensor]:
-    return {f"{number:04d}": torch.tensor(each.numpy()) for number, each in enumerate(optimizer.variables)}
+        variables = enumerate(self.model.optimizer.variables)
+        optimizer = {f"{number:04d}": torch.tensor(variable.numpy()) for number, variable in variables}
+        self.model.stop_training = self.epochs.end(self.model, measures, optimizer)
 
 
 def fit(model: keras.Model, recipe: Recipe, streams: dict[str, Stream], epochs: Epochs, devices: Devices) -> None:

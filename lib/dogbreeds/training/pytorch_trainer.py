@@ -5,6 +5,7 @@ import signal
 import warnings
 from collections import OrderedDict
 from contextlib import contextmanager
+from itertools import product
 
 import lightning
 import numpy as np
@@ -14,12 +15,12 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from dogbreeds import models
 from dogbreeds.data.batches import Batches, Stream
 from dogbreeds.training.devices import Devices
 from dogbreeds.training.epochs import Epochs
+from dogbreeds.training.progress import MEASURES, STAGES
 from dogbreeds.training.recipe import Recipe
 
 BETA_2, EPSILON = 0.999, 1e-7  # of AdamW, as in Keras
@@ -28,16 +29,14 @@ BETA_2, EPSILON = 0.999, 1e-7  # of AdamW, as in Keras
 class Classifier(lightning.LightningModule):
     """A network, or only its head, with the loss, the optimiser and the learning-rate schedule of the recipe."""
 
-    def __init__(self, model: nn.Module, classes: int, recipe: Recipe, steps: int, steps_done: int, optimizer: dict):
+    def __init__(self, model: nn.Module, recipe: Recipe, steps: int, steps_done: int, optimizer: dict):
         super().__init__()
         self.model, self.recipe, self.steps, self.step = model, recipe, steps, steps_done
         self.optimizer_state = optimizer
-        self.metrics = nn.ModuleDict()
-        for stage in ("training", "validation"):
-            # No synchronisation or cache: the bar reads the metrics of one process. No checks: they wait for the GPU.
-            options = {"sync_on_compute": False, "compute_with_cache": False}
-            accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False, **options)
-            self.metrics.update({f"{stage}_loss": MeanMetric("disable", **options), f"{stage}_accuracy": accuracy})
+        # No synchronisation or cache: the bar reads the metrics of one process. No NaN checks: they wait for the GPU.
+        options = {"nan_strategy": "disable", "sync_on_compute": False, "compute_with_cache": False}
+        names = [f"{stage}_{measure}" for stage, measure in product(STAGES, MEASURES)]
+        self.metrics = nn.ModuleDict({name: MeanMetric(**options) for name in names})
 
     def forward(self, inputs: Tensor) -> Float[Tensor, "batch breeds"]:
         return self.model(_channels_last(inputs))
@@ -48,7 +47,7 @@ class Classifier(lightning.LightningModule):
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         # One value per photo, because torchmetrics ignores weights when its NaN checks are disabled.
         self.metrics[f"{stage}_loss"].update(loss.detach().expand(len(labels)))
-        self.metrics[f"{stage}_accuracy"].update(logits.detach(), labels)
+        self.metrics[f"{stage}_accuracy"].update((logits.argmax(dim=1) == labels).float())
         return loss
 
     def training_step(self, batch, batch_index):
@@ -138,12 +137,11 @@ def _optimizer_state(module: Classifier) -> dict[str, Tensor]:
 def fit(model: nn.Module, recipe: Recipe, streams: dict[str, Stream], epochs: Epochs, devices: Devices) -> None:
     """Trains `model` to the end of the phase of `epochs`."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    phase, training_state, several = epochs.phase, epochs.training_state, devices.processes > 1
+    phase, steps, several = epochs.phase, len(streams["train"]), devices.processes > 1
     if phase.name == "head":
         model = nn.Sequential(OrderedDict(fc=model.fc))  # only the head, under its name in the network
     model.train().to(memory_format=torch.channels_last)
-    steps, classes = len(streams["train"]), training_state.initial["fc.bias"].numel()
-    module = Classifier(model, classes, recipe, phase.epochs * steps, phase.done * steps, training_state.optimizer)
+    module = Classifier(model, recipe, phase.epochs * steps, phase.done * steps, epochs.training_state.optimizer)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = lightning.Trainer(
         max_epochs=phase.epochs - phase.done,
@@ -186,12 +184,9 @@ def network(architecture: str, classes: int, precision: str = "float32", **optio
 
 
 def features(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos 2048"]:
-    """Returns the input of the head for every photo of a stream, in order."""
-    kept = []
-    hook = model.fc.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0].cpu()))
-    predict(model, stream)
-    hook.remove()
-    return torch.cat(kept).numpy()
+    """Returns the input of the head for every photo of a stream, in order. Removes the head from `model`."""
+    model.fc = nn.Identity()
+    return predict(model, stream)
 
 
 def predict(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos breeds"]:
