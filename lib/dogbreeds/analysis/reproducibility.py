@@ -15,7 +15,6 @@ from jaxtyping import Float
 from dogbreeds.data.batches import Batches, Wrapped
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.training import photo_streams, trainer
-from dogbreeds.training.backends import on_pytorch
 from dogbreeds.training.devices import peak_memory
 from dogbreeds.training.parallel import in_own_process
 from dogbreeds.training.runs import RunConfig
@@ -96,7 +95,7 @@ def first_epoch(
     with tempfile.TemporaryDirectory() as folder, exact:
         training_state = TrainingState(config.recipe, Path(folder), initial, writes=False)
         trainer.run_phase(training_state.next_phase(), config, streams, training_state, steps)
-    return FirstEpoch(steps.losses(), np.diff(steps.ends), peak_memory(on_pytorch(config.framework)) // 10**6)
+    return FirstEpoch(steps.losses(), np.diff(steps.ends), peak_memory(config.on_pytorch) // 10**6)
 
 
 def noise_floor(

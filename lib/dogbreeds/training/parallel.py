@@ -27,11 +27,8 @@ def train_all(jobs: list[Job], store: Path) -> list[Run]:
 
     Each worker trains one network in one framework: imports and traced graphs are needed only once, and the peak memory
     of a run includes no other network. Without a GPU, two workers always use half of the processors each, so that the
-    number of threads, and with it the last bits of a result, does not depend on the other jobs. The workers end with
-    this process.
-
-    A training whose worker dies is tried once more in a new worker. If trainings fail, raises TrainingsFailed after
-    all others have finished; the message names the first failure.
+    number of threads, and with it the last bits of a result, does not depend on the other jobs. A training whose worker
+    dies is tried once more in a new worker. If trainings fail, raises TrainingsFailed after all others have finished.
     """
     return train_missing(jobs, store, _train_in_workers)
 

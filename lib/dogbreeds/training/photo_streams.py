@@ -5,7 +5,6 @@ from dogbreeds.data import pixel_cache
 from dogbreeds.data.batches import Batches
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError
-from dogbreeds.training.backends import on_pytorch
 from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.runs import RunConfig
 
@@ -25,7 +24,7 @@ def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict
         "preprocessing": models.preprocessing(config.architecture, recipe.preprocessing),
         "channels_last": config.framework == "keras",
         # Batches are augmented on this device: the training device for PyTorch; TensorFlow and JAX read from the CPU.
-        "device": devices.of_this_process() if on_pytorch(config.framework) else "cpu",
+        "device": devices.of_this_process() if config.on_pytorch else "cpu",
     }
     training = {"seed": config.seed, "augmentation": recipe.augmentation, "part": (devices.rank, devices.processes)}
     streams = {"train": Batches(array, labels, rows, recipe.batch_size, **shared, **training)}

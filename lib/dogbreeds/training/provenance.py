@@ -12,7 +12,6 @@ import torch
 
 from dogbreeds import paths
 from dogbreeds.models import complexity
-from dogbreeds.training.backends import on_pytorch
 from dogbreeds.training.devices import peak_memory
 from dogbreeds.training.runs import Run, RunConfig
 from dogbreeds.training.training_state import TrainingState
@@ -29,7 +28,7 @@ def record_of(config: RunConfig, training_state: TrainingState, run: Run, left_o
         "seconds": round(training_state.seconds, 2),
         # The first epoch includes the framework's warm-up (tracing, allocation); it counts only if there is no other.
         "photos_per_second": round(float(np.median(speeds[1:] or speeds)), 2),
-        "peak_memory_mb": peak_memory(on_pytorch(config.framework)) // 10**6,
+        "peak_memory_mb": peak_memory(config.on_pytorch) // 10**6,
         "validation_accuracy": float(run.correct("validation").mean()),
         "test_accuracy": float(run.correct().mean()),
         "test_photos": len(run.labels()),

@@ -75,7 +75,7 @@ class TrainingState:
         if self.writes:
             self._write(row["epoch"], parts, facts)
             self._prune(row["epoch"], history)
-        self._set(history, state, optimizer)
+        self.history, self.state, self.optimizer = history, self.initial | state, optimizer
         return ends
 
     def best(self) -> State:
@@ -111,16 +111,11 @@ class TrainingState:
         history = json.loads(facts["history"])
         if not any(map(_is_intact, self._files(self.recipe.best_epoch(history)))):
             return False
-        self._seconds = float(facts["seconds"])
-        self._set(history, _part(tensors, "model."), _part(tensors, "optimizer."))
+        self.history, self._seconds = history, float(facts["seconds"])
+        self.state, self.optimizer = self.initial | _part(tensors, "model."), _part(tensors, "optimizer.")
         return True
 
-    def _set(self, history: list[dict], state: State, optimizer: dict[str, Tensor]) -> None:
-        """Sets the history, the weights and the optimiser state of the current epoch."""
-        self.history, self.state, self.optimizer = history, self.initial | state, optimizer
-
     def _prune(self, epoch: int, history: list[dict]) -> None:
-        """Deletes all checkpoints except the last two and the best epochs up to each of them."""
         last = range(max(epoch - 1, 1), epoch + 1)
         kept = {*last, *(self.recipe.best_epoch(history[:number]) for number in last)}
         for path in self.folder.glob("checkpoint-*.safetensors"):
