@@ -52,11 +52,10 @@ def _download(session: requests.Session, url: str, part: Path) -> None:
         response.raise_for_status()
         resumes = response.status_code == 206
         total = int(response.headers.get("Content-Length", 0)) + have * resumes or None
-        bar = tqdm(desc=part.stem, total=total, initial=have * resumes, unit="B", unit_scale=True)
-        with part.open("ab" if resumes else "wb") as file, bar:
+        shown = {"desc": part.stem, "total": total, "initial": have * resumes}
+        with part.open("ab" if resumes else "wb") as file, tqdm.wrapattr(file, "write", **shown) as watched:
             for piece in response.iter_content(PIECE):
-                file.write(piece)
-                bar.update(len(piece))
+                watched.write(piece)
 
 
 def _cause(error: Exception) -> str:

@@ -50,7 +50,7 @@ def execute_all(
     after the running notebooks have ended.
     """
     ordered = sorted(notebooks, key=lambda notebook: (not notebook.stem.startswith(LONGEST_FIRST), notebook.stem))
-    with spawn(at_once, set_thread_variables, threads) as processes:  # with a process, the kernel of its notebook ends
+    with spawn(at_once, set_thread_variables, threads) as processes:  # their kernels end with them
         started = [processes.submit(_time, notebook, folder / notebook.name, parameters) for notebook in ordered]
         try:
             for finished in as_completed(started):

@@ -30,8 +30,7 @@ class Job:
 def train_missing(jobs: list[Job], store: Path, train: Callable[[list[Job], Path], dict[str, str]]) -> list[Run]:
     """Returns the runs of `jobs`, in their order; `train` trains those that are not finished in `store`.
 
-    `train` returns the reason for each failure by the id of its job. If there is any, raises TrainingsFailed, which
-    names the first.
+    `train` returns the reasons for failures by job id. If there are any, raises TrainingsFailed, which names the first.
     """
     missing = [job for job in jobs if not RunStore(store).finished(job.config)]
     for job in missing:  # decoded once, before parallel trainings need the pixels
