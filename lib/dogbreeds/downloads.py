@@ -14,12 +14,12 @@ PIECE = 1 << 14  # bytes; an incomplete piece is lost if the connection is inter
 TIMEOUT = 30  # seconds without a response
 
 
-def fetch(url: str, path: Path, algorithm: str, expected: str, tries: int = 3) -> Path:
+def fetch(url: str, path: Path, algorithm: str, expected: str) -> Path:
     """Downloads `url` to `path` unless the file exists, and returns `path`.
 
     `expected` contains the first digits of the file's hash. An interrupted download stays as `<name>.part`; it resumes
-    in this call, which makes up to `tries` attempts, and in the next call. Raises StudyError if the network or the
-    server fails, and if the hash differs; in that case the file is removed.
+    in this call, which makes three attempts, and in the next call. Raises StudyError if the network or the server
+    fails, and if the hash differs; in that case the file is removed.
     """
     if path.exists():
         return path
@@ -28,7 +28,7 @@ def fetch(url: str, path: Path, algorithm: str, expected: str, tries: int = 3) -
     retry = Retry(3, connect=0, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     with requests.Session() as session:
         session.mount(url, HTTPAdapter(max_retries=retry))
-        for attempts_left in reversed(range(tries)):
+        for attempts_left in (2, 1, 0):
             try:
                 _download(session, url, part)
                 break
@@ -45,23 +45,21 @@ def fetch(url: str, path: Path, algorithm: str, expected: str, tries: int = 3) -
 def _download(session: requests.Session, url: str, part: Path) -> None:
     """Appends the missing bytes of `url` to `part`; starts again if the server does not support ranges."""
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == 416:  # no bytes are left: the file is complete or wrong, which its hash shows
             return
         response.raise_for_status()
         resumes = response.status_code == 206
         total = int(response.headers.get("Content-Length", 0)) + have * resumes or None
-        bar = tqdm(desc=part.stem, total=total, initial=have * resumes, unit="B", unit_scale=True)
-        with part.open("ab" if resumes else "wb") as file, bar:
+        shown = {"desc": part.stem, "total": total, "initial": have * resumes}
+        with part.open("ab" if resumes else "wb") as file, tqdm.wrapattr(file, "write", **shown) as watched:
             for piece in response.iter_content(PIECE):
-                file.write(piece)
-                bar.update(len(piece))
+                watched.write(piece)
 
 
 def _cause(error: Exception) -> str:
     if isinstance(error, requests.HTTPError):
         return f"status {error.response.status_code}"
-    return {"ConnectionError": "no connection", "ChunkedEncodingError": "interrupted"}.get(
-        type(error).__name__, type(error).__name__
-    )
+    known = {"ConnectionError": "no connection", "ChunkedEncodingError": "interrupted"}
+    return known.get(type(error).__name__, type(error).__name__)

@@ -5,8 +5,8 @@ Every process that executes a notebook imports this module, so it imports neithe
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import active_children, get_context
+from concurrent.futures import as_completed
+from multiprocessing import active_children
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +16,7 @@ from traitlets.config import Config
 
 from dogbreeds import paths
 from dogbreeds.errors import StudyError
-from dogbreeds.processes import end_with_parent, set_thread_variables
+from dogbreeds.processes import set_thread_variables, spawn
 
 LONGEST_FIRST = ("04", "06")  # first, so that two processes finish at about the same time
 
@@ -28,13 +28,12 @@ def execute(notebook: Path, output: Path, parameters: dict) -> Path:
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_suffix(".failed.ipynb")
-    arguments = {"kernel_name": "python3", "cwd": str(paths.NOTEBOOKS), "progress_bar": False}
+    options = {"kernel_name": "python3", "cwd": str(paths.NOTEBOOKS), "progress_bar": False}
     with TemporaryDirectory() as folder:
         # Each kernel gets its own sockets: kernels that start at the same time can choose the same network port.
-        connection = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
-        arguments["config"] = Config({"ConnectionFileMixin": connection})
+        sockets = Config(ConnectionFileMixin={"transport": "ipc", "connection_file": f"{folder}/kernel.json"})
         try:
-            papermill.execute_notebook(notebook, unfinished, parameters, **arguments)
+            papermill.execute_notebook(notebook, unfinished, parameters, config=sockets, **options)
         except PapermillExecutionError as error:
             what = f"{error.ename}: {str(error.evalue).splitlines()[0] if error.evalue else ''}"
             message = f"{notebook.name} failed in cell {error.exec_count} ({what}); see {unfinished}"
@@ -51,7 +50,7 @@ def execute_all(
     after the running notebooks have ended.
     """
     ordered = sorted(notebooks, key=lambda notebook: (not notebook.stem.startswith(LONGEST_FIRST), notebook.stem))
-    with ProcessPoolExecutor(at_once, get_context("spawn"), _initialise_worker, (threads,)) as processes:
+    with spawn(at_once, set_thread_variables, threads) as processes:  # their kernels end with them
         started = [processes.submit(_time, notebook, folder / notebook.name, parameters) for notebook in ordered]
         try:
             for finished in as_completed(started):
@@ -63,11 +62,6 @@ def execute_all(
         except StudyError:
             processes.shutdown(cancel_futures=True)
             raise
-
-
-def _initialise_worker(threads: int) -> None:
-    end_with_parent()  # the kernel of the notebook then also ends
-    set_thread_variables(threads)
 
 
 def _time(notebook: Path, output: Path, parameters: dict) -> tuple[Path, float]:

@@ -21,9 +21,8 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.replace(path)
-    except BaseException:
+    finally:
         _remove(unfinished)
-        raise
 
 
 def once(path: Path, make: Callable[[Path], None]) -> Path:
@@ -46,8 +45,7 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def _remove(path: Path) -> None:
-    """Removes a file or a folder with its contents, if it exists."""
-    if path.is_dir() and not path.is_symlink():
+    if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -10,8 +10,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
 SLIDES = REPOSITORY / "slides"
-
-
 REFERENCE = REPOSITORY / "outputs" / "reference"  # results kept with the code
 
 

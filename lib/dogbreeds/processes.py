@@ -1,18 +1,29 @@
-"""Sets up worker processes: each uses its share of the threads and ends with its parent."""
+"""Starts worker processes that end with this process, and sets their number of threads."""
 
 import os
 import signal
 import threading
-from multiprocessing import connection, parent_process
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import connection, get_context, parent_process
 
 
-def end_with_parent() -> None:
-    """Makes this process end with its parent, even if the parent is killed; Ctrl-C ends it without a traceback."""
+def spawn(count: int, initialise: Callable | None = None, *arguments) -> ProcessPoolExecutor:
+    """Returns `count` new processes, each of which first calls `initialise(*arguments)`.
+
+    They end with this process, even if it is killed; Ctrl-C ends them without a traceback.
+    """
+    return ProcessPoolExecutor(count, get_context("spawn"), _start, (initialise, *arguments))
+
+
+def _start(initialise: Callable | None, *arguments) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if initialise:
+        initialise(*arguments)
 
 
-def _wait_for_parent() -> None:
+def _end_with_parent() -> None:
     connection.wait([parent_process().sentinel])
     os._exit(1)
 

@@ -40,7 +40,7 @@ def gradients(step):
 def after_pytorch(recipe):
     network = Network()
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights().items()})
-    module = pytorch_trainer.Classifier(network, 2, recipe, STEPS, 0, {})
+    module = pytorch_trainer.Classifier(network, recipe, STEPS, 0, {})
     optimizer = module.configure_optimizers()
     for step in range(STEPS):
         for name, parameter in network.named_parameters():
@@ -101,7 +101,7 @@ def test_weight_decay_is_decoupled_for_adamw_and_not_for_sgd():
         recipe = Recipe(optimizer=optimizer, weight_decay=0.1, learning_rate=0.1, warm_up=0.0, decay="constant")
         network = Network()
         nn.init.ones_(network.conv.weight)
-        module = pytorch_trainer.Classifier(network, 2, recipe, STEPS, 0, {})
+        module = pytorch_trainer.Classifier(network, recipe, STEPS, 0, {})
         built = module.configure_optimizers()
         for _ in range(2):
             for parameter in network.parameters():

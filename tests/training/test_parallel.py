@@ -142,7 +142,7 @@ def test_jobs_wait_for_their_initial_weights_and_workers_keep_their_network(data
     another = job(dataset, "keras", "xception")
     queue = parallel._Queue([source, dependent, another, later, other])
     assert queue.take(None) is source
-    worker = parallel._Worker(source.network, None, source)
+    worker = parallel._Worker(1, None, source.network, job=source)
     queue.running["future"] = worker
     assert queue.take(other.network) is other
     assert queue.take(other.network) is another  # before the same network with another seed

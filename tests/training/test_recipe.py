@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from dogbreeds.errors import StudyError
-from dogbreeds.training.recipe import PRESETS, Recipe
+from dogbreeds.training.recipe import PRESETS, Phase, Recipe
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_training_stops_when_patience_is_exhausted(values, gain, stops, monitor)
 
 def test_patience_restarts_with_each_phase():
     history = rows([0.1, 0.2], "head") + rows([0.5, 0.6], "all", 3)
-    assert Recipe(patience=1, head_epochs=2).stops(history[:2])
-    assert not Recipe(patience=2, head_epochs=2).stops(history)
+    assert Recipe(patience=1, head_epochs=3).next_phase(history[:2]) == Phase("all", 0, 4)
+    assert Recipe(patience=2, head_epochs=2).next_phase(history) == Phase("all", 2, 4)
 
 
 def test_phases_follow_from_head_epochs_and_freezing():

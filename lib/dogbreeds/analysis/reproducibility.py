@@ -14,7 +14,6 @@ from jaxtyping import Float
 from dogbreeds.data.batches import Batches, Wrapped
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.training import photo_streams, trainer
-from dogbreeds.training.backends import on_pytorch
 from dogbreeds.training.devices import peak_memory
 from dogbreeds.training.parallel import in_own_process
 from dogbreeds.training.runs import RunConfig
@@ -93,7 +92,7 @@ def first_epoch(
         trainer.run_phase(training_state.next_phase(), config, streams, training_state, steps)
     # Frameworks report the mean loss of the epoch so far.
     losses = np.diff(np.array(steps.means) * np.arange(1, len(steps.means) + 1), prepend=0.0)
-    return FirstEpoch(losses, np.diff(steps.ends), peak_memory(on_pytorch(config.framework)) // 10**6)
+    return FirstEpoch(losses, np.diff(steps.ends), peak_memory(config.on_pytorch) // 10**6)
 
 
 def measure(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, np.ndarray]:

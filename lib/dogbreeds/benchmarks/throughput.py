@@ -21,9 +21,9 @@ from dogbreeds.benchmarks import pipelines
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.models import complexity
+from dogbreeds.processes import spawn
 from dogbreeds.study import Study
 from dogbreeds.training import backends, runs
-from dogbreeds.training.parallel import own_process
 
 # Dense bfloat16 operations per second of the tensor cores, from NVIDIA's data sheets. The first matching name counts.
 PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12}
@@ -65,7 +65,7 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
     """
     work = pipelines.Work(config, dataset, folder, workers)
     with ExitStack() as stack:
-        processes = {pipeline: stack.enter_context(own_process()) for pipeline in _pipelines(config.framework)}
+        processes = {pipeline: stack.enter_context(spawn(1)) for pipeline in _pipelines(config.framework)}
 
         def in_turn(function) -> dict:
             return {pipeline: process.submit(function).result() for pipeline, process in processes.items()}

@@ -1,11 +1,6 @@
-"""Selects the module that trains in a framework, and tells which library computes."""
+"""The module that trains in a framework."""
 
 from importlib import import_module
-
-
-def on_pytorch(framework: str) -> bool:
-    """Returns whether PyTorch computes for a framework, and so accepts batches on any device."""
-    return framework == "pytorch" or framework_module("keras").keras.backend.backend() == "torch"
 
 
 def framework_module(framework: str):

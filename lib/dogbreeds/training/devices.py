@@ -5,6 +5,7 @@ import gc
 import os
 import re
 import resource
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from dogbreeds.training.runs import RunConfig
 
 # float32 means float32 on a GPU too: cuDNN would round to 10 bits of fraction (TF32). The fast option is bfloat16.
 torch.backends.cudnn.allow_tf32 = False
-CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -47,26 +47,19 @@ class Devices:
         place = int(os.environ.get("LOCAL_RANK", 0)) if self.processes > 1 else torch.accelerator.current_device_index()
         return f"{torch.accelerator.current_accelerator().type}:{place}"
 
-    def leave_group(self) -> None:
-        """Destroys the process group: a gloo thread that outlives the interpreter aborts its process."""
-        if self.processes > 1 and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-
     def check(self, config: RunConfig) -> None:
         """Raises StudyError if the devices cannot train `config`."""
-        recipe = config.recipe
+        recipe, remedy = config.recipe, "leave out --devices and --nodes"
         if min(self.count, self.nodes) < 1:
             raise StudyError(f"--devices {self.count} and --nodes {self.nodes} must be 1 or more")
         if self.processes == 1:
             return
         if config.framework != "pytorch":
-            raise StudyError(
-                f"several devices require PyTorch, not {config.framework}: leave out --devices and --nodes"
-            )
+            raise StudyError(f"several devices require PyTorch, not {config.framework}: {remedy}")
         if recipe.batch_size % self.processes:
             raise StudyError(f"batch_size {recipe.batch_size} is not divisible by {self.processes}: use a multiple")
         if list(recipe.phases()) != ["all"]:
-            raise StudyError("head warm-up and linear probes use one device: leave out --devices and --nodes")
+            raise StudyError(f"head warm-up and linear probes use one device: {remedy}")
         if recipe.batch_norm != "frozen" and not torch.accelerator.is_available():
             # PyTorch synchronises batch normalisation between processes on GPUs only.
             raise StudyError("several processes on CPUs cannot share batch statistics: set batch_norm=frozen")
@@ -84,8 +77,8 @@ def reset_peak_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    if CLEAR_REFS.is_file() and os.access(CLEAR_REFS, os.W_OK):
-        CLEAR_REFS.write_text("5")  # resets the kernel's peak, see proc(5)
+    with suppress(OSError):  # only Linux has this file
+        Path("/proc/self/clear_refs").write_text("5")  # resets the kernel's peak, see proc(5)
 
 
 def peak_memory(by_pytorch: bool = True) -> int:

@@ -1,20 +1,18 @@
-"""What to train and in which order: the list of jobs that this machine or a cluster trains."""
+"""Jobs: trainings with their datasets, for the executors on this machine (`parallel`) and on a cluster."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import TrainingsFailed
-from dogbreeds.training.runs import RunConfig, RunStore
+from dogbreeds.training.runs import Run, RunConfig, RunStore
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training and its dataset.
-
-    A job whose initial weights come from another run (`config.initialisation.source`) waits for that run.
-    """
+    """One training and its dataset. It waits for the run that is the source of its initial weights."""
 
     config: RunConfig
     dataset: Dataset
@@ -29,19 +27,17 @@ class Job:
         return self.config.architecture, self.config.framework
 
 
-def unfinished(jobs: list[Job], store: Path) -> list[Job]:
-    """Returns the jobs without a finished run in `store`.
+def train_missing(jobs: list[Job], store: Path, train: Callable[[list[Job], Path], dict[str, str]]) -> list[Run]:
+    """Returns the runs of `jobs`, in their order; `train` trains those that are not finished in `store`.
 
-    Decodes their photos into the pixel cache first, so that parallel trainings do not decode them again.
+    `train` returns the reasons for failures by job id. If there are any, raises TrainingsFailed, which names the first.
     """
     missing = [job for job in jobs if not RunStore(store).finished(job.config)]
-    for job in missing:
+    for job in missing:  # decoded once, before parallel trainings need the pixels
         pixel_cache.load(job.dataset, job.config.image_size, job.config.crop)
-    return missing
-
-
-def report_failures(failed: dict[str, str], jobs: int) -> None:
-    """Raises TrainingsFailed if any job failed; `failed` maps the id of each failed job to the reason."""
+    failed = train(missing, store) if missing else {}
     if failed:
         name, reason = next(iter(failed.items()))
-        raise TrainingsFailed(f"{len(failed)} of {jobs} trainings failed; the finished runs are kept. {name}: {reason}")
+        what = f"{len(failed)} of {len(missing)} trainings failed; the finished runs are kept"
+        raise TrainingsFailed(f"{what}. {name}: {reason}")
+    return [Run(store / job.id) for job in jobs]

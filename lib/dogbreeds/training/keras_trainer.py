@@ -1,6 +1,5 @@
 """Training with Keras: `fit` and its callbacks, on the backend that Keras was imported with."""
 
-import time
 from dataclasses import replace
 from functools import lru_cache
 from itertools import zip_longest
@@ -8,24 +7,16 @@ from itertools import zip_longest
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from dogbreeds import models
 from dogbreeds.data.batches import Batches, Stream
 from dogbreeds.errors import StudyError
-from dogbreeds.models import keras_runtime, weight_conversion
+from dogbreeds.models import keras_runtime
 from dogbreeds.training.devices import Devices
-from dogbreeds.training.progress import Observer
-from dogbreeds.training.recipe import Phase, Recipe
-from dogbreeds.training.training_state import TrainingState
+from dogbreeds.training.epochs import Epochs
+from dogbreeds.training.recipe import Recipe
 
 keras = keras_runtime.load_keras()
-
-
-class _OfBackend:
-    """The optimiser classes of the active Keras backend: on PyTorch they update all variables at once."""
-
-    SGD, ADAM = type(keras.optimizers.SGD()), type(keras.optimizers.Adam())
 
 
 class _ByRecipe:
@@ -34,12 +25,12 @@ class _ByRecipe:
     Keras itself decouples weight decay in SGD too, and uses one learning rate for all variables.
     """
 
-    def configure(self, recipe: Recipe, variables: list) -> "_ByRecipe":
+    def __init__(self, recipe: Recipe, variables: list, rates: "Rates", **options):
+        super().__init__(rates, **options)
         self.recipe = recipe
         heads = [variable.path.split("/")[-2] == "fc" for variable in variables]
         self.multipliers = [1.0 if head else recipe.backbone_multiplier for head in heads]
         self.build(variables)  # variables created while `fit` traces would cause a second trace
-        return self
 
     def update_step(self, gradient, variable, learning_rate):
         rate = learning_rate * self.multipliers[self._get_variable_index(variable)]
@@ -72,7 +63,7 @@ class _ByRecipe:
             super()._parallel_update_step(mine, those, rate)
 
 
-class _Momentum(_OfBackend.SGD):
+class _Momentum(type(keras.optimizers.SGD())):  # `type`: the class of the backend, which differs on PyTorch
     """SGD whose momentum accumulates gradients, as in PyTorch; Keras accumulates gradients times rate."""
 
     def update_step(self, gradient, variable, learning_rate):
@@ -91,7 +82,7 @@ class SGD(_ByRecipe, _Momentum):
     pass
 
 
-class AdamW(_ByRecipe, _OfBackend.ADAM):
+class AdamW(_ByRecipe, type(keras.optimizers.Adam())):
     pass
 
 
@@ -109,81 +100,54 @@ def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
     """Returns the recipe's optimiser for `variables`, with the learning rates of `steps` steps."""
     rates = Rates([recipe.learning_rate_at(step, steps) for step in range(steps)])
     if recipe.optimizer == "adamw":
-        return AdamW(rates, epsilon=1e-7).configure(recipe, variables)
-    return SGD(rates, momentum=0.9).configure(recipe, variables)
+        return AdamW(recipe, variables, rates, epsilon=1e-7)
+    return SGD(recipe, variables, rates, momentum=0.9)
 
 
-class Epochs(keras.callbacks.Callback):
-    """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
+class _Callback(keras.callbacks.Callback):
+    """Passes the events of Keras on to `Epochs`."""
 
-    def __init__(self, stream: Stream, training_state: TrainingState, phase: str, observer: Observer):
+    def __init__(self, epochs: Epochs):
         super().__init__()
-        self.stream, self.training_state, self.phase, self.observer = stream, training_state, phase, observer
+        self.epochs = epochs
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.stream.epoch = len(self.training_state.history) + 1
-        self.start, self.seconds = time.perf_counter(), None
+        self.epochs.begin()
 
     def on_train_batch_end(self, batch, logs=None):
-        photos = (batch + 1) * self.stream.batch_size
-        self.observer.step(
-            len(self.training_state.history) + 1, photos, lambda: (float(logs["loss"]), float(logs["accuracy"]))
-        )
+        self.epochs.step(batch, lambda: (float(logs["loss"]), float(logs["accuracy"])))
 
     def on_test_begin(self, logs=None):
-        self.seconds = time.perf_counter() - self.start
+        self.epochs.begin_validation()
 
     def on_epoch_end(self, epoch, logs=None):
         names = {"loss": "training_loss", "accuracy": "training_accuracy"}
         names |= {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
-        row = {"epoch": len(self.training_state.history) + 1, "phase": self.phase}
-        row |= {name: float(logs[key]) for key, name in names.items()}
-        row |= {"seconds": self.seconds}
-        row |= {"photos_per_second": len(self.stream) * self.stream.batch_size / self.seconds}
-        ends = self.training_state.end_epoch(row, _trained(self.model), _optimizer_state(self.model.optimizer))
-        self.model.stop_training = bool(self.observer.epoch(row)) or ends
+        measures = {name: float(logs[key]) for key, name in names.items()}
+        variables = enumerate(self.model.optimizer.variables)
+        optimizer = {f"{number:04d}": torch.tensor(variable.numpy()) for number, variable in variables}
+        self.model.stop_training = self.epochs.end(self.model, measures, optimizer)
 
 
-def _trained(model: keras.Model) -> weight_conversion.State:
-    """Copies of the weights of the network, or of the head only, under their names in the network."""
-    return {key: value.clone() for key, value in weight_conversion.from_keras(model).items()}
-
-
-def _optimizer_state(optimizer) -> dict[str, Tensor]:
-    return {f"{number:04d}": _tensor(variable) for number, variable in enumerate(optimizer.variables)}
-
-
-def _tensor(variable) -> Tensor:
-    return torch.from_numpy(np.array(variable.numpy() if hasattr(variable, "numpy") else variable))
-
-
-def fit(
-    model: keras.Model,
-    recipe: Recipe,
-    streams: dict[str, Stream],
-    phase: Phase,
-    training_state: TrainingState,
-    observer: Observer,
-    devices: Devices,
-) -> None:
-    """Trains `model` to the end of `phase` and stores every epoch in `training_state`."""
+def fit(model: keras.Model, recipe: Recipe, streams: dict[str, Stream], epochs: Epochs, devices: Devices) -> None:
+    """Trains `model` to the end of the phase of `epochs`."""
+    phase, restored = epochs.phase, epochs.training_state.optimizer
     # These fields do not affect the graph: with fixed values, `_compiled` reuses it.
     traced = replace(recipe, preprocessing="expected", restore_best=True, monitor="validation_loss")
     model = _compiled(model, phase.name, traced, phase.epochs * len(streams["train"]))
     variables = model.optimizer.variables
-    if training_state.optimizer and len(training_state.optimizer) != len(variables):
-        raise StudyError(
-            f"{training_state.folder} was started by another version of this project: delete it and start again"
-        )
+    if restored and len(restored) != len(variables):
+        folder = epochs.training_state.folder
+        raise StudyError(f"{folder} was started by another version of this project: delete it and start again")
     # Restore the optimiser of an interrupted phase, or clear it: a reused model still has that of another training.
-    for variable, value in zip_longest(variables, training_state.optimizer.values()):
+    for variable, value in zip_longest(variables, restored.values()):
         variable.assign(keras.ops.zeros(variable.shape, variable.dtype) if value is None else value.numpy())
     model.fit(
         _feed(streams["train"]),
         validation_data=_feed(streams["validation"]),
         initial_epoch=phase.done,
         epochs=phase.epochs,
-        callbacks=[Epochs(streams["train"], training_state, phase.name, observer)],
+        callbacks=[_Callback(epochs)],
         shuffle=False,  # the stream is already shuffled
         verbose=0,
     )
@@ -219,10 +183,9 @@ def _feed(stream: Stream):
         return stream.loader()
     import tensorflow
 
-    inputs, labels = stream[0]
-    kinds = [tensorflow.TensorSpec((None, *each.shape[1:]), each.numpy().dtype) for each in (inputs, labels)]
+    kinds = tuple(tensorflow.TensorSpec((None, *each.shape[1:]), each.numpy().dtype) for each in stream[0])
     batches = tensorflow.data.Dataset.from_generator(
-        lambda: ((inputs.numpy(), labels.numpy()) for inputs, labels in stream.loader()), output_signature=tuple(kinds)
+        lambda: ((inputs.numpy(), labels.numpy()) for inputs, labels in stream.loader()), output_signature=kinds
     )
     options = tensorflow.data.Options()
     options.autotune.enabled = False

@@ -4,9 +4,7 @@ from dogbreeds import models
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.batches import Batches
 from dogbreeds.data.datasets import Dataset
-from dogbreeds.data.splits import SPLITS
 from dogbreeds.errors import StudyError
-from dogbreeds.training.backends import on_pytorch
 from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.runs import RunConfig
 
@@ -18,26 +16,18 @@ def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict
 
     Raises StudyError if a batch is larger than the training split.
     """
+    recipe, rows = config.recipe, dataset.rows("train")
+    if recipe.batch_size > len(rows):
+        raise StudyError(f"batch_size {recipe.batch_size} exceeds the {len(rows)} training photos: lower it")
     array, labels = pixel_cache.load(dataset, config.image_size, config.crop), dataset.photos["label"].to_numpy()
     shared = {
-        "preprocessing": models.preprocessing(config.architecture, config.recipe.preprocessing),
+        "preprocessing": models.preprocessing(config.architecture, recipe.preprocessing),
         "channels_last": config.framework == "keras",
         # Batches are augmented on this device: the training device for PyTorch; TensorFlow and JAX read from the CPU.
-        "device": devices.of_this_process() if on_pytorch(config.framework) else "cpu",
+        "device": devices.of_this_process() if config.on_pytorch else "cpu",
     }
-    part = (devices.rank, devices.processes)
-    training = {"seed": config.seed, "augmentation": config.recipe.augmentation, "part": part}
-    rows = dataset.rows("train")
-    if config.recipe.batch_size > len(rows):
-        raise StudyError(f"batch_size {config.recipe.batch_size} exceeds the {len(rows)} training photos: lower it")
-    return {
-        split: Batches(
-            array,
-            labels,
-            dataset.rows(split),
-            config.recipe.batch_size if split == "train" else EVALUATION_BATCH_SIZE,
-            **shared,
-            **(training if split == "train" else {}),
-        )
-        for split in SPLITS
-    }
+    training = {"seed": config.seed, "augmentation": recipe.augmentation, "part": (devices.rank, devices.processes)}
+    streams = {"train": Batches(array, labels, rows, recipe.batch_size, **shared, **training)}
+    for split in ("validation", "test"):
+        streams[split] = Batches(array, labels, dataset.rows(split), EVALUATION_BATCH_SIZE, **shared)
+    return streams

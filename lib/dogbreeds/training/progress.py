@@ -7,13 +7,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from tensorboardX import SummaryWriter
 from tqdm.auto import tqdm
 
-MEASURES = ("loss", "accuracy")
+STAGES, MEASURES = ("training", "validation"), ("loss", "accuracy")
 INTERVAL = 0.5  # seconds between two readings of the loss: on a GPU, a reading waits for the step to finish
 
 
@@ -55,7 +56,6 @@ class Display:
         bar.update(event["photos"] - bar.n)
 
 
-@runtime_checkable
 class Observer(Protocol):
     """What a training calls at each step and epoch. Progress, benchmarks and the noise study observe trainings."""
 
@@ -81,34 +81,27 @@ class Progress:
             self._log(row)
 
     def step(self, epoch: int, photos: int, measures: Callable[[], tuple[float, float]]) -> None:
-        """Reports the progress after `photos` photos of an epoch; `measures` returns the current loss and accuracy."""
-        if time.monotonic() - self.last < INTERVAL:
-            return
-        self.last = time.monotonic()
-        self.send(self._event("step", self.photos * (epoch - 1) + photos, *measures()))
+        if time.monotonic() - self.last >= INTERVAL:
+            self.last = time.monotonic()
+            self._report("step", self.photos * (epoch - 1) + photos, *measures())
 
     def epoch(self, row: dict) -> None:
-        """Reports an epoch, given its row of the history."""
         self._log(row)
-        stages = "  ".join(
-            f"{stage}: loss {row[f'{stage}_loss']:.3f} accuracy {row[f'{stage}_accuracy']:.3f}"
-            for stage in ("training", "validation")
-        )
-        line = f"{self.run}  epoch {row['epoch']:2d}  {stages}  {row['photos_per_second']:.0f} photos/s"
-        event = self._event("epoch", self.photos * row["epoch"], row["training_loss"], row["training_accuracy"])
-        self.send(event | {"line": line})
+        stages = [
+            f"{stage}: loss {row[f'{stage}_loss']:.3f} accuracy {row[f'{stage}_accuracy']:.3f}" for stage in STAGES
+        ]
+        line = "  ".join([f"{self.run}  epoch {row['epoch']:2d}", *stages, f"{row['photos_per_second']:.0f} photos/s"])
+        self._report("epoch", self.photos * row["epoch"], row["training_loss"], row["training_accuracy"], line=line)
 
     def close(self) -> None:
         self.writer.close()
         self.send({"kind": "end", "run": self.run})
 
-    def _event(self, kind: str, photos: int, loss: float, accuracy: float) -> dict:
-        return {
-            "kind": kind, "run": self.run, "photos": photos, "total": self.total, "loss": loss, "accuracy": accuracy
-        }  # fmt: skip
+    def _report(self, kind: str, photos: int, loss: float, accuracy: float, **more) -> None:
+        event = {"kind": kind, "run": self.run, "photos": photos, "total": self.total}
+        self.send(event | {"loss": loss, "accuracy": accuracy} | more)
 
     def _log(self, row: dict) -> None:
-        for stage in ("training", "validation"):
-            for name in MEASURES:
-                self.writer.add_scalar(f"{name}/{stage}", row[f"{stage}_{name}"], row["epoch"])
+        for stage, name in product(STAGES, MEASURES):
+            self.writer.add_scalar(f"{name}/{stage}", row[f"{stage}_{name}"], row["epoch"])
         self.writer.flush()

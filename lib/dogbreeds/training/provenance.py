@@ -12,18 +12,13 @@ import torch
 
 from dogbreeds import paths
 from dogbreeds.models import complexity
-from dogbreeds.training.backends import on_pytorch
 from dogbreeds.training.devices import peak_memory
-from dogbreeds.training.runs import RunConfig
+from dogbreeds.training.runs import Run, RunConfig
 from dogbreeds.training.training_state import TrainingState
 
 
-def record_of(config: RunConfig, training_state: TrainingState, arrays: dict, left_out: dict[str, str]) -> dict:
-    """Returns the contents of `run.json`, from a finished training and its predictions `arrays`."""
-    accuracies = {
-        f"{split}_accuracy": float((arrays[f"{split}_logits"].argmax(axis=1) == arrays[f"{split}_labels"]).mean())
-        for split in ("validation", "test")
-    }
+def record_of(config: RunConfig, training_state: TrainingState, run: Run, left_out: dict[str, str]) -> dict:
+    """Returns the contents of `run.json`, from a finished training and the stored predictions of its `run`."""
     speeds = [row["photos_per_second"] for row in training_state.history]
     packages = ("torch", "torchvision", "lightning", "keras", "tensorflow", "jax", "numpy")
     return asdict(config) | {
@@ -33,9 +28,10 @@ def record_of(config: RunConfig, training_state: TrainingState, arrays: dict, le
         "seconds": round(training_state.seconds, 2),
         # The first epoch includes the framework's warm-up (tracing, allocation); it counts only if there is no other.
         "photos_per_second": round(float(np.median(speeds[1:] or speeds)), 2),
-        "peak_memory_mb": peak_memory(on_pytorch(config.framework)) // 10**6,
-        **accuracies,
-        "test_photos": len(arrays["test_labels"]),
+        "peak_memory_mb": peak_memory(config.on_pytorch) // 10**6,
+        "validation_accuracy": float(run.correct("validation").mean()),
+        "test_accuracy": float(run.correct().mean()),
+        "test_photos": len(run.labels()),
         "left_out": list(left_out),
         "threads": torch.get_num_threads(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

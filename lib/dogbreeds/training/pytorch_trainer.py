@@ -2,9 +2,10 @@
 
 import logging
 import signal
-import time
 import warnings
+from collections import OrderedDict
 from contextlib import contextmanager
+from itertools import product
 
 import lightning
 import numpy as np
@@ -14,33 +15,28 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from dogbreeds import models
 from dogbreeds.data.batches import Batches, Stream
-from dogbreeds.models import weight_conversion
 from dogbreeds.training.devices import Devices
-from dogbreeds.training.progress import Observer
-from dogbreeds.training.recipe import Phase, Recipe
-from dogbreeds.training.training_state import TrainingState
+from dogbreeds.training.epochs import Epochs
+from dogbreeds.training.progress import MEASURES, STAGES
+from dogbreeds.training.recipe import Recipe
 
 BETA_2, EPSILON = 0.999, 1e-7  # of AdamW, as in Keras
-QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 
 
 class Classifier(lightning.LightningModule):
     """A network, or only its head, with the loss, the optimiser and the learning-rate schedule of the recipe."""
 
-    def __init__(self, model: nn.Module, classes: int, recipe: Recipe, steps: int, steps_done: int, optimizer: dict):
+    def __init__(self, model: nn.Module, recipe: Recipe, steps: int, steps_done: int, optimizer: dict):
         super().__init__()
         self.model, self.recipe, self.steps, self.step = model, recipe, steps, steps_done
         self.optimizer_state = optimizer
-        self.metrics = nn.ModuleDict()
-        for stage in ("training", "validation"):
-            # No synchronisation or cache: the bar reads the metrics of one process. No checks: they wait for the GPU.
-            options = {"sync_on_compute": False, "compute_with_cache": False}
-            accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False, **options)
-            self.metrics.update({f"{stage}_loss": MeanMetric("disable", **options), f"{stage}_accuracy": accuracy})
+        # No synchronisation or cache: the bar reads the metrics of one process. No NaN checks: they wait for the GPU.
+        options = {"nan_strategy": "disable", "sync_on_compute": False, "compute_with_cache": False}
+        names = [f"{stage}_{measure}" for stage, measure in product(STAGES, MEASURES)]
+        self.metrics = nn.ModuleDict({name: MeanMetric(**options) for name in names})
 
     def forward(self, inputs: Tensor) -> Float[Tensor, "batch breeds"]:
         return self.model(_channels_last(inputs))
@@ -51,7 +47,7 @@ class Classifier(lightning.LightningModule):
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         # One value per photo, because torchmetrics ignores weights when its NaN checks are disabled.
         self.metrics[f"{stage}_loss"].update(loss.detach().expand(len(labels)))
-        self.metrics[f"{stage}_accuracy"].update(logits.detach(), labels)
+        self.metrics[f"{stage}_accuracy"].update((logits.argmax(dim=1) == labels).float())
         return loss
 
     def training_step(self, batch, batch_index):
@@ -65,16 +61,18 @@ class Classifier(lightning.LightningModule):
         return {name: metric.compute().item() for name, metric in self.metrics.items() if name.startswith(stage)}
 
     def configure_optimizers(self):
-        groups = [
-            {"params": parameters, "multiplier": multiplier, "weight_decay": decay}
-            for (multiplier, decay), parameters in self._groups().items()
-        ]
+        names, groups = dict(self.model.named_parameters()), {}
+        for name, parameter in names.items():
+            if parameter.requires_grad:
+                multiplier = 1.0 if name.startswith("fc.") else self.recipe.backbone_multiplier
+                decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
+                group = {"params": [], "multiplier": multiplier, "weight_decay": decay}
+                groups.setdefault((multiplier, decay), group)["params"].append(parameter)
         kind, options = torch.optim.AdamW, {"betas": (0.9, BETA_2), "eps": EPSILON}
         if self.recipe.optimizer == "sgd":
             kind, options = torch.optim.SGD, {"momentum": 0.9}
-        optimizer = kind(groups, lr=self.recipe.learning_rate, fused=True, **options)
+        optimizer = kind(list(groups.values()), lr=self.recipe.learning_rate, fused=True, **options)
         # Restore the optimiser of an interrupted phase; in a new phase its state is empty.
-        names = dict(self.model.named_parameters())
         for key, value in self.optimizer_state.items():
             name, _, slot = key.rpartition(".")
             # The fused step needs the memory layout and the device of the parameter.
@@ -82,16 +80,6 @@ class Classifier(lightning.LightningModule):
             place = torch.empty_like(like, dtype=value.dtype, device=names[name].device)
             optimizer.state[names[name]][slot] = place.copy_(value)
         return optimizer
-
-    def _groups(self) -> dict[tuple[float, float], list]:
-        """The trainable parameters by learning-rate multiplier and weight decay."""
-        groups = {}
-        for name, parameter in self.model.named_parameters():
-            if parameter.requires_grad:
-                multiplier = 1.0 if name.startswith("fc.") else self.recipe.backbone_multiplier
-                decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
-                groups.setdefault((multiplier, decay), []).append(parameter)
-        return groups
 
     def on_before_optimizer_step(self, optimizer):
         # The rate depends on the step alone, so a resumed training follows the same schedule.
@@ -108,105 +96,73 @@ def _channels_last(inputs: Tensor) -> Tensor:
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
-class Epochs(Callback):
-    """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
+class _Callback(Callback):
+    """Passes the events of Lightning on to `Epochs`."""
 
-    def __init__(self, stream: Stream, training_state: TrainingState, phase: str, observer: Observer | None):
-        self.stream, self.training_state, self.phase, self.observer = stream, training_state, phase, observer
+    def __init__(self, epochs: Epochs):
+        self.epochs = epochs
 
     def on_train_epoch_start(self, trainer, module):
-        self.number = self.stream.epoch = len(self.training_state.history) + 1
-        self.start = time.perf_counter()
+        self.epochs.begin()
         for metric in module.metrics.values():
             metric.reset()
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index):
-        photos = (batch_index + 1) * self.stream.batch_size
-        if self.observer:
-            self.observer.step(self.number, photos, lambda: tuple(module.measures("training").values()))
+        self.epochs.step(batch_index, lambda: tuple(module.measures("training").values()))
 
     def on_validation_start(self, trainer, module):
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()  # waits for the queued steps
-        self.seconds = time.perf_counter() - self.start
+        self.epochs.begin_validation()
 
     def on_train_epoch_end(self, trainer, module):
-        row = {"epoch": self.number, "phase": self.phase}
+        measures = {}
         for name, value in module.measures("training").items():  # all processes have parts of equal size
-            row[name] = trainer.strategy.reduce(torch.tensor(value, device=module.device), reduce_op="mean").item()
-        row |= module.measures("validation")
-        row["seconds"] = self.seconds
-        row["photos_per_second"] = len(self.stream) * self.stream.batch_size / self.seconds
-        ends = self.training_state.end_epoch(row, _trained(module.model), _optimizer_state(module))
-        ends |= bool(self.observer and self.observer.epoch(row))
+            measures[name] = trainer.strategy.reduce(torch.tensor(value, device=module.device), reduce_op="mean").item()
+        measures |= module.measures("validation")
+        ends = self.epochs.end(module.model, measures, _optimizer_state(module))
         # One process decides for all: on GPUs their losses may differ in the last bit.
         trainer.should_stop = trainer.strategy.broadcast(ends)
-
-
-def _trained(model: nn.Module) -> weight_conversion.State:
-    """Copies of the weights of the network, or of the head only, under their names in the network."""
-    return {key: _copy(value) for key, value in weight_conversion.from_pytorch(model).items()}
-
-
-def _copy(value: Tensor) -> Tensor:
-    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _optimizer_state(module: Classifier) -> dict[str, Tensor]:
     state = module.optimizers().optimizer.state
     return {
-        f"{name}.{slot}": _copy(value)
+        f"{name}.{slot}": value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, parameter in module.model.named_parameters()
         for slot, value in state[parameter].items()
     }
 
 
-class Head(nn.Module):
-    """Only the head, under its name in the network."""
-
-    def __init__(self, fc: nn.Linear):
-        super().__init__()
-        self.fc = fc
-
-    def forward(self, features: Float[Tensor, "batch 2048"]) -> Float[Tensor, "batch breeds"]:
-        return self.fc(features)
-
-
-def fit(
-    model: nn.Module,
-    recipe: Recipe,
-    streams: dict[str, Stream],
-    phase: Phase,
-    training_state: TrainingState,
-    observer: Observer | None,
-    devices: Devices,
-) -> None:
-    """Trains `model` to the end of `phase` and stores every epoch in `training_state`."""
+def fit(model: nn.Module, recipe: Recipe, streams: dict[str, Stream], epochs: Epochs, devices: Devices) -> None:
+    """Trains `model` to the end of the phase of `epochs`."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    phase, steps, several = epochs.phase, len(streams["train"]), devices.processes > 1
     if phase.name == "head":
-        model = Head(model.fc)
+        model = nn.Sequential(OrderedDict(fc=model.fc))  # only the head, under its name in the network
     model.train().to(memory_format=torch.channels_last)
-    steps, classes, several = len(streams["train"]), training_state.initial["fc.bias"].numel(), devices.processes > 1
-    module = Classifier(model, classes, recipe, phase.epochs * steps, phase.done * steps, training_state.optimizer)
+    module = Classifier(model, recipe, phase.epochs * steps, phase.done * steps, epochs.training_state.optimizer)
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = lightning.Trainer(
         max_epochs=phase.epochs - phase.done,
-        callbacks=[Epochs(streams["train"], training_state, phase.name, observer)],
+        callbacks=[_Callback(epochs)],
         precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true",
         strategy="ddp" if several else "auto",
         sync_batchnorm=several and torch.accelerator.is_available(),
         devices=devices.count,
         num_nodes=devices.nodes,
         use_distributed_sampler=False,  # the stream already returns the part of this process
-        **QUIET,
         num_sanity_val_steps=0,
         benchmark=not torch.backends.cudnn.deterministic,  # on a GPU: the fastest kernels for these shapes
+        **quiet,
     )
     with warnings.catch_warnings(), _interruptible():
         # Batches come from memory: worker processes would only copy them.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated")  # Lightning 2.6 on PyTorch 2.11
         trainer.fit(module, streams["train"].loader(), streams["validation"].loader())
-    devices.leave_group()
+    if several:  # a gloo thread that outlives the interpreter aborts its process
+        torch.distributed.destroy_process_group()
 
 
 @contextmanager
@@ -228,12 +184,9 @@ def network(architecture: str, classes: int, precision: str = "float32", **optio
 
 
 def features(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos 2048"]:
-    """Returns the input of the head for every photo of a stream, in order."""
-    kept = []
-    hook = model.fc.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0].cpu()))
-    predict(model, stream)
-    hook.remove()
-    return torch.cat(kept).numpy()
+    """Returns the input of the head for every photo of a stream, in order. Removes the head from `model`."""
+    model.fc = nn.Identity()
+    return predict(model, stream)
 
 
 def predict(model: nn.Module, stream: Batches) -> Float[np.ndarray, "photos breeds"]:

@@ -5,8 +5,6 @@ The run store and the data must be on a file system that all machines share.
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -20,7 +18,7 @@ from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError
 from dogbreeds.models import keras_runtime
 from dogbreeds.training import trainer
-from dogbreeds.training.jobs import Job, report_failures, unfinished
+from dogbreeds.training.jobs import Job, train_missing
 from dogbreeds.training.parallel import limit_threads
 from dogbreeds.training.runs import Run, RunConfig
 
@@ -31,38 +29,35 @@ def train_all(jobs: list[Job], store: Path, address: str | None = None) -> list[
     """Returns the runs of `jobs`, in their order, and trains the missing ones, each in its own process.
 
     `address` is the address of a Ray cluster; without it, only this machine is used. A training whose machine dies
-    resumes on another one after its last complete epoch. A training starts after the run that provides its initial
-    weights. Raises StudyError if the cluster does not answer, and TrainingsFailed for failed trainings after all others
-    have finished.
+    resumes on another one after its last complete epoch. Raises StudyError if the cluster does not answer, and
+    TrainingsFailed for failed trainings after all others have finished.
     """
-    missing = unfinished(jobs, store)
-    if missing:
-        with _cluster(address):
-            _train_all(missing, Path(store).resolve())
-    return [Run(Path(store) / job.id) for job in jobs]
+
+    def train(missing: list[Job], store: Path) -> dict[str, str]:
+        with _connect(address):
+            return _train_on_cluster(missing, store.resolve())
+
+    return train_missing(jobs, store, train)
 
 
-@contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
+def _connect(address: str | None):
+    """Connects this process to the cluster, or starts Ray on this machine; the returned context ends it."""
     folders = {"DOGBREEDS_DATA": paths.data(), "DOGBREEDS_OUTPUTS": paths.outputs()}
     environment = {name: str(folder.resolve()) for name, folder in folders.items()}
     environment["KERAS_BACKEND"] = keras_runtime.backend()  # the same on all machines
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    processors = max(torch.get_num_threads() // 2 * 2, 1)
-    here = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": 100 * 2**20}
     options = {"runtime_env": {"env_vars": environment}, "logging_level": "ERROR"}
+    if not address:
+        processors = max(torch.get_num_threads() // 2 * 2, 1)
+        options |= {"num_cpus": processors, "include_dashboard": False, "object_store_memory": 100 * 2**20}
     try:
         if address and address != "auto":
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself would wait for minutes
-        ray.init(address or "local", **options, **({} if address else here))
+        return ray.init(address or "local", **options)
     except (OSError, RayError, RuntimeError, ValueError) as error:
         what = f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
         raise StudyError(f"{what} ({_first_line(error)}): see the README on `ray start`") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _first_line(error: Exception) -> str:
@@ -80,7 +75,7 @@ def _share() -> dict[str, int]:
     return {"num_cpus": max(cpus, 1), "num_gpus": int(bool(with_gpu))}
 
 
-def _train_all(jobs: list[Job], store: Path) -> None:
+def _train_on_cluster(jobs: list[Job], store: Path) -> dict[str, str]:
     share, placed, started = _share(), {}, {}
     train = ray.remote(max_calls=1, max_retries=RETRIES, **share)(_train)
     for job in jobs:  # Ray starts a training after the one that provides its initial weights
@@ -97,7 +92,7 @@ def _train_all(jobs: list[Job], store: Path) -> None:
             print(f"{name}: finished, {len(waiting)} to go", flush=True)
         except RayError as error:
             failed[name] = _first_line(error.cause if isinstance(error, RayTaskError) else error)
-    report_failures(failed, len(jobs))
+    return failed
 
 
 def _train(config: RunConfig, dataset: Dataset, store: Path, folder: Path, threads: int, source: str | None) -> str:

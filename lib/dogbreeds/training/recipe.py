@@ -4,15 +4,13 @@ import math
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as validated_dataclass
 
 from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.models import BATCH_NORM_POLICIES, PREPROCESSINGS
 
-Count = Annotated[int, Field(ge=0)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Phase:
     epochs: int
 
 
-@validated_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
+@validated_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Recipe:
     """The hyperparameters that both frameworks follow; `Recipe.of` reads those that a user gives.
 
@@ -38,21 +36,21 @@ class Recipe:
     epochs: PositiveInt = 4  # after the `head_epochs`
     # Gradual unfreezing: epochs of head warm-up with a frozen backbone, on features computed once. Phase "all"
     # continues from the last of these epochs, not from the best.
-    head_epochs: Count = 0
+    head_epochs: NonNegativeInt = 0
     optimizer: Literal["adamw", "sgd"] = "adamw"  # SGD with momentum 0.9
-    learning_rate: NonNegative = 1e-3  # of the head; the highest value, reached after warm-up
-    backbone_multiplier: NonNegative = 1.0  # learning-rate multiplier of the backbone
+    learning_rate: NonNegativeFloat = 1e-3  # of the head; the highest value, reached after warm-up
+    backbone_multiplier: NonNegativeFloat = 1.0  # learning-rate multiplier of the backbone
     warm_up: Fraction = 0.1  # of all steps
     decay: Literal["cosine", "constant"] = "cosine"  # of the learning rate after warm-up, at every step
-    weight_decay: NonNegative = 0.05
+    weight_decay: NonNegativeFloat = 0.05
     label_smoothing: Fraction = 0.0
     augmentation: bool = True
     preprocessing: Literal[PREPROCESSINGS] = "expected"  # of colour values, see models.preprocessing
     freeze: str = ""  # a stage: freezes it and all before it (see models.freezing); "backbone": linear probe
     batch_norm: Literal[BATCH_NORM_POLICIES] = "momentum_0.1"
     monitor: Literal["validation_loss", "validation_accuracy"] = "validation_loss"  # for the best epoch and stopping
-    patience: Count = 10  # epochs without improvement before training stops; 0: never
-    minimum_gain: NonNegative = 0.0  # early stopping ignores smaller improvements
+    patience: NonNegativeInt = 10  # epochs without improvement before training stops; 0: never
+    minimum_gain: NonNegativeFloat = 0.0  # early stopping ignores smaller improvements
     restore_best: bool = True  # predict with the best epoch by `monitor`, else with the last
     precision: Literal["float32", "bfloat16"] = "float32"  # of the computation; weights are float32
 
@@ -105,13 +103,12 @@ class Recipe:
         """Returns the number (from 1) of the epoch with the best `monitor`, the first one in a tie."""
         return history[self._improvements(history, 0.0)[-1]]["epoch"]
 
-    def stops(self, history: list[dict]) -> bool:
-        """Returns whether the last `patience` epochs of the current phase brought no improvement.
+    def stops(self, rows: list[dict]) -> bool:
+        """Returns whether the last `patience` epochs of a phase brought no improvement, given its rows so far.
 
         Uses only the history, so that the rule is the same in both frameworks and after an interruption.
         """
-        phase = [row for row in history if row["phase"] == history[-1]["phase"]]
-        return 0 < self.patience <= len(phase) - 1 - self._improvements(phase, self.minimum_gain)[-1]
+        return 0 < self.patience <= len(rows) - 1 - self._improvements(rows, self.minimum_gain)[-1]
 
     def _improvements(self, rows: list[dict], gain: float) -> list[int]:
         """The indices of the rows that improve on the previous such row by more than `gain`; index 0 is always one."""
@@ -123,21 +120,12 @@ class Recipe:
         return found
 
 
-# "controlled" is the default for the comparison. "deck_2020" is the training that the 2020 study reports: batches of
-# 32, 10 epochs, early stopping, Keras' batch normalisation, no schedule. The study does not report its optimiser,
-# learning rate and augmentation: here they are Adam with Keras' defaults, and no augmentation.
-PRESETS = {
-    "controlled": {},
-    "deck_2020": {
-        "batch_size": 32,
-        "epochs": 10,
-        "warm_up": 0.0,
-        "decay": "constant",
-        "weight_decay": 0.0,
-        "augmentation": False,
-        "batch_norm": "momentum_0.01",
-    },
-}
+# "controlled" is the default for the comparison. "deck_2020" is the training that the 2020 study reports, with Keras'
+# batch normalisation. The study does not report its optimiser, learning rate and augmentation: here they are Adam with
+# Keras' defaults, and no augmentation.
+_DECK_2020 = {"batch_size": 32, "epochs": 10, "warm_up": 0.0, "decay": "constant", "weight_decay": 0.0}
+_DECK_2020 |= {"augmentation": False, "batch_norm": "momentum_0.01"}
+PRESETS = {"controlled": {}, "deck_2020": _DECK_2020}
 
 
 def changed(recipe: dict, changes: dict) -> dict:

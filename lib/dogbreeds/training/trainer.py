@@ -22,6 +22,7 @@ from dogbreeds.errors import StudyError
 from dogbreeds.models import freezing, keras_runtime, weight_conversion, weight_files
 from dogbreeds.training.backends import framework_module
 from dogbreeds.training.devices import ONE, Devices, reset_peak_memory
+from dogbreeds.training.epochs import Epochs
 from dogbreeds.training.photo_streams import EVALUATION_BATCH_SIZE, batches
 from dogbreeds.training.progress import Display, Observer, Progress
 from dogbreeds.training.provenance import installed, record_of
@@ -45,8 +46,7 @@ def initial_weights(config: RunConfig, store: Path) -> weight_conversion.State:
     run = RunStore(store).open(source)
     file = run.weights if run else weight_files.locate(source, config.architecture)
     learned = weight_files.read(file, config.architecture)
-    known = tuple(run.record["breeds"]) if run else weight_files.breeds(file)
-    if known != config.breeds:
+    if weight_files.breeds(file) != config.breeds:
         own_head = {key: value for key, value in state.items() if key.startswith(weight_files.HEAD)}
         learned = {key: value for key, value in learned.items() if not key.startswith(weight_files.HEAD)} | own_head
     try:
@@ -71,65 +71,65 @@ def train(
         remedy = f"set KERAS_BACKEND={config.backend}"
         raise StudyError(f"{config.id} needs Keras on {config.backend}, not {keras_runtime.backend()}: {remedy}")
     freezing.frozen_stages(config.architecture, config.recipe.freeze or None)  # raises before anything is written
-    folder = Path(store) / config.id
+    folder = store / config.id
     with _user_errors(config, folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(folder.name + ".lock")) if devices.rank == 0 else nullcontext():
+        store.mkdir(parents=True, exist_ok=True)
+        with FileLock(store / f"{config.id}.lock") if devices.rank == 0 else nullcontext():
             if not RunStore(store).finished(config):
-                _train(config, dataset, folder, send or Display(), devices)
+                _train(config, dataset, store, send or Display(), devices)
             for leftover in folder.glob("checkpoint-*.safetensors"):
                 leftover.unlink(missing_ok=True)
     return Run(folder)
 
 
-def _train(config: RunConfig, dataset: Dataset, folder: Path, send: Callable, devices: Devices) -> None:
-    """Trains all phases in `<folder>.unfinished`, which becomes `folder` when the run is complete."""
-    recipe = config.recipe
+def _train(config: RunConfig, dataset: Dataset, store: Path, send: Callable, devices: Devices) -> None:
+    """Trains all phases in `<run id>.unfinished`, which is renamed to the id when the run is complete."""
+    recipe, first = config.recipe, devices.rank == 0
     reset_peak_memory()  # earlier trainings of this process do not count
-    # The state resumes an interrupted training from its checkpoints; a new training starts from the initial weights.
-    unfinished = folder.with_name(folder.name + ".unfinished")
+    unfinished = store / f"{config.id}.unfinished"
     unfinished.mkdir(exist_ok=True)
     streams = batches(config, dataset, devices)
-    initial = initial_weights(config, folder.parent)
-    training_state = TrainingState(
-        recipe, unfinished, initial, installed(_computed_with(config)), writes=devices.rank == 0
-    )
+    # With other versions of these packages the results may differ; PyTorch also generates the initial weights of Keras.
+    computing = ("torch", "lightning") if config.framework == "pytorch" else ("torch", "keras", config.backend)
+    # The state resumes an interrupted training from its checkpoints; a new training starts from the initial weights.
+    training_state = TrainingState(recipe, unfinished, initial_weights(config, store), installed(computing), first)
     photos, epochs = len(streams["train"]) * recipe.batch_size, sum(recipe.phases().values())
-    log = folder.parent / "tensorboard" / config.id
-    progress = Progress(config.id, training_state.history, photos, epochs, log, send) if devices.rank == 0 else None
-    # Each phase fills its own network with the current weights, because phases freeze different layers.
+    log = store / "tensorboard" / config.id
+    progress = Progress(config.id, training_state.history, photos, epochs, log, send) if first else None
     while phase := training_state.next_phase():
         run_phase(phase, config, streams, training_state, progress, devices)
-    if devices.rank > 0:
+    if not first:
         sys.exit(0)  # only the first process predicts and writes
     progress.close()
     _finish(config, dataset, training_state, streams, unfinished)
-    unfinished.rename(folder)  # atomic: a folder with the id of a run is always complete
+    unfinished.rename(store / config.id)  # atomic: a folder with the id of a run is always complete
 
 
-def _computed_with(config: RunConfig) -> set[str]:
-    """The packages whose version may change the results of a training, if only in the last bit."""
-    if config.framework == "pytorch":
-        return {"torch", "lightning"}
-    return {"torch", "keras", config.backend}  # PyTorch generates the initial weights
+def _network(config: RunConfig, state: weight_conversion.State, **options):
+    """The network of `config` in its framework, filled with the weights of `state`."""
+    network = framework_module(config.framework).network(config.architecture, len(config.breeds), **options)
+    return weight_conversion.fill(network, state)
 
 
 def _finish(
     config: RunConfig, dataset: Dataset, training_state: TrainingState, streams: dict[str, Batches], folder: Path
 ) -> None:
     """Predicts validation and test photos, and writes all files of the run into `folder`."""
-    framework = framework_module(config.framework)
+    framework, run = framework_module(config.framework), Run(folder)
     state = training_state.best() if config.recipe.restore_best else training_state.state
-    model = weight_conversion.fill(framework.network(config.architecture, len(config.breeds)), state)
-    logits = {split: framework.predict(model, streams[split]) for split in ("validation", "test")}
-    predictions = _predictions(dataset, logits)
+    model, predictions = _network(config, state), {}
+    for split in ("validation", "test"):
+        photos = dataset.photos.iloc[dataset.rows(split)]
+        predictions[f"{split}_photos"] = np.array([photo_name(path) for path in photos["path"]])
+        predictions[f"{split}_labels"] = photos["label"].to_numpy()
+        predictions[f"{split}_logits"] = framework.predict(model, streams[split])
     if config.crop == "box":  # users' photos have no boxes: `dogbreeds predict` compares them with these
         whole = batches(replace(config, crop="centre"), dataset)["validation"]
         predictions["validation_whole_logits"] = framework.predict(model, whole)
     pd.DataFrame(training_state.history).to_csv(folder / "history.csv", index=False)
     np.savez_compressed(folder / "predictions.npz", **predictions)
-    Run(folder).weights.write_bytes(weight_files.to_bytes(state, config.breeds))
-    record = record_of(config, training_state, predictions, dataset.left_out)
+    run.weights.write_bytes(weight_files.to_bytes(state, config.breeds))
+    record = record_of(config, training_state, run, dataset.left_out)
     record |= {"device": framework.device(model), "parameters": models.count_parameters(model)}
     (folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
 
@@ -144,24 +144,17 @@ def run_phase(
 ) -> None:
     """Trains one phase, from `training_state` to its end, on the `streams` that `batches` returns."""
     recipe, framework = config.recipe, framework_module(config.framework)
-    head = phase.name == "head"
-    frozen = "backbone" if head else recipe.freeze or None
+    frozen = "backbone" if phase.name == "head" else recipe.freeze or None
     options = {"freeze": frozen, "batch_norm": recipe.batch_norm, "precision": recipe.precision}
-    model = weight_conversion.fill(
-        framework.network(config.architecture, len(config.breeds), **options), training_state.state
-    )
-    if head:  # features are computed once: the backbone is frozen and photos are not augmented
+    # Each phase has its own network, because phases freeze different layers.
+    model = _network(config, training_state.state, **options)
+    if phase.name == "head":  # features are computed once: the backbone is frozen and photos are not augmented
         exact = options | {"precision": "float32"}  # in both frameworks, for every precision of the head
-        backbone = weight_conversion.fill(
-            framework.network(config.architecture, len(config.breeds), **exact), training_state.state
-        )
-        streams = {
-            split: FeatureBatches(
-                streams[split], framework.features(backbone, streams[split].in_order(EVALUATION_BATCH_SIZE))
-            )
-            for split in ("train", "validation")
-        }
-    framework.fit(model, recipe, streams, phase, training_state, observer, devices)
+        backbone = _network(config, training_state.state, **exact)
+        for split in ("train", "validation"):
+            features = framework.features(backbone, streams[split].in_order(EVALUATION_BATCH_SIZE))
+            streams = streams | {split: FeatureBatches(streams[split], features)}
+    framework.fit(model, recipe, streams, Epochs(phase, streams["train"], training_state, observer), devices)
 
 
 @contextmanager
@@ -169,8 +162,6 @@ def _user_errors(config: RunConfig, folder: Path):
     """Converts errors that a user can correct into StudyError; finished epochs are kept."""
     try:
         yield
-    except StudyError:
-        raise
     except (OSError, SafetensorError) as error:
         place, reason = getattr(error, "filename", None) or folder, getattr(error, "strerror", None) or error
         remedy = "free space, make it writable or choose another folder, then start again: finished epochs are kept"
@@ -183,14 +174,3 @@ def _user_errors(config: RunConfig, folder: Path):
         size = f"{config.image_size} x {config.image_size}"
         what = f"{config.id}: a batch of {config.recipe.batch_size} photos of {size} pixels"
         raise StudyError(f"{what} does not fit into memory: lower batch_size or image_size") from error
-
-
-def _predictions(dataset: Dataset, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The photo names (breed/file), labels and logits of each split."""
-    arrays = {}
-    for split, values in logits.items():
-        photos = dataset.photos.iloc[dataset.rows(split)]
-        names = photos["path"].map(photo_name)
-        arrays |= {f"{split}_photos": np.array(list(names)), f"{split}_labels": photos["label"].to_numpy()}
-        arrays[f"{split}_logits"] = values
-    return arrays

@@ -24,8 +24,6 @@ from dogbreeds.files import digest
 from dogbreeds.models.weight_conversion import State
 from dogbreeds.training.recipe import Phase, Recipe
 
-KEPT = 2
-
 
 class TrainingState:
     """The progress of a training: `history` has one row per epoch, `optimizer` the optimiser state of the phase.
@@ -77,7 +75,7 @@ class TrainingState:
         if self.writes:
             self._write(row["epoch"], parts, facts)
             self._prune(row["epoch"], history)
-        self._set(history, state, optimizer)
+        self.history, self.state, self.optimizer = history, self.initial | state, optimizer
         return ends
 
     def best(self) -> State:
@@ -92,12 +90,11 @@ class TrainingState:
         unfinished = self.folder / "checkpoint.unfinished"
         try:
             safetensors.torch.save_file(tensors, unfinished, facts)
-        except BaseException:
+            for old in self._files(epoch):  # this epoch was trained again
+                old.unlink()
+            unfinished.replace(self.folder / f"checkpoint-{epoch:04d}-{digest(unfinished)[:16]}.safetensors")
+        finally:
             unfinished.unlink(missing_ok=True)
-            raise
-        for old in self._files(epoch):  # this epoch was trained again
-            old.unlink()
-        unfinished.replace(self.folder / f"checkpoint-{epoch:04d}-{digest(unfinished)[:16]}.safetensors")
 
     def _read(self, path: Path) -> bool:
         if not _is_intact(path):
@@ -105,26 +102,21 @@ class TrainingState:
         with safetensors.safe_open(path, "pt") as file:
             facts = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        versions = json.loads(facts.get("versions", "{}"))
+        versions = json.loads(facts["versions"])
         if versions != self.versions:
-            started = ", ".join(f"{name} {version}" for name, version in versions.items()) or "unknown versions"
+            started = ", ".join(f"{name} {version}" for name, version in versions.items())
             present = ", ".join(f"{name} {version}" for name, version in self.versions.items())
             remedy = "reinstall those versions, or delete the folder to start again"
             raise StudyError(f"{self.folder} was started with {started}, but {present} is installed: {remedy}")
         history = json.loads(facts["history"])
         if not any(map(_is_intact, self._files(self.recipe.best_epoch(history)))):
             return False
-        self._seconds = float(facts["seconds"])
-        self._set(history, _part(tensors, "model."), _part(tensors, "optimizer."))
+        self.history, self._seconds = history, float(facts["seconds"])
+        self.state, self.optimizer = self.initial | _part(tensors, "model."), _part(tensors, "optimizer.")
         return True
 
-    def _set(self, history: list[dict], state: State, optimizer: dict[str, Tensor]) -> None:
-        """Sets the history, the weights and the optimiser state of the current epoch."""
-        self.history, self.state, self.optimizer = history, self.initial | state, optimizer
-
     def _prune(self, epoch: int, history: list[dict]) -> None:
-        """Deletes all checkpoints except the last two and the best epochs up to each of them."""
-        last = range(max(epoch - KEPT, 0) + 1, epoch + 1)
+        last = range(max(epoch - 1, 1), epoch + 1)
         kept = {*last, *(self.recipe.best_epoch(history[:number]) for number in last)}
         for path in self.folder.glob("checkpoint-*.safetensors"):
             if int(path.name.split("-")[1]) not in kept:
