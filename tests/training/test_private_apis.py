@@ -18,8 +18,6 @@ import pytest
         "torch:_foreach_mul",
         "torch:_foreach_mul_",
         "torch:_foreach_sub_",
-        # models.batch_norm: the common base class of batch normalisation in one, two and three dimensions
-        "torch.nn.modules.batchnorm:_BatchNorm",
     ],
 )
 def test_private_api_exists(name):

@@ -8,7 +8,6 @@ from dogbreeds.models.names import (
     ARCHITECTURES as ARCHITECTURES,
     BATCH_NORM_POLICIES as BATCH_NORM_POLICIES,
     FRAMEWORKS as FRAMEWORKS,
-    PREPROCESSING as PREPROCESSING,
     PREPROCESSINGS as PREPROCESSINGS,
     TITLES as TITLES,
     check_names as check_names,
@@ -16,9 +15,9 @@ from dogbreeds.models.names import (
 )
 
 _PYTORCH = {
-    "xception": ("dogbreeds.models.xception", "Xception"),
-    "resnet50": ("torchvision.models", "resnet50"),
-    "se_resnet50": ("dogbreeds.models.se_resnet", "se_resnet50"),
+    "xception": ("dogbreeds.models.xception", "Xception", {}),
+    "resnet50": ("torchvision.models", "resnet50", {"zero_init_residual": True}),  # see keras_networks
+    "se_resnet50": ("dogbreeds.models.se_resnet", "se_resnet50", {}),
 }
 
 
@@ -44,14 +43,11 @@ def build(
     from dogbreeds.models import freezing, weight_files
 
     check_names(architecture, framework)
-    options = {"num_classes": num_classes}
     if framework == "keras":
-        module, function = "dogbreeds.models.keras_networks", architecture
+        module, function, options = "dogbreeds.models.keras_networks", architecture, {}
     else:
-        module, function = _PYTORCH[architecture]
-    if (architecture, framework) == ("resnet50", "pytorch"):
-        options["zero_init_residual"] = True  # see keras_networks
-    model = getattr(import_module(module), function)(**options)
+        module, function, options = _PYTORCH[architecture]
+    model = getattr(import_module(module), function)(num_classes=num_classes, **options)
     if weights is not None:
         weight_files.load(model, architecture, weights)
     return freezing.freeze_layers(model, architecture, freeze, batch_norm)

@@ -8,14 +8,10 @@ Differences from the paper and from other implementations:
   1x1 convolution has it.
 - `keras.applications.ResNet50` also has biases in its convolutions, epsilon 1.001e-5 and BGR input, so that it
   computes a different function.
-- In training, both frameworks normalise by the biased variance over n values. Keras averages this variance for
-  inference; PyTorch averages n / (n - 1) times this variance. The running variances differ by that factor, 2 % at
-  n = 50.
+- The running variances differ by the factor n / (n - 1) from PyTorch's, see `batch_norm.with_biased_variances`.
 
 Layers have the names of torchvision's modules, with underscores. The networks run on every Keras backend.
 """
-
-import math
 
 from dogbreeds.models import keras_runtime
 
@@ -38,10 +34,7 @@ def xception(num_classes: int) -> keras.Model:
 
 
 def _convolution(x, channels: int, kernel: int, name: str, stride: int = 1):
-    """Adds a convolution without bias.
-
-    It has PyTorch's padding, `kernel // 2` on every side, and torchvision's initialisation, He normal by fan-out.
-    """
+    """Adds a convolution with torchvision's initialisation, and with padding of `kernel // 2` on every side."""
     if kernel > 1 and stride > 1:  # Keras' "same" would pad only the right and the bottom
         x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     he_normal = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
@@ -53,14 +46,16 @@ def _batch_norm(x, name: str, scale: str = "ones"):
     return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5, gamma_initializer=scale, name=name)(x)
 
 
-def _squeeze_excitation(x, channels: int, name: str, reduction: int = 16):
-    # The default initialisation of PyTorch's nn.Linear.
-    initializer = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+def _linear(x, channels: int, name: str, **options):
+    """Adds a dense layer whose kernel is initialised as in PyTorch's nn.Linear."""
+    uniform = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+    return layers.Dense(channels, kernel_initializer=uniform, name=name, **options)(x)
+
+
+def _squeeze_excitation(x, channels: int, name: str):
     scale = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_avg_pool")(x)
-    for number, width, activation in ((0, channels // reduction, "relu"), (2, channels, "sigmoid")):
-        name_fc = f"{name}_fc_{number}"
-        dense = layers.Dense(width, activation, use_bias=False, kernel_initializer=initializer, name=name_fc)
-        scale = dense(scale)
+    scale = _linear(scale, channels // 16, f"{name}_fc_0", activation="relu", use_bias=False)
+    scale = _linear(scale, channels, f"{name}_fc_2", activation="sigmoid", use_bias=False)
     return layers.Multiply(name=f"{name}_scale")([x, scale])
 
 
@@ -92,10 +87,7 @@ def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Mo
         for block in range(blocks):
             stride = 2 if stage > 1 and block == 0 else 1
             x = _bottleneck(x, planes, f"layer{stage}_{block}", stride, squeeze_excitation)
-    features = layers.GlobalAveragePooling2D(name="avgpool")(x)
-    limit = 1 / math.sqrt(features.shape[-1])  # as nn.Linear initialises its weights
-    initializer = keras.initializers.RandomUniform(-limit, limit)
-    logits = layers.Dense(num_classes, kernel_initializer=initializer, bias_initializer="zeros", name="fc")(features)
+    logits = _linear(layers.GlobalAveragePooling2D(name="avgpool")(x), num_classes, "fc")
     return keras.Model(photos, logits, name=name)
 
 
@@ -105,8 +97,3 @@ def resnet50(num_classes: int) -> keras.Model:
 
 def se_resnet50(num_classes: int) -> keras.Model:
     return _resnet50(num_classes, "se_resnet50", squeeze_excitation=True)
-
-
-def without_head(model: keras.Model) -> keras.Model:
-    """Returns a model with the same layers up to the pooled features, without `fc`."""
-    return keras.Model(model.inputs[0], model.layers[-2].output, name=model.name)

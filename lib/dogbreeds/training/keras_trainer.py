@@ -146,7 +146,7 @@ class Epochs(keras.callbacks.Callback):
 
 def _trained(model: keras.Model) -> weight_conversion.State:
     """Copies of the weights of the network, or of the head only, under their names in the network."""
-    return {key: value.clone() for key, value in weight_conversion.from_keras(model).items()}
+    return {key: value.clone() for key, value in weight_conversion.read(model).items()}
 
 
 def _optimizer_state(optimizer) -> dict[str, Tensor]:

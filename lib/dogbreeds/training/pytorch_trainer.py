@@ -145,7 +145,7 @@ class Epochs(Callback):
 
 def _trained(model: nn.Module) -> weight_conversion.State:
     """Copies of the weights of the network, or of the head only, under their names in the network."""
-    return {key: _copy(value) for key, value in weight_conversion.from_pytorch(model).items()}
+    return {key: _copy(value) for key, value in weight_conversion.read(model).items()}
 
 
 def _copy(value: Tensor) -> Tensor:

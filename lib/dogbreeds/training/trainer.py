@@ -47,10 +47,9 @@ def initial_weights(config: RunConfig, store: Path) -> weight_conversion.State:
     learned = weight_files.read(file, config.architecture)
     known = tuple(run.record["breeds"]) if run else weight_files.breeds(file)
     if known != config.breeds:
-        own_head = {key: value for key, value in state.items() if key.startswith(weight_files.HEAD)}
-        learned = {key: value for key, value in learned.items() if not key.startswith(weight_files.HEAD)} | own_head
+        learned = weight_files.with_head(learned, state)
     try:
-        weight_conversion.check(learned, {key: tuple(value.shape) for key, value in state.items()})
+        weight_conversion.check(learned, state)
     except StudyError as error:
         raise StudyError(f"{file}: {error}") from error
     return learned
