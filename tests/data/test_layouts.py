@@ -36,7 +36,7 @@ def test_plain_folder_has_one_breed_per_sub_folder(folder):
     (folder / "pug").rename(folder / "n02110958-pug")
     layout = find(folder)
     assert (layout.name, layout.root, layout.boxes, layout.near_duplicates) == ("dogs", folder, None, True)
-    assert layout.folders == {breed: [folder / breed] for breed in BREEDS[:3]} | {"pug": [folder / "n02110958-pug"]}
+    assert layout.folders == {breed: folder / breed for breed in BREEDS[:3]} | {"pug": folder / "n02110958-pug"}
     assert list(find(folder, ["pug", "corgi"]).folders) == ["corgi", "pug"]
     assert list(find(folder, study_breeds=["pug", "corgi"]).folders) == ["beagle", "poodle"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from dogbreeds.data.batches import Batches, Wrapped
+from dogbreeds.data.batches import Batches
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.training import photo_streams, trainer
 from dogbreeds.training.backends import on_pytorch
@@ -25,18 +25,18 @@ from dogbreeds.translation import N_
 STEPS = 20  # over which backends are compared
 
 
-class Perturbed(Wrapped):
+class Perturbed(Batches):
     """A stream whose pixel values are each moved to a neighbouring float32, up or down at random."""
 
     def __init__(self, stream: Batches, perturbation: int):
-        super().__init__(stream)
+        vars(self).update(vars(stream))
         self.perturbation = perturbation
 
     def __getitem__(self, index: int):
-        photos, labels = self.stream[index]
+        photos, labels = super().__getitem__(index)
         # Perturbations 2n and 2n + 1 are each other's opposite. The draws follow PyTorch's order of axes, so that they
         # are the same for both frameworks.
-        planes = photos.permute(0, 3, 1, 2) if self.stream.channels_last else photos
+        planes = photos.permute(0, 3, 1, 2) if self.channels_last else photos
         generator = torch.Generator().manual_seed(1000 * (self.perturbation // 2) + index)
         up = (torch.rand(planes.shape, generator=generator) < 0.5) ^ bool(self.perturbation % 2)
         planes.copy_(torch.nextafter(planes, torch.where(up, torch.inf, -torch.inf).to(planes.device)))

@@ -18,8 +18,6 @@ from dogbreeds.errors import StudyError
 from dogbreeds.translation import _
 
 FEWEST_PHOTOS = 8  # per breed, so that each split contains some
-OF_STUDY = "near-duplicate of a photo of the study"
-LEAKED = "near-duplicate of a photo in a later split"
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,7 @@ def load(
     table, left_out = _photo_table(layout, most, leave_out_broken)
     table = _split(layout, table, split_seed, other_than, left_out)
     boxes = layout.boxes(list(table["path"])) if layout.boxes else pd.DataFrame(index=table.index)
-    empty = ", ".join(split for split in splits.SPLITS if split not in set(table["split"]))
-    if empty:
+    if empty := ", ".join(split for split in splits.SPLITS if split not in set(table["split"])):
         raise StudyError(f"{layout.name} has too many near-duplicates, no photo is left for {empty}: add photos")
     return Dataset(layout.name, table.join(boxes), tuple(layout.folders), _fingerprint(layout, table, boxes), left_out)
 
@@ -86,9 +83,8 @@ def load(
 def _photo_table(layout: PhotoLayout, most: int | None, leave_out_broken: bool) -> tuple[pd.DataFrame, dict[str, str]]:
     """Returns one row per photo, at most `most` per breed, and the files that were left out because of errors."""
     rows, left_out = [], {}
-    for label, (breed, folders) in enumerate(layout.folders.items()):
-        entries = sorted(entry for folder in folders for entry in folder.iterdir())
-        files = [path for path in entries if path.is_file() and not path.name.startswith(".")]
+    for label, (breed, folder) in enumerate(layout.folders.items()):
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
         if most and len(files) > most:
             chosen = np.random.default_rng([0, label]).choice(len(files), most, replace=False)
             files = [files[index] for index in sorted(chosen)]
@@ -120,10 +116,11 @@ def _split(
     table["hash"] = near_duplicates.hashes(table)
     if other_than:
         of_study = near_duplicates.within(table["hash"].to_numpy(), near_duplicates.hashes(other_than.photos))
-        table = _leave_out(table, of_study, OF_STUDY, left_out)
+        table = _leave_out(table, of_study, "near-duplicate of a photo of the study", left_out)
         _require_enough_photos(layout, table)
     table["split"] = layout.splits(table, seed)
-    return _leave_out(table, splits.leaks(table), LEAKED, left_out).drop(columns="hash")
+    reason = "near-duplicate of a photo in a later split"
+    return _leave_out(table, splits.leaks(table), reason, left_out).drop(columns="hash")
 
 
 def _leave_out(
@@ -140,8 +137,7 @@ def _leave_out(
 
 def _require_enough_photos(layout: PhotoLayout, table: pd.DataFrame) -> None:
     counts = table["breed"].value_counts().reindex(list(layout.folders), fill_value=0)
-    few = [f"{count} photos of {breed}" for breed, count in counts.items() if count < FEWEST_PHOTOS]
-    if few:
+    if few := [f"{count} photos of {breed}" for breed, count in counts.items() if count < FEWEST_PHOTOS]:
         raise StudyError(f"{', '.join(few)} in {layout.root}: each breed needs at least {FEWEST_PHOTOS} photos")
 
 

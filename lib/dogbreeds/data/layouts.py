@@ -1,7 +1,4 @@
-"""One PhotoLayout per kind of input: where the photos of each breed are, how they are split, and their boxes.
-
-A new kind of folder needs a function that returns its layout, and a condition in `_of_folder`.
-"""
+"""One PhotoLayout per kind of input: where the photos of each breed are, how they are split, and their boxes."""
 
 import hashlib
 import re
@@ -26,8 +23,8 @@ class PhotoLayout:
     """What differs between the kinds of input."""
 
     name: str  # of the dataset
-    root: Path  # contains all folders
-    folders: dict[str, list[Path]]  # of each breed
+    root: Path  # the folder that contains those of the breeds
+    folders: dict[str, Path]  # of each breed
     splits: Callable[[pd.DataFrame, int], np.ndarray]  # of the photos in a table, for a seed
     boxes: Callable[[list[Path]], pd.DataFrame] | None = None  # of photo files
     near_duplicates: bool = True  # whether some photos may show the same scene
@@ -56,73 +53,61 @@ def find(
 def drawn_folder(breeds: Sequence[str], study_breeds: Sequence[str], drawings: int, test_drawings: int) -> PhotoLayout:
     """Returns the layout of drawn dogs, which are drawn on the first call.
 
-    `test_drawings` of each breed are drawn in addition. The test split has this many, and a fifth of the others become
-    validation. There are no near-duplicates, because every drawing is made from its own random numbers.
+    `test_drawings` of each breed are drawn in addition; the test split has this many, the validation split a fifth of
+    the others. There are no near-duplicates, because every drawing is made from its own random numbers.
     """
     wanted = list(breeds or drawn_dogs.TARGET)
     if study_breeds:
         wanted = [breed for breed in drawn_dogs.BREEDS if breed not in study_breeds]
     if not wanted:
         raise StudyError("drawn_dogs has no breeds besides those of the study: choose fewer breeds")
-    unknown = set(wanted) - set(drawn_dogs.BREEDS)
-    if unknown:
+    if unknown := set(wanted) - set(drawn_dogs.BREEDS):
         raise StudyError(f"no drawing of {', '.join(sorted(unknown))}: choose from {', '.join(drawn_dogs.BREEDS)}")
     each = drawings + test_drawings
     # The key includes the drawing code, so that the dogs are drawn again after a change to it.
     code = [path.read_bytes() for path in sorted(Path(drawn_dogs.__file__).parent.glob("*.py"))]
     key = hashlib.sha256(repr((wanted, each, 0, code)).encode()).hexdigest()[:8]
     root = drawn_dogs.write(paths.data() / "drawn_dogs" / key, wanted, each, 0)
-    share = test_drawings / each
-    shares = {"test": share, "validation": 0.2 * (1 - share)} if test_drawings else {}
-    split = partial(splits.random_split, **shares)
+    split = splits.random_split
+    if test_drawings:
+        share = test_drawings / each
+        split = partial(split, test=share, validation=0.2 * (1 - share))
     return PhotoLayout("drawn_dogs", root, _sub_folders(root), split, near_duplicates=False)
 
 
-def stanford_folder(folder: Path) -> PhotoLayout:
-    """Returns the layout of Stanford Dogs, which has official lists of splits and bounding boxes."""
-    split, boxes = partial(splits.official_split, folder), partial(stanford_dogs.boxes, folder)
-    return PhotoLayout("stanford_dogs", folder / "Images", _sub_folders(folder / "Images"), split, boxes)
-
-
-def folder_with_splits(folder: Path) -> PhotoLayout:
-    """Returns the layout of a folder that has a `splits.csv` beside its sub-folders."""
-    return replace(plain_folder(folder), splits=partial(splits.split_of_file, folder / splits.SPLITS_FILE))
-
-
-def plain_folder(folder: Path) -> PhotoLayout:
-    """Returns the layout of a folder that has one sub-folder per breed, which is split at random."""
-    return PhotoLayout(folder.resolve().name, folder, _sub_folders(folder), splits.random_split)
-
-
 def _of_folder(photos: str | Path) -> PhotoLayout:
-    """Returns the first layout that fits the folder; any folder can be a plain one."""
-    folder = Path(photos)
+    """Returns the layout of a folder: Stanford Dogs with its official lists and boxes, or one sub-folder per breed.
+
+    The split of other photos is in `splits.csv` beside the sub-folders, or else random.
+    """
+    folder, split = Path(photos), splits.random_split
     if str(photos) == "stanford_dogs":
         folder = paths.data() / "stanford_dogs"
         if not folder.is_dir():
             raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or set PHOTOS=folder")
-    if (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file():
-        return stanford_folder(folder)
+    images = folder / "Images"
+    if images.is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file():
+        split, boxes = partial(splits.official_split, folder), partial(stanford_dogs.boxes, folder)
+        return PhotoLayout("stanford_dogs", images, _sub_folders(images), split, boxes)
     if (folder / splits.SPLITS_FILE).is_file():
-        return folder_with_splits(folder)
-    return plain_folder(folder)
+        split = partial(splits.split_of_file, folder / splits.SPLITS_FILE)
+    return PhotoLayout(folder.resolve().name, folder, _sub_folders(folder), split)
 
 
-def _sub_folders(folder: Path) -> dict[str, list[Path]]:
+def _sub_folders(folder: Path) -> dict[str, Path]:
     """Returns the sub-folder of each breed."""
     if not folder.is_dir():
         raise StudyError(f"no folder {folder}: give a folder that has one sub-folder of photos per breed")
     entries = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    return {STANFORD_PREFIX.sub("", entry.name): [entry] for entry in entries}
+    return {STANFORD_PREFIX.sub("", entry.name): entry for entry in entries}
 
 
 def _selected(layout: PhotoLayout, breeds: Sequence[str], study_breeds: Sequence[str]) -> PhotoLayout:
     """Returns the layout with `breeds` that are not in the study, in alphabetical order."""
-    found = {breed: folders for breed, folders in layout.folders.items() if breed not in study_breeds}
+    found = {breed: folder for breed, folder in layout.folders.items() if breed not in study_breeds}
     if study_breeds and len(found) < 2:
-        count = len(study_breeds)
-        raise StudyError(f"{layout.root} has fewer than two breeds besides the {count} of the study: add breeds")
-    missing = ", ".join(breed for breed in breeds if breed not in found)
-    if missing:
+        study = f"the {len(study_breeds)} of the study"
+        raise StudyError(f"{layout.root} has fewer than two breeds besides {study}: add breeds")
+    if missing := ", ".join(breed for breed in breeds if breed not in found):
         raise StudyError(f"no sub-folder for {missing} in {layout.root}; it has {', '.join(found) or 'none'}")
     return replace(layout, folders={breed: found[breed] for breed in sorted(breeds or found)})

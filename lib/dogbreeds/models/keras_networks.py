@@ -77,7 +77,7 @@ def _bottleneck(x, planes: int, name: str, stride: int, squeeze_excitation: bool
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, identity]))
 
 
-def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Model:
+def resnet50(num_classes: int, name: str = "resnet50", squeeze_excitation: bool = False) -> keras.Model:
     photos = keras.Input((None, None, 3), name="photos")
     x = _batch_norm(_convolution(photos, 64, 7, "conv1", stride=2), "bn1")
     # After a ReLU, padding with zeros does not change the maximum.
@@ -91,9 +91,5 @@ def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Mo
     return keras.Model(photos, logits, name=name)
 
 
-def resnet50(num_classes: int) -> keras.Model:
-    return _resnet50(num_classes, "resnet50", squeeze_excitation=False)
-
-
 def se_resnet50(num_classes: int) -> keras.Model:
-    return _resnet50(num_classes, "se_resnet50", squeeze_excitation=True)
+    return resnet50(num_classes, "se_resnet50", squeeze_excitation=True)

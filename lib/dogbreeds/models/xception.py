@@ -9,6 +9,7 @@ Differences from the paper and from other implementations:
   Cadene and timm pad both sides and have epsilon 1e-5, so that they compute different functions.)
 """
 
+from functools import partial
 from itertools import pairwise
 
 from jaxtyping import Float
@@ -16,10 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Maps = Float[Tensor, "batch channels height width"]
-
-
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3)
+batch_norm = partial(nn.BatchNorm2d, eps=1e-3)
 
 
 class SeparableConv2d(nn.Module):

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches, Stream
+from dogbreeds.data.batches import Batches
 from dogbreeds.errors import StudyError
 from dogbreeds.models import keras_runtime, weight_conversion
 from dogbreeds.training.devices import Devices
@@ -116,7 +116,7 @@ def optimizer(recipe: Recipe, variables: list, steps: int) -> _ByRecipe:
 class Epochs(keras.callbacks.Callback):
     """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
 
-    def __init__(self, stream: Stream, training_state: TrainingState, phase: str, observer: Observer):
+    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, observer: Observer):
         super().__init__()
         self.stream, self.training_state, self.phase, self.observer = stream, training_state, phase, observer
 
@@ -160,7 +160,7 @@ def _tensor(variable) -> Tensor:
 def fit(
     model: keras.Model,
     recipe: Recipe,
-    streams: dict[str, Stream],
+    streams: dict[str, Batches],
     phase: Phase,
     training_state: TrainingState,
     observer: Observer,
@@ -209,7 +209,7 @@ def _compiled(model: keras.Model, phase: str, recipe: Recipe, steps: int) -> ker
     return model
 
 
-def _feed(stream: Stream):
+def _feed(stream: Batches):
     """The batches in the format that suits the backend: a `tf.data` data set for TensorFlow, else a DataLoader.
 
     Keras converts a DataLoader for TensorFlow too, but with the autotuning of `tf.data`. That has nothing to tune

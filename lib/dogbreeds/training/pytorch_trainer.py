@@ -17,7 +17,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches, Stream
+from dogbreeds.data.batches import Batches
 from dogbreeds.models import weight_conversion
 from dogbreeds.training.devices import Devices
 from dogbreeds.training.progress import Observer
@@ -111,7 +111,7 @@ def _channels_last(inputs: Tensor) -> Tensor:
 class Epochs(Callback):
     """Stores every epoch in the training state and ends the phase. Photos/s exclude the time for validation."""
 
-    def __init__(self, stream: Stream, training_state: TrainingState, phase: str, observer: Observer | None):
+    def __init__(self, stream: Batches, training_state: TrainingState, phase: str, observer: Observer | None):
         self.stream, self.training_state, self.phase, self.observer = stream, training_state, phase, observer
 
     def on_train_epoch_start(self, trainer, module):
@@ -175,7 +175,7 @@ class Head(nn.Module):
 def fit(
     model: nn.Module,
     recipe: Recipe,
-    streams: dict[str, Stream],
+    streams: dict[str, Batches],
     phase: Phase,
     training_state: TrainingState,
     observer: Observer | None,

@@ -15,7 +15,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches, FeatureBatches, Stream
+from dogbreeds.data.batches import Batches
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import photo_name
 from dogbreeds.errors import StudyError
@@ -136,7 +136,7 @@ def _finish(
 def run_phase(
     phase: Phase,
     config: RunConfig,
-    streams: dict[str, Stream],
+    streams: dict[str, Batches],
     training_state: TrainingState,
     observer: Observer | None,
     devices: Devices = ONE,
@@ -155,10 +155,9 @@ def run_phase(
             framework.network(config.architecture, len(config.breeds), **exact), training_state.state
         )
         streams = {
-            split: FeatureBatches(
-                streams[split], framework.features(backbone, streams[split].in_order(EVALUATION_BATCH_SIZE))
-            )
-            for split in ("train", "validation")
+            split: replace(stream, features=framework.features(backbone, stream.in_order(EVALUATION_BATCH_SIZE)))
+            for split, stream in streams.items()
+            if split != "test"
         }
     framework.fit(model, recipe, streams, phase, training_state, observer, devices)
 
