@@ -16,13 +16,12 @@ AREA, RATIO, TURN = (0.6, 1.0), (3 / 4, 4 / 3), math.radians(8)  # of a random c
 def augment(
     photos: Float[Tensor, "batch 3 height width"], draws: Float[Tensor, "batch 6"]
 ) -> Float[Tensor, "batch 3 height width"]:
-    """Mirrors, rotates and crops each image at random, and resizes the crop to the size of the image.
+    """Mirrors (with probability 0.5), rotates and crops each image, and resizes the crop to the size of the image.
 
-    An image is mirrored with probability 0.5. The rotation is at most 8 degrees. The crop has 0.6 to 1 of the image's
-    area and an aspect ratio of 3:4 to 4:3, and is inside the image before the rotation (the random resized crop of
-    Szegedy et al., https://arxiv.org/abs/1409.4842, section 6, with a larger minimum area, because dogs fill their
-    photos). Four of five rotated crops have corners outside the image, which are filled by reflection. `draws` are six
-    uniform random numbers in 0 to 1 per image, drawn on the CPU, so that they do not depend on the device.
+    The crop is inside the image before the rotation (the random resized crop of Szegedy et al.,
+    https://arxiv.org/abs/1409.4842, section 6, with a larger minimum area, because dogs fill their photos). Four of
+    five rotated crops have corners outside the image, which are filled by reflection. `draws` are six uniform random
+    numbers in 0 to 1 per image, drawn on the CPU, so that they do not depend on the device.
     """
     chance = draws.T
     mirror, turn = torch.where(chance[0] < 0.5, -1.0, 1.0), TURN * (2 * chance[1] - 1)

@@ -29,15 +29,12 @@ def build(
     freeze: str | None = None,
     batch_norm: str = "momentum_0.1",
 ):
-    """Returns a network that maps images to logits.
+    """Returns a network that maps images to logits of shape `[batch, num_classes]`.
 
-    The input shape is `[batch, 3, height, width]` in PyTorch and `[batch, height, width, 3]` in Keras; the output shape
-    is `[batch, num_classes]` in both. `weights` is None for random initial weights, "imagenet", a name in
-    `pretrained.PUBLISHED`, or a file (see `weight_files.read`). If the weights have a head for another number of
-    classes, the new head is initialised randomly. For `freeze` and `batch_norm` see `freezing.freeze_layers`.
-    Keras is imported only if the framework or the weights file needs it.
-
-    Raises StudyError if a name is unknown or if the weights do not match the network.
+    The input shape is `[batch, 3, height, width]` in PyTorch and `[batch, height, width, 3]` in Keras. `weights` is
+    None for random initial weights, "imagenet", a name in `pretrained.PUBLISHED`, or a file (see `weight_files.load`).
+    For `freeze` and `batch_norm` see `freezing.freeze_layers`. Raises StudyError if a name is unknown or if the weights
+    do not match the network.
     """
     # Imported here, so that code that needs only the names does not wait for torch.
     from dogbreeds.models import freezing, weight_files

@@ -35,10 +35,7 @@ def squeeze_excitation_parameters() -> int:
 
 
 def activation_bytes(architecture: str, image_size: int, batch_size: int) -> int:
-    """Returns the estimated memory, in bytes, that the forward pass keeps for the backward pass.
-
-    Every tensor that autograd saves counts once; parameters, buffers and the input do not count.
-    """
+    """Returns the bytes of the tensors that autograd saves for the backward pass, without parameters and the input."""
     with torch.device("meta"):
         model = models.build(architecture, "pytorch", 1000).train()
         images = torch.empty(batch_size, 3, image_size, image_size)
@@ -56,7 +53,7 @@ def activation_bytes(architecture: str, image_size: int, batch_size: int) -> int
 
 
 def measured_activation_bytes(architecture: str, image_size: int, batch_size: int) -> int:
-    """Returns the memory, in bytes, that the forward pass leaves allocated on the CPU, as the allocator reports it."""
+    """Returns the bytes that the forward pass leaves allocated on the CPU, as the allocator reports them."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # without a GPU, the profiler of a CUDA build logs errors
     model = models.build(architecture, "pytorch", 1000).train()
     images = torch.zeros(batch_size, 3, image_size, image_size)

@@ -7,8 +7,7 @@ from dogbreeds.models.names import BATCH_NORM_POLICIES
 from dogbreeds.models.weight_conversion import is_keras, module_names
 
 _RESNET = ("stem", "layer1", "layer2", "layer3", "layer4")
-# From the input to the last feature maps. `block1` of Xception is the "first seven layers" of the 2020 study (the input
-# and two convolutions, each with its batch normalisation and its ReLU).
+# From the input to the last feature maps. `block1` of Xception is the "first seven layers" of the 2020 study.
 STAGES = {"xception": tuple(f"block{n}" for n in range(1, 15)), "resnet50": _RESNET, "se_resnet50": _RESNET}
 LOW_MOMENTUM = 0.01  # weight of each batch in the running statistics under the policy "momentum_0.01"
 

@@ -64,14 +64,12 @@ def _bottleneck(x, planes: int, name: str, stride: int, squeeze_excitation: bool
     if x.shape[-1] != 4 * planes:
         identity = _convolution(x, 4 * planes, 1, f"{name}_downsample_0", stride)
         identity = _batch_norm(identity, f"{name}_downsample_1")
-    for number, (channels, kernel, step) in enumerate([(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)], 1):
-        # Each residual branch is initialised to zero (Goyal et al., https://arxiv.org/abs/1706.02677, section 5.1;
-        # torchvision's `zero_init_residual`), so that a network of this depth learns from few photos.
-        scale = "zeros" if number == 3 else "ones"
-        x = _convolution(x, channels, kernel, f"{name}_conv{number}", step)
-        x = _batch_norm(x, f"{name}_bn{number}", scale)
-        if number < 3:
-            x = layers.ReLU(name=f"{name}_relu{number}")(x)
+    for number, kernel, step in ((1, 1, 1), (2, 3, stride)):
+        x = _batch_norm(_convolution(x, planes, kernel, f"{name}_conv{number}", step), f"{name}_bn{number}")
+        x = layers.ReLU(name=f"{name}_relu{number}")(x)
+    # Each residual branch is initialised to zero (Goyal et al., https://arxiv.org/abs/1706.02677, section 5.1;
+    # torchvision's `zero_init_residual`), so that a network of this depth learns from few photos.
+    x = _batch_norm(_convolution(x, 4 * planes, 1, f"{name}_conv3"), f"{name}_bn3", scale="zeros")
     if squeeze_excitation:
         x = _squeeze_excitation(x, 4 * planes, f"{name}_se")
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, identity]))

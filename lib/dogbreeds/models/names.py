@@ -23,10 +23,7 @@ _EXPECTED = {"xception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), "resnet50": _TORCHV
 
 
 def preprocessing(architecture: str, kind: str = "expected") -> tuple[tuple, tuple]:
-    """Returns the mean and standard deviation that normalise each colour channel: (value - mean) / standard deviation.
-
-    The values are in 0 to 1. `kind` is one of PREPROCESSINGS; "rescaled" gives mean 0 and standard deviation 1.
-    """
+    """Returns the means and standard deviations, in 0 to 1, that normalise the colour channels: (value - mean) / sd."""
     return _EXPECTED[architecture] if kind == "expected" else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
