@@ -27,7 +27,7 @@ def test_class_activation_map_averages_to_the_logit_without_bias(
     run.__dict__["record"] = asdict(config)
     photos, breeds = np.random.default_rng(0).random((3, 48, 48, 3)), np.array([0, 1, 1])
     maps = activation_maps.class_activation_maps(run, photos, breeds)
-    mean, deviation = models.PREPROCESSING[architecture]
+    mean, deviation = models.preprocessing(architecture)
     prepared = ((photos - mean) / np.array(deviation)).astype(np.float32)
     if framework == "keras":
         logits, bias = model.predict(prepared, verbose=0), model.layers[-1].bias.numpy()

@@ -65,14 +65,14 @@ def test_perturbation_changes_every_value_by_its_last_bit(study):
     config = study.config("resnet50", "pytorch", seed=0)
     stream = photo_streams.batches(config, study.dataset)["train"]
     plain, labels = stream[0]
-    (one, same), (other, _) = reproducibility.Perturbed(stream, 0)[0], reproducibility.Perturbed(stream, 1)[0]
+    (one, same), (other, _) = reproducibility.perturbed(stream, 0)[0], reproducibility.perturbed(stream, 1)[0]
     assert (same == labels).all()
     assert ((one != plain) & (other != plain)).all()
     assert (one.sign() * one > plain.sign() * plain).float().mean() == pytest.approx(0.5, abs=0.02)
     np.testing.assert_array_equal((one + other).numpy() / 2, plain.numpy())  # the opposite perturbation
     keras_stream = photo_streams.batches(dataclasses.replace(config, framework="keras"), study.dataset)["train"]
     np.testing.assert_array_equal(
-        reproducibility.Perturbed(keras_stream, 0)[0][0].numpy().transpose(0, 3, 1, 2), one.numpy()
+        reproducibility.perturbed(keras_stream, 0)[0][0].numpy().transpose(0, 3, 1, 2), one.numpy()
     )
 
 

@@ -100,10 +100,3 @@ def test_augmentation_rotates_by_up_to_eight_degrees():
     right, left = augmented[:, :2, middle, middle + 5], augmented[:, :2, middle, middle - 5]
     angles = torch.atan2((right - left)[:, 1], (right - left)[:, 0]).rad2deg()
     torch.testing.assert_close(angles, torch.tensor([-8.0, 0.0, 8.0]), atol=0.01, rtol=0)
-
-
-def test_stream_does_not_depend_on_the_number_of_workers():
-    streams = [stream(seed=0, augmentation=True).loader(workers) for workers in (0, 2)]
-    for (alone, labels), (together, same_labels) in zip(*streams, strict=True):
-        assert torch.equal(alone, together)
-        assert torch.equal(labels, same_labels)

@@ -1,10 +1,12 @@
 """Networks whose weights and statistics differ clearly from the initial ones; the model tests share them."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from dogbreeds import models
-from dogbreeds.models import weight_conversion
+from dogbreeds.models import weight_conversion, weight_files
 
 
 def random_network(architecture: str, num_classes: int = 7, **options) -> torch.nn.Module:
@@ -34,6 +36,12 @@ def twin(model: torch.nn.Module, architecture: str, num_classes: int = 7, **opti
     return weight_conversion.fill(
         models.build(architecture, "keras", num_classes, **options), weight_conversion.read(model)
     )
+
+
+def save(model, path: Path, breeds: tuple[str, ...] = ()) -> Path:
+    """Writes the weights of a Keras or PyTorch model to a safetensors file."""
+    path.write_bytes(weight_files.to_bytes(weight_conversion.read(model), breeds))
+    return path
 
 
 def photos(count: int, size: int, seed: int = 0) -> torch.Tensor:

@@ -4,11 +4,11 @@ import hashlib
 
 import pytest
 import torch
+from networks import save
 
 from dogbreeds import models
 from dogbreeds.data import datasets, drawn_dogs, pixel_cache
 from dogbreeds.errors import StudyError
-from dogbreeds.models import weight_files
 from dogbreeds.study import Study, profiles
 from dogbreeds.training import runs, trainer
 from dogbreeds.training.recipe import Recipe
@@ -59,7 +59,7 @@ def test_source_data_requires_two_breeds_outside_the_study(photo_folder):
 def test_weights_file_is_identified_by_its_content(study, tmp_path):
     files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
     for number, file in enumerate(files):
-        weight_files.save(models.build("resnet50", "pytorch", 2 + number), file)
+        save(models.build("resnet50", "pytorch", 2 + number), file)
     configs = [study.config("resnet50", "pytorch", 0, str(file)) for file in files]
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     assert [config.initialisation.fingerprint for config in configs] == digests
@@ -73,7 +73,7 @@ def test_head_is_kept_only_for_the_same_breeds(dataset, tmp_path, shallow, breed
     learned = models.build("resnet50", "pytorch", 2)
     torch.nn.init.ones_(learned.fc.weight)
     torch.nn.init.ones_(learned.conv1.weight)
-    file = weight_files.save(learned, tmp_path / "learned.safetensors", breeds)
+    file = save(learned, tmp_path / "learned.safetensors", breeds)
     settings = ("resnet50", "pytorch", dataset.name, dataset.fingerprint, dataset.breeds)
     config = RunConfig(*settings, 32, Recipe(), initialisation=Initialisation(source=str(file)))
     initial = trainer.initial_weights(config, tmp_path)

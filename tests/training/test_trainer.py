@@ -252,7 +252,7 @@ def test_preprocessing_follows_the_recipe(dataset):
             for recipe in (RECIPE, rescaled)
         )
         assert 0 <= plain.min() < plain.max() <= 1
-        mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in models.PREPROCESSING[architecture])
+        mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in models.preprocessing(architecture))
         torch.testing.assert_close(expected, (plain - mean) / deviation)
 
 

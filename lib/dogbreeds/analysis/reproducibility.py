@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
-from dogbreeds.data.batches import Batches, Wrapped
+from dogbreeds.data.batches import Batches
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.training import photo_streams, trainer
 from dogbreeds.training.devices import peak_memory
@@ -24,22 +25,19 @@ STEPS = 20  # over which backends are compared
 KERAS_BACKENDS = {N_("Keras on TensorFlow"): "tensorflow", N_("Keras on PyTorch"): "torch"}
 
 
-class Perturbed(Wrapped):
-    """A stream whose pixel values are each moved to a neighbouring float32, up or down at random."""
+def perturbed(stream: Batches, perturbation: int) -> Batches:
+    """Returns a stream whose pixel values are each moved to a neighbouring float32, up or down at random.
 
-    def __init__(self, stream: Batches, perturbation: int):
-        super().__init__(stream)
-        self.perturbation = perturbation
+    Perturbations 2n and 2n + 1 are each other's opposite, and each is the same for both frameworks.
+    """
 
-    def __getitem__(self, index: int):
-        photos, labels = self.stream[index]
-        # Perturbations 2n and 2n + 1 are each other's opposite. The draws follow PyTorch's order of axes, so that they
-        # are the same for both frameworks.
-        planes = photos.permute(0, 3, 1, 2) if self.stream.channels_last else photos
-        generator = torch.Generator().manual_seed(1000 * (self.perturbation // 2) + index)
-        up = (torch.rand(planes.shape, generator=generator) < 0.5) ^ bool(self.perturbation % 2)
+    def move(images: Tensor, index: int) -> None:
+        planes = images.permute(0, 3, 1, 2) if stream.channels_last else images  # PyTorch's order of axes
+        generator = torch.Generator().manual_seed(1000 * (perturbation // 2) + index)
+        up = (torch.rand(planes.shape, generator=generator) < 0.5) ^ bool(perturbation % 2)
         planes.copy_(torch.nextafter(planes, torch.where(up, torch.inf, -torch.inf).to(planes.device)))
-        return photos, labels
+
+    return replace(stream, change=move)
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def first_epoch(
     if most and most * config.recipe.batch_size < len(rows):
         streams["train"].rows = rows[np.linspace(0, len(rows) - 1, most * config.recipe.batch_size).astype(int)]
     if perturbation is not None:
-        streams["train"] = Perturbed(streams["train"], perturbation)
+        streams["train"] = perturbed(streams["train"], perturbation)
     initial = trainer.initial_weights(config, store)
     # By default cuDNN chooses its kernels by their speed, so that a GPU would not reproduce its own losses.
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

@@ -1,11 +1,10 @@
 """Summarises a set of photos (`describe`) and finds problems that would harm a training (`check`)."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
-from tqdm.auto import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from dogbreeds.data import near_duplicates
 from dogbreeds.data.datasets import Dataset
@@ -22,16 +21,14 @@ def check(dataset: Dataset) -> pd.DataFrame:
     with `leave_out_broken`, so that an unreadable file is reported as a finding and does not raise an error.
     """
     rows = [(photo, "left out", reason, True) for photo, reason in dataset.left_out.items()]
-    files = list(dataset.photos["path"])
-    with ThreadPoolExecutor() as pool:
-        inspected = list(tqdm(pool.map(_inspect, files), total=len(files), desc="checking photos", unit="photo"))
-    for path, findings in zip(files, inspected, strict=True):
+    inspected = thread_map(_inspect, dataset.photos["path"], desc="checking photos", unit="photo")
+    for path, findings in zip(dataset.photos["path"], inspected, strict=True):
         rows += [(photo_name(path), finding, detail, finding == "tiny") for finding, detail in findings]
     return pd.DataFrame(rows + _duplicates(dataset), columns=["photo", "finding", "detail", "harmful"])
 
 
 def _inspect(path: Path) -> list[tuple[str, str]]:
-    """Returns the findings of one readable photo, each as a pair of finding and detail."""
+    """Returns the findings of one readable photo with their details."""
     findings = []
     with Image.open(path) as photo:
         if min(photo.size) < TINY:
@@ -77,7 +74,7 @@ def box_share(dataset: Dataset) -> pd.Series:
     """Returns the share of the frame that the box covers, in 0 to 1, for each photo of Stanford Dogs."""
     photos = dataset.photos
     area = (photos["right"] - photos["left"]) * (photos["bottom"] - photos["top"])
-    return (area / (photos["frame_width"] * photos["frame_height"])).rename("box share")
+    return area / (photos["frame_width"] * photos["frame_height"])
 
 
 def box_summary(dataset: Dataset) -> str:

@@ -1,7 +1,6 @@
 """Finds photos of the same scene by perceptual hash, so that they never end up in different splits."""
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import PIL
 from jaxtyping import Bool, Int, UInt64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm.auto import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from dogbreeds import files, paths
 from dogbreeds.data.photo_files import perceptual_hash
@@ -26,12 +25,10 @@ def hashes(photos: pd.DataFrame) -> UInt64[np.ndarray, " photos"]:
     key = hashlib.sha256(" ".join([PIL.__version__, *photos["digest"]]).encode()).hexdigest()[:16]
 
     def make(unfinished: Path) -> None:
-        with ThreadPoolExecutor() as pool:
-            numbers = pool.map(perceptual_hash, photos["path"])
-            bar = tqdm(numbers, total=len(photos), desc="searching for near-duplicates", unit="photo", delay=2)
-            found = np.array(list(bar), np.uint64)
+        bar = {"desc": "searching for near-duplicates", "unit": "photo", "delay": 2}
+        found = thread_map(perceptual_hash, photos["path"], **bar)
         with unfinished.open("wb") as file:
-            np.save(file, found)
+            np.save(file, np.array(found, np.uint64))
 
     return np.load(files.once(paths.data() / "perceptual_hashes" / f"{key}.npy", make))
 

@@ -41,16 +41,12 @@ def size_and_digest(path: Path, decode: bool = False) -> tuple[int, int, str]:
 
     Reads only the header unless `decode` is set. Raises StudyError if the file cannot be read.
     """
+    if decode:
+        return *open_photo(path).size, digest(path)
     try:
-        if decode:
-            size = open_photo(path).size
-        else:
-            with Image.open(path) as photo:
-                turned = photo.getexif().get(0x0112, 1) >= 5  # these EXIF orientations swap width and height
-                size = photo.size[::-1] if turned else photo.size
-        return *size, digest(path)
-    except StudyError:
-        raise
+        with Image.open(path) as photo:
+            turned = photo.getexif().get(0x0112, 1) >= 5  # these EXIF orientations swap width and height
+            return *(photo.size[::-1] if turned else photo.size), digest(path)
     except Exception as error:  # see open_photo
         raise StudyError(f"{shown(path)} is not a readable image: {REMEDY}") from error
 

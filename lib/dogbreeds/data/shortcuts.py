@@ -34,8 +34,8 @@ def brightness_and_colour(dataset: Dataset, pixels: UInt8[np.ndarray, "photos si
     return table.groupby(dataset.photos["breed"].iloc[train].to_numpy()).mean()
 
 
-def similar_breeds(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"], most: int = 5) -> pd.DataFrame:
-    """Returns the `most` pairs of breeds that a simple classifier confuses most, and how often, in 0 to 1.
+def similar_breeds(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size 3"]) -> pd.DataFrame:
+    """Returns the five pairs of breeds that a simple classifier confuses most, and how often, in 0 to 1.
 
     The classifier is a linear discriminant analysis with shrinkage on training photos reduced to 12 x 12 grey pixels,
     evaluated by five-fold cross-validation. It sees outline, posture and shading, but no fine detail.
@@ -50,4 +50,4 @@ def similar_breeds(dataset: Dataset, pixels: UInt8[np.ndarray, "photos size size
     both = (shares + shares.T) / 2
     first, second = np.triu_indices(len(both), k=1)
     table = pd.DataFrame({"breed": np.array(dataset.breeds)[first], "other": np.array(dataset.breeds)[second]})
-    return table.assign(confused=both[first, second]).nlargest(most, "confused").reset_index(drop=True)
+    return table.assign(confused=both[first, second]).nlargest(5, "confused").reset_index(drop=True)

@@ -18,7 +18,7 @@ SPLITS_FILE = "splits.csv"  # in a folder of photos, with the columns path (bree
 def random_split(photos: pd.DataFrame, seed: int, test: float = 0.25, validation: float = 0.15) -> np.ndarray:
     """Returns a random stratified split; `test` and `validation` are shares of all photos.
 
-    If the table has perceptual hashes (column hash), near-duplicates get the split of the first of them.
+    Near-duplicates (by the perceptual hashes in the column hash, if any) get the split of the first of them.
     """
     labels, share = photos["label"], validation / (1 - test)
     splits = np.full(len(labels), "train", dtype=object)
@@ -41,12 +41,12 @@ def split_of_other_breeds(photos: pd.DataFrame, seed: int) -> np.ndarray:
 def official_split(folder: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
     """Returns the official split, in which a tenth of the training photos, stratified and seeded, are validation.
 
-    Raises StudyError if a photo is on neither list, or if a breed has no photo for validation.
+    Raises StudyError if a photo is on neither list, or if there are too few photos for validation.
     """
-    listed = stanford_dogs.official_splits(folder)
-    splits = photos["path"].map(lambda path: listed.get(photo_name(path))).to_numpy()
+    names = photos["path"].map(photo_name)
+    splits = names.map(stanford_dogs.official_splits(folder)).to_numpy()
     if pd.isna(splits).any():
-        first = photo_name(photos["path"][int(np.flatnonzero(pd.isna(splits))[0])])
+        first = names[pd.isna(splits)].iloc[0]
         raise StudyError(f"{first!r} is on neither official list: remove it, or use the Images folder itself as photos")
     train = np.flatnonzero(splits == "train")
     labels = photos["label"].iloc[train]
@@ -67,12 +67,11 @@ def split_of_file(file: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
         raise StudyError(f"{file} is not a list of splits: it needs the columns path and split") from error
     if listed.index.has_duplicates or not listed.isin(SPLITS).all():
         raise StudyError(f"{file} must list each photo once, with one of {', '.join(SPLITS)}")
-    splits = photos["path"].map(photo_name).map(listed)
+    names = photos["path"].map(photo_name)
+    splits = names.map(listed)
     if splits.isna().any():
-        first = photo_name(photos["path"][int(np.flatnonzero(splits.isna())[0])])
-        raise StudyError(f"{file} has no split for {first!r}: add one line per photo")
-    lacking = [split for split in SPLITS if split not in set(splits)]
-    if lacking:
+        raise StudyError(f"{file} has no split for {names[splits.isna()].iloc[0]!r}: add one line per photo")
+    if lacking := [split for split in SPLITS if split not in set(splits)]:
         raise StudyError(f"{file} assigns no photo to {', '.join(lacking)}: each split needs at least one")
     return splits.to_numpy()
 
@@ -81,7 +80,5 @@ def leaks(photos: pd.DataFrame) -> Bool[np.ndarray, " photos"]:
     """Returns a mask of photos with a near-duplicate in a later split, which would leak into the evaluation."""
     order = photos["split"].map(SPLITS.index).to_numpy()
     first, second = near_duplicates.pairs(photos["hash"].to_numpy()).T
-    leaking = np.zeros(len(photos), bool)
-    leaking[first[order[first] < order[second]]] = True
-    leaking[second[order[second] < order[first]]] = True
-    return leaking
+    earlier = [*first[order[first] < order[second]], *second[order[second] < order[first]]]
+    return np.isin(np.arange(len(photos)), earlier)

@@ -32,9 +32,9 @@ def download(root: Path, mirror: str = ADDRESS, checksums: dict[str, str] | None
     """Returns the folder `root/stanford_dogs` with Images, Annotation and the lists, and downloads it if missing.
 
     Interrupted downloads resume. The folder is atomic: it appears after all three archives have been verified and
-    extracted, and the archives are then removed. `checksums` gives the sha256 of each archive of a mirror. Raises
-    StudyError if the network fails, if a hash differs, if an archive is damaged or has a member that is not a regular
-    file inside the folder, or if the archive lacks photos that are on the lists. Archives that fail are removed.
+    extracted. `checksums` gives the sha256 of each archive of a mirror. Raises StudyError if the network fails, if a
+    hash differs, if an archive cannot be extracted (see `extract`), or if photos that are on the lists are missing.
+    Archives that fail are removed.
     """
     archives, expected = root / "stanford_dogs.archives", ARCHIVES | (checksums or {})
 
@@ -95,10 +95,7 @@ def official_splits(folder: Path) -> dict[str, str]:
 
 
 def read_box(annotation: Path) -> dict[str, int]:
-    """Returns the largest box of an annotation (left, top, right, bottom) and the size of its frame, in pixels.
-
-    The box refers to the uncropped frame. Raises StudyError if the file is not an annotation with a box.
-    """
+    """Returns the largest box (left, top, right, bottom) and the size of its frame in pixels; StudyError if none."""
     try:
         root = ElementTree.parse(annotation).getroot()
         frame = {f"frame_{side}": int(root.findtext(f"size/{side}")) for side in ("width", "height")}

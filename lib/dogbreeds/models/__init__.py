@@ -8,7 +8,6 @@ from dogbreeds.models.names import (
     ARCHITECTURES as ARCHITECTURES,
     BATCH_NORM_POLICIES as BATCH_NORM_POLICIES,
     FRAMEWORKS as FRAMEWORKS,
-    PREPROCESSING as PREPROCESSING,
     PREPROCESSINGS as PREPROCESSINGS,
     TITLES as TITLES,
     check_names as check_names,
@@ -16,9 +15,9 @@ from dogbreeds.models.names import (
 )
 
 _PYTORCH = {
-    "xception": ("dogbreeds.models.xception", "Xception"),
-    "resnet50": ("torchvision.models", "resnet50"),
-    "se_resnet50": ("dogbreeds.models.se_resnet", "se_resnet50"),
+    "xception": ("dogbreeds.models.xception", "Xception", {}),
+    "resnet50": ("torchvision.models", "resnet50", {"zero_init_residual": True}),  # see keras_networks
+    "se_resnet50": ("dogbreeds.models.se_resnet", "se_resnet50", {}),
 }
 
 
@@ -30,28 +29,22 @@ def build(
     freeze: str | None = None,
     batch_norm: str = "momentum_0.1",
 ):
-    """Returns a network that maps images to logits.
+    """Returns a network that maps images to logits of shape `[batch, num_classes]`.
 
-    The input shape is `[batch, 3, height, width]` in PyTorch and `[batch, height, width, 3]` in Keras; the output shape
-    is `[batch, num_classes]` in both. `weights` is None for random initial weights, "imagenet", a name in
-    `pretrained.PUBLISHED`, or a file (see `weight_files.read`). If the weights have a head for another number of
-    classes, the new head is initialised randomly. For `freeze` and `batch_norm` see `freezing.freeze_layers`.
-    Keras is imported only if the framework or the weights file needs it.
-
-    Raises StudyError if a name is unknown or if the weights do not match the network.
+    The input shape is `[batch, 3, height, width]` in PyTorch and `[batch, height, width, 3]` in Keras. `weights` is
+    None for random initial weights, "imagenet", a name in `pretrained.PUBLISHED`, or a file (see `weight_files.load`).
+    For `freeze` and `batch_norm` see `freezing.freeze_layers`. Raises StudyError if a name is unknown or if the weights
+    do not match the network.
     """
     # Imported here, so that code that needs only the names does not wait for torch.
     from dogbreeds.models import freezing, weight_files
 
     check_names(architecture, framework)
-    options = {"num_classes": num_classes}
     if framework == "keras":
-        module, function = "dogbreeds.models.keras_networks", architecture
+        module, function, options = "dogbreeds.models.keras_networks", architecture, {}
     else:
-        module, function = _PYTORCH[architecture]
-    if (architecture, framework) == ("resnet50", "pytorch"):
-        options["zero_init_residual"] = True  # see keras_networks
-    model = getattr(import_module(module), function)(**options)
+        module, function, options = _PYTORCH[architecture]
+    model = getattr(import_module(module), function)(num_classes=num_classes, **options)
     if weights is not None:
         weight_files.load(model, architecture, weights)
     return freezing.freeze_layers(model, architecture, freeze, batch_norm)

@@ -16,10 +16,7 @@ from dogbreeds.models.names import ARCHITECTURES, TITLES
 
 
 def multiply_adds(architecture: str, image_size: int, num_classes: int = 1000) -> int:
-    """Returns the multiply-adds for one image of `image_size` by `image_size` pixels.
-
-    PyTorch counts those of the convolutions and linear layers.
-    """
+    """Returns the multiply-adds of convolutions and linear layers for one image of `image_size` by `image_size`."""
     with torch.device("meta"):  # tensors with shapes but without data
         model, image = models.build(architecture, "pytorch", num_classes).eval(), torch.empty(1, 3, *2 * [image_size])
     with FlopCounterMode(display=False) as counter:
@@ -27,40 +24,36 @@ def multiply_adds(architecture: str, image_size: int, num_classes: int = 1000) -
     return counter.get_total_flops() // 2
 
 
-def squeeze_excitation_parameters(reduction: int = 16) -> int:
-    """Returns the number of parameters that squeeze-and-excitation adds to ResNet50.
+def squeeze_excitation_parameters() -> int:
+    """Returns the number of parameters that squeeze-and-excitation with reduction 16 adds to ResNet50.
 
-    Each residual unit gets two matrices, so that the total is 2 / `reduction` times the sum of the squared numbers of
-    channels over all units (Hu et al., 2017, equation 5).
+    Each residual unit gets two matrices, so that the total is 2/16 of the sum of the squared numbers of channels over
+    all units (Hu et al., 2017, equation 5).
     """
     channels, units = (256, 512, 1024, 2048), (3, 4, 6, 3)
-    return sum(2 * count * width**2 // reduction for width, count in zip(channels, units, strict=True))
+    return sum(2 * count * width**2 // 16 for width, count in zip(channels, units, strict=True))
 
 
 def activation_bytes(architecture: str, image_size: int, batch_size: int) -> int:
-    """Returns the estimated memory, in bytes, that the forward pass keeps for the backward pass.
-
-    Every tensor that autograd saves counts once; parameters, buffers and the input do not count.
-    """
+    """Returns the bytes of the tensors that autograd saves for the backward pass, without parameters and the input."""
     with torch.device("meta"):
         model = models.build(architecture, "pytorch", 1000).train()
         images = torch.empty(batch_size, 3, image_size, image_size)
     kept = {}
 
     def keep(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = (storage.nbytes(), tensor)  # keeps the tensor, so that no other storage reuses the key
+        kept[tensor.untyped_storage()._cdata] = tensor  # kept, so that no other storage reuses the key
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        logits = model(images)
-    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers(), images)}
-    del logits
-    return sum(size for key, (size, _) in kept.items() if key not in own)
+        model(images)
+    for own in (*model.parameters(), *model.buffers(), images):
+        kept.pop(own.untyped_storage()._cdata, None)
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
 def measured_activation_bytes(architecture: str, image_size: int, batch_size: int) -> int:
-    """Returns the memory, in bytes, that the forward pass leaves allocated on the CPU, as the allocator reports it."""
+    """Returns the bytes that the forward pass leaves allocated on the CPU, as the allocator reports them."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # without a GPU, the profiler of a CUDA build logs errors
     model = models.build(architecture, "pytorch", 1000).train()
     images = torch.zeros(batch_size, 3, image_size, image_size)
@@ -73,8 +66,7 @@ def measured_activation_bytes(architecture: str, image_size: int, batch_size: in
 def table(image_size: int, batch_size: int) -> pd.DataFrame:
     """Returns one row per network with 1000 classes: parameters, multiply-adds per image, activation memory in MB.
 
-    The activation memory is that of a batch of `batch_size` images, estimated and measured; `ratio` is measured memory
-    divided by estimated memory.
+    The activation memory is that of a batch of `batch_size` images; `ratio` is measured divided by estimated memory.
     """
     rows = []
     for architecture in ARCHITECTURES:

@@ -1,6 +1,5 @@
 """Freezing of stages and of batch normalisation; the stages have the same names in both frameworks."""
 
-import torch
 from torch import nn
 
 from dogbreeds.errors import StudyError
@@ -8,13 +7,8 @@ from dogbreeds.models.names import BATCH_NORM_POLICIES
 from dogbreeds.models.weight_conversion import is_keras, module_names
 
 _RESNET = ("stem", "layer1", "layer2", "layer3", "layer4")
-# From the input to the last feature maps. `block1` of Xception is the "first seven layers" of the 2020 study (the input
-# and two convolutions, each with its batch normalisation and its ReLU).
-STAGES = {
-    "xception": tuple(f"block{number}" for number in range(1, 15)),
-    "resnet50": _RESNET,
-    "se_resnet50": _RESNET,
-}
+# From the input to the last feature maps. `block1` of Xception is the "first seven layers" of the 2020 study.
+STAGES = {"xception": tuple(f"block{n}" for n in range(1, 15)), "resnet50": _RESNET, "se_resnet50": _RESNET}
 LOW_MOMENTUM = 0.01  # weight of each batch in the running statistics under the policy "momentum_0.01"
 
 
@@ -25,10 +19,9 @@ def stage_of(key: str) -> str:
 
 
 def frozen_stages(architecture: str, freeze: str | None) -> tuple[str, ...]:
-    """Returns the stages that `freeze` selects.
+    """Returns the stages that `freeze` selects: none for None, all for "backbone", else all up to and including it.
 
-    None selects no stage, the name of a stage selects all stages up to and including it, and "backbone" selects all
-    stages. Raises StudyError if the network has no such stage.
+    Raises StudyError if the network has no such stage.
     """
     stages = STAGES[architecture]
     if freeze is None:
@@ -40,14 +33,13 @@ def frozen_stages(architecture: str, freeze: str | None) -> tuple[str, ...]:
     return stages[: stages.index(freeze) + 1]
 
 
-def freeze_layers(model, architecture: str, freeze: str | None = None, batch_norm: str = "momentum_0.1"):
+def freeze_layers(model, architecture: str, freeze: str | None, batch_norm: str):
     """Freezes stages of a Keras or PyTorch model, sets its batch normalisation policy, and returns the model.
 
     For `freeze` see `frozen_stages`. `batch_norm` is one of BATCH_NORM_POLICIES; "frozen" freezes all batch
     normalisation layers of the model. A frozen layer keeps its parameters and its running statistics in training mode
-    too: `requires_grad = False` alone would still update the statistics, and `train()` would undo an `eval()`.
-
-    Raises StudyError if the stage or the policy is unknown.
+    too: `requires_grad = False` alone would still update the statistics, and `train()` would undo an `eval()`. Raises
+    StudyError if the stage or the policy is unknown.
     """
     if batch_norm not in BATCH_NORM_POLICIES:
         raise StudyError(f"unknown batch_norm '{batch_norm}': choose one of {', '.join(BATCH_NORM_POLICIES)}")
@@ -80,11 +72,9 @@ def _freeze_pytorch(model: nn.Module, stages: tuple[str, ...], batch_norm: str) 
 
 
 def _frozen(module: nn.BatchNorm2d) -> nn.Module:
-    # Imported here: the import takes seconds, and not every caller builds a model.
+    # Imported here: the import takes seconds, and not every caller freezes a layer.
     from torchvision.ops import FrozenBatchNorm2d
 
     frozen = FrozenBatchNorm2d(module.num_features, module.eps)
-    with torch.no_grad():
-        for name, buffer in frozen.named_buffers():
-            buffer.copy_(getattr(module, name))
+    frozen.load_state_dict(module.state_dict())
     return frozen

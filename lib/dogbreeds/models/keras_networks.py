@@ -8,14 +8,10 @@ Differences from the paper and from other implementations:
   1x1 convolution has it.
 - `keras.applications.ResNet50` also has biases in its convolutions, epsilon 1.001e-5 and BGR input, so that it
   computes a different function.
-- In training, both frameworks normalise by the biased variance over n values. Keras averages this variance for
-  inference; PyTorch averages n / (n - 1) times this variance. The running variances differ by that factor, 2 % at
-  n = 50.
+- The running variances differ by the factor n / (n - 1) from PyTorch's, see `batch_norm.with_biased_variances`.
 
 Layers have the names of torchvision's modules, with underscores. The networks run on every Keras backend.
 """
-
-import math
 
 from dogbreeds.models import keras_runtime
 
@@ -38,10 +34,7 @@ def xception(num_classes: int) -> keras.Model:
 
 
 def _convolution(x, channels: int, kernel: int, name: str, stride: int = 1):
-    """Adds a convolution without bias.
-
-    It has PyTorch's padding, `kernel // 2` on every side, and torchvision's initialisation, He normal by fan-out.
-    """
+    """Adds a convolution with torchvision's initialisation, and with padding of `kernel // 2` on every side."""
     if kernel > 1 and stride > 1:  # Keras' "same" would pad only the right and the bottom
         x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     he_normal = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
@@ -53,14 +46,16 @@ def _batch_norm(x, name: str, scale: str = "ones"):
     return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5, gamma_initializer=scale, name=name)(x)
 
 
-def _squeeze_excitation(x, channels: int, name: str, reduction: int = 16):
-    # The default initialisation of PyTorch's nn.Linear.
-    initializer = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+def _linear(x, channels: int, name: str, **options):
+    """Adds a dense layer whose kernel is initialised as in PyTorch's nn.Linear."""
+    uniform = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+    return layers.Dense(channels, kernel_initializer=uniform, name=name, **options)(x)
+
+
+def _squeeze_excitation(x, channels: int, name: str):
     scale = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_avg_pool")(x)
-    for number, width, activation in ((0, channels // reduction, "relu"), (2, channels, "sigmoid")):
-        name_fc = f"{name}_fc_{number}"
-        dense = layers.Dense(width, activation, use_bias=False, kernel_initializer=initializer, name=name_fc)
-        scale = dense(scale)
+    scale = _linear(scale, channels // 16, f"{name}_fc_0", activation="relu", use_bias=False)
+    scale = _linear(scale, channels, f"{name}_fc_2", activation="sigmoid", use_bias=False)
     return layers.Multiply(name=f"{name}_scale")([x, scale])
 
 
@@ -69,20 +64,18 @@ def _bottleneck(x, planes: int, name: str, stride: int, squeeze_excitation: bool
     if x.shape[-1] != 4 * planes:
         identity = _convolution(x, 4 * planes, 1, f"{name}_downsample_0", stride)
         identity = _batch_norm(identity, f"{name}_downsample_1")
-    for number, (channels, kernel, step) in enumerate([(planes, 1, 1), (planes, 3, stride), (4 * planes, 1, 1)], 1):
-        # Each residual branch is initialised to zero (Goyal et al., https://arxiv.org/abs/1706.02677, section 5.1;
-        # torchvision's `zero_init_residual`), so that a network of this depth learns from few photos.
-        scale = "zeros" if number == 3 else "ones"
-        x = _convolution(x, channels, kernel, f"{name}_conv{number}", step)
-        x = _batch_norm(x, f"{name}_bn{number}", scale)
-        if number < 3:
-            x = layers.ReLU(name=f"{name}_relu{number}")(x)
+    for number, kernel, step in ((1, 1, 1), (2, 3, stride)):
+        x = _batch_norm(_convolution(x, planes, kernel, f"{name}_conv{number}", step), f"{name}_bn{number}")
+        x = layers.ReLU(name=f"{name}_relu{number}")(x)
+    # Each residual branch is initialised to zero (Goyal et al., https://arxiv.org/abs/1706.02677, section 5.1;
+    # torchvision's `zero_init_residual`), so that a network of this depth learns from few photos.
+    x = _batch_norm(_convolution(x, 4 * planes, 1, f"{name}_conv3"), f"{name}_bn3", scale="zeros")
     if squeeze_excitation:
         x = _squeeze_excitation(x, 4 * planes, f"{name}_se")
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, identity]))
 
 
-def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Model:
+def resnet50(num_classes: int, name: str = "resnet50", squeeze_excitation: bool = False) -> keras.Model:
     photos = keras.Input((None, None, 3), name="photos")
     x = _batch_norm(_convolution(photos, 64, 7, "conv1", stride=2), "bn1")
     # After a ReLU, padding with zeros does not change the maximum.
@@ -92,21 +85,9 @@ def _resnet50(num_classes: int, name: str, squeeze_excitation: bool) -> keras.Mo
         for block in range(blocks):
             stride = 2 if stage > 1 and block == 0 else 1
             x = _bottleneck(x, planes, f"layer{stage}_{block}", stride, squeeze_excitation)
-    features = layers.GlobalAveragePooling2D(name="avgpool")(x)
-    limit = 1 / math.sqrt(features.shape[-1])  # as nn.Linear initialises its weights
-    initializer = keras.initializers.RandomUniform(-limit, limit)
-    logits = layers.Dense(num_classes, kernel_initializer=initializer, bias_initializer="zeros", name="fc")(features)
+    logits = _linear(layers.GlobalAveragePooling2D(name="avgpool")(x), num_classes, "fc")
     return keras.Model(photos, logits, name=name)
 
 
-def resnet50(num_classes: int) -> keras.Model:
-    return _resnet50(num_classes, "resnet50", squeeze_excitation=False)
-
-
 def se_resnet50(num_classes: int) -> keras.Model:
-    return _resnet50(num_classes, "se_resnet50", squeeze_excitation=True)
-
-
-def without_head(model: keras.Model) -> keras.Model:
-    """Returns a model with the same layers up to the pooled features, without `fc`."""
-    return keras.Model(model.inputs[0], model.layers[-2].output, name=model.name)
+    return resnet50(num_classes, "se_resnet50", squeeze_excitation=True)

@@ -38,19 +38,13 @@ def backend() -> str:
 
 @cache
 def load_keras():
-    """Imports Keras on `backend()` and returns the module. No backend rounds float32 to a lower precision.
-
-    The compiled code of TensorFlow writes a dozen lines to standard error at any TF_CPP_MIN_LOG_LEVEL (as of version
-    2.21). They go to outputs/native_messages.log, where a fatal error can still be read; messages that Python writes
-    still go to standard error.
-    """
+    """Imports Keras on `backend()` and returns the module. No backend rounds float32 to the 10-bit mantissa of TF32."""
     # oneDNN makes TensorFlow's convolutions about 2.5 times as fast on CPUs where it is off by default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ["KERAS_BACKEND"] = backend()
-    # TensorFlow and JAX do not reserve all memory of a GPU, because other processes use it too. The GPU does not round
-    # float32 to the 10-bit mantissa of TF32.
-    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    os.environ["KERAS_BACKEND"] = backend()
+    # TensorFlow and JAX do not reserve all memory of a GPU, because other processes use it too.
+    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     _keep_freed_memory()
     _redirect_native_messages()
     import keras
@@ -61,11 +55,7 @@ def load_keras():
 
 
 def _keep_freed_memory() -> None:
-    """Makes glibc keep freed memory.
-
-    By default, glibc returns large blocks to the system, which has to clear their pages again when they are reused:
-    65,000 pages in every training step of Xception.
-    """
+    """Makes glibc keep large freed blocks: the system would clear 65,000 pages in every training step of Xception."""
     libc, trim_threshold, mmap_max = ctypes.CDLL(None), -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX in malloc.h
     if hasattr(libc, "mallopt"):
         libc.mallopt(trim_threshold, 2**31 - 1)
@@ -73,6 +63,7 @@ def _keep_freed_memory() -> None:
 
 
 def _redirect_native_messages() -> None:
+    """Sends what compiled code writes to standard error to a log; TensorFlow 2.21 writes a dozen lines at any level."""
     if sys.stderr is sys.__stderr__:  # false in notebooks, which have their own stream
         sys.stderr = open(os.dup(2), "w", buffering=1)  # noqa: SIM115 (the file stays open)
     paths.outputs().mkdir(parents=True, exist_ok=True)

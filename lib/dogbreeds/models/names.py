@@ -18,20 +18,13 @@ BATCH_NORM_POLICIES = ("momentum_0.1", "momentum_0.01", "frozen")
 # "expected": normalised as the network's published weights expect; "rescaled": only divided by 255 for every network
 # (`rescale=1/255` in Keras).
 PREPROCESSINGS = ("expected", "rescaled")
-# Mean and standard deviation of each colour channel, in 0 to 1, as the published weights of each network expect them.
-PREPROCESSING = {
-    "xception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "se_resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
+_TORCHVISION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_EXPECTED = {"xception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), "resnet50": _TORCHVISION, "se_resnet50": _TORCHVISION}
 
 
 def preprocessing(architecture: str, kind: str = "expected") -> tuple[tuple, tuple]:
-    """Returns the mean and standard deviation that normalise each colour channel: (value - mean) / standard deviation.
-
-    The values are in 0 to 1. `kind` is one of PREPROCESSINGS; "rescaled" gives mean 0 and standard deviation 1.
-    """
-    return PREPROCESSING[architecture] if kind == "expected" else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    """Returns the means and standard deviations, in 0 to 1, that normalise the colour channels: (value - mean) / sd."""
+    return _EXPECTED[architecture] if kind == "expected" else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def check_names(architecture: str, framework: str) -> None:

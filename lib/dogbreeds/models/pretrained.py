@@ -12,10 +12,7 @@ from dogbreeds.errors import StudyError
 
 @dataclass(frozen=True)
 class Published:
-    """One weights file. The colour preprocessing depends only on the network, see `models.preprocessing`.
-
-    `top1` is the published accuracy on ImageNet's validation set with one crop, in per cent.
-    """
+    """One weights file."""
 
     architecture: str
     folder: str  # URL without the file name
@@ -23,13 +20,18 @@ class Published:
     algorithm: str
     digest: str  # the hash of the file, or its first digits
     size: int  # height and width of the input in pixels
-    top1: float | None
+    top1: float | None  # accuracy on ImageNet's validation set with one crop, in per cent
     source: str
 
     @property
     def url(self) -> str:
         # A mirror is a folder that contains the files under their published names.
         return f"{os.environ.get('DOGBREEDS_WEIGHTS_MIRROR', self.folder).rstrip('/')}/{self.file}"
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or will be, in the cache."""
+        return paths.data() / "weights" / self.file
 
 
 _TORCH = "https://download.pytorch.org/models"
@@ -65,10 +67,7 @@ IMAGENET = {"resnet50": "resnet50_v1", "se_resnet50": "se_resnet50", "xception":
 
 
 def find(name: str, architecture: str) -> Published:
-    """Returns the entry with this name; for "imagenet", the default entry of the network.
-
-    Raises StudyError if the entry belongs to another network.
-    """
+    """Returns the entry with this name, or the default one for "imagenet"; StudyError if it is for another network."""
     entry = PUBLISHED[IMAGENET[architecture] if name == "imagenet" else name]
     if entry.architecture != architecture:
         raise StudyError(f"weights '{name}' are for {entry.architecture}, not for {architecture}: use 'imagenet'")
@@ -81,14 +80,6 @@ def table() -> pd.DataFrame:
     return table.rename_axis("weights")[["architecture", "size", "top1", "file", "source"]]
 
 
-def on_disk(entry: Published) -> bool:
-    """Returns whether the file is in the cache."""
-    return (paths.data() / "weights" / entry.file).is_file()
-
-
 def fetch(entry: Published) -> Path:
-    """Returns the path of the file in the cache, `data/weights/`; downloads and checks the file if it is missing.
-
-    Raises StudyError if the download fails. Without a network connection, the message says which file to put where.
-    """
-    return downloads.fetch(entry.url, paths.data() / "weights" / entry.file, entry.algorithm, entry.digest)
+    """Returns the path of the file in the cache; downloads and checks the file if it is missing."""
+    return downloads.fetch(entry.url, entry.path, entry.algorithm, entry.digest)

@@ -15,24 +15,20 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 
 class SEModule(nn.Module):
-    """Multiplies each channel by a factor in 0 to 1.
+    """Multiplies each channel by a factor in 0 to 1: squeeze by global average pooling, excitation by two layers."""
 
-    Squeeze: global average pooling. Excitation: two fully connected layers, which compute the factors.
-    """
-
-    def __init__(self, channels: int, reduction: int = 16):
+    def __init__(self, channels: int):
         super().__init__()
         self.avg_pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Sequential(
-            nn.Linear(channels, channels // reduction, bias=False),
+            nn.Linear(channels, channels // 16, bias=False),
             nn.ReLU(inplace=True),
-            nn.Linear(channels // reduction, channels, bias=False),
+            nn.Linear(channels // 16, channels, bias=False),
             nn.Sigmoid(),
         )
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
-        scale = self.fc(self.avg_pool(x).flatten(1))
-        return x * scale[:, :, None, None]
+        return x * self.fc(self.avg_pool(x).flatten(1))[:, :, None, None]
 
 
 class SEBottleneck(Bottleneck):
@@ -50,9 +46,6 @@ class SEBottleneck(Bottleneck):
         return self.relu(x + identity)
 
 
-def se_resnet50(num_classes: int = 1000) -> ResNet:
-    """Returns SE-ResNet50, which has 28,071,976 parameters with 1000 classes.
-
-    The initial weights are those of torchvision's ResNet with `zero_init_residual`.
-    """
+def se_resnet50(num_classes: int) -> ResNet:
+    """Returns SE-ResNet50, which has 28,071,976 parameters with 1000 classes."""
     return ResNet(SEBottleneck, [3, 4, 6, 3], num_classes=num_classes, zero_init_residual=True)

@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import h5py
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from dogbreeds import files
 from dogbreeds.errors import StudyError
 from dogbreeds.models import pretrained, weight_conversion
 from dogbreeds.models.weight_conversion import State
@@ -23,10 +23,11 @@ def locate(weights: str | Path, architecture: str) -> Path:
 
     Raises StudyError if `weights` is none of these.
     """
-    if str(weights) in ("imagenet", *pretrained.PUBLISHED):
+    published = ("imagenet", *pretrained.PUBLISHED)
+    if str(weights) in published:
         return pretrained.fetch(pretrained.find(str(weights), architecture))
     if not Path(weights).is_file():
-        known = ", ".join(("imagenet", *pretrained.PUBLISHED))
+        known = ", ".join(published)
         raise StudyError(f"weights file {weights} does not exist: give an existing path, or one of {known}")
     return Path(weights)
 
@@ -66,30 +67,23 @@ def _read_pytorch(path: Path) -> State:
 
 def _read_keras(path: Path, architecture: str) -> State:
     """Lets Keras read its own file into a model that has as many outputs as the file."""
-    import h5py
-
     from dogbreeds.models import keras_networks
 
     try:
         with h5py.File(path) as file:
             classes = _count_outputs(file)
         model = getattr(keras_networks, architecture)(num_classes=classes or 1)
-        target = model if classes else keras_networks.without_head(model)
+        without_head = keras_networks.keras.Model(model.inputs[0], model.layers[-1].input, name=model.name)
+        target = model if classes else without_head
         target.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise StudyError(f"{path} does not match {architecture} in Keras, or is broken: {reason}") from error
-    state = weight_conversion.from_keras(model)
-    return {key: value for key, value in state.items() if classes or not key.startswith(HEAD)}
+    return weight_conversion.read(target)
 
 
-def _count_outputs(file) -> int | None:
-    """Returns the number of outputs of the head in a Keras file, or None if the file has no head.
-
-    The head is the only layer that has a matrix and a bias.
-    """
-    import h5py
-
+def _count_outputs(file: h5py.File) -> int | None:
+    """Returns the number of outputs of the head, the only layer with a matrix and a bias; None without a head."""
     found = []
 
     def visit(name, group):
@@ -109,40 +103,26 @@ def load(model, architecture: str, weights: str | Path):
     """
     path = locate(weights, architecture)
     state, own = read(path, architecture), weight_conversion.read(model)
-    own_head = {key: value for key, value in own.items() if key.startswith(HEAD)}
-    head = {key: value for key, value in state.items() if key.startswith(HEAD)}
-    if _is_head(head) and any(head[key].shape != own_head[key].shape for key in own_head):
-        head = {}
-    if not head:
-        state = {key: value for key, value in state.items() if not key.startswith(HEAD)} | own_head
+    head = {key for key in state if key.startswith(HEAD)}
+    complete = head == {"fc.weight", "fc.bias"}
+    if not head or (complete and state["fc.bias"].shape != own["fc.bias"].shape):
+        state = with_head(state, own)
     try:
         return weight_conversion.fill(model, state)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
 
 
-def _is_head(head: State) -> bool:
-    """Returns whether `head` is a complete linear layer for the 2048 features of the three networks."""
-    weight, bias = head.get("fc.weight"), head.get("fc.bias")
-    if weight is None or bias is None or len(head) != 2:
-        return False
-    return weight.ndim == 2 and weight.shape[1] == 2048 and tuple(bias.shape) == (weight.shape[0],)
+def with_head(state: State, source: State) -> State:
+    """Returns `state` with the head of `source` instead of its own."""
+    head = {key: value for key, value in source.items() if key.startswith(HEAD)}
+    return {key: value for key, value in state.items() if not key.startswith(HEAD)} | head
 
 
-def save(model, path: Path, breeds: Sequence[str] = ()) -> Path:
-    """Writes the weights of a Keras or PyTorch model to a safetensors file with PyTorch's names, and returns `path`.
-
-    The header of the file lists the `breeds` of the head in the order of its outputs.
-    """
-    with files.atomic(path) as unfinished:
-        unfinished.write_bytes(to_bytes(weight_conversion.read(model), breeds))
-    return path
-
-
-def to_bytes(state: State, breeds: Sequence[str] = ()) -> bytes:
-    """Returns the content of a safetensors file whose header lists the breeds of the head."""
-    metadata = {"breeds": json.dumps(list(breeds))} if breeds else None
-    return safetensors.torch.save({key: value.contiguous() for key, value in state.items()}, metadata)
+def to_bytes(state: State, breeds: Sequence[str]) -> bytes:
+    """Returns the content of a safetensors file whose header lists the `breeds` of the head, one per output."""
+    contiguous = {key: value.contiguous() for key, value in state.items()}
+    return safetensors.torch.save(contiguous, {"breeds": json.dumps(list(breeds))})
 
 
 def breeds(path: Path) -> tuple[str, ...] | None:

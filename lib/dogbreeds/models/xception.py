@@ -9,6 +9,7 @@ Differences from the paper and from other implementations:
   Cadene and timm pad both sides and have epsilon 1e-5, so that they compute different functions.)
 """
 
+from functools import partial
 from itertools import pairwise
 
 from jaxtyping import Float
@@ -16,10 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Maps = Float[Tensor, "batch channels height width"]
-
-
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3)
+batch_norm = partial(nn.BatchNorm2d, eps=1e-3)
 
 
 class SeparableConv2d(nn.Module):
@@ -36,8 +34,7 @@ class SeparableConv2d(nn.Module):
 
 def max_pool_same(x: Maps) -> Float[Tensor, "batch channels half_height half_width"]:
     """3x3 max pooling with stride 2 and TensorFlow's SAME padding: odd and even sizes become ceil(size / 2)."""
-    padding = (x.shape[2] % 2, x.shape[3] % 2)
-    return F.max_pool2d(x, 3, stride=2, padding=padding, ceil_mode=True)
+    return F.max_pool2d(x, 3, stride=2, padding=(x.shape[2] % 2, x.shape[3] % 2), ceil_mode=True)
 
 
 class Block(nn.Module):
@@ -68,11 +65,10 @@ class Block(nn.Module):
 class Xception(nn.Module):
     """Xception, which has 22,855,952 parameters with 1000 classes.
 
-    Blocks 1 to 4 are the entry flow, blocks 5 to 12 the middle flow, and blocks 13 and 14 the exit flow. Block 1 is the
-    "first seven layers" of the 2020 study.
+    Blocks 1 to 4 are the entry flow, blocks 5 to 12 the middle flow, and blocks 13 and 14 the exit flow.
     """
 
-    def __init__(self, num_classes: int = 1000):
+    def __init__(self, num_classes: int):
         super().__init__()
         self.block1 = nn.Sequential(
             nn.Conv2d(3, 32, 3, stride=2, bias=False), batch_norm(32), nn.ReLU(),
@@ -94,11 +90,7 @@ class Xception(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(self.fc.bias)
 
-    def features(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 2048 h w"]:
-        """Returns the last feature maps, before global average pooling."""
+    def forward(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch num_classes"]:
         for number in range(1, 15):
             x = getattr(self, f"block{number}")(x)
-        return x
-
-    def forward(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch num_classes"]:
-        return self.fc(self.features(x).mean(dim=(2, 3)))
+        return self.fc(x.mean(dim=(2, 3)))

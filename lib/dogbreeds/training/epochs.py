@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dogbreeds.data.batches import Stream
+from dogbreeds.data.batches import Batches
 from dogbreeds.models import weight_conversion
 from dogbreeds.training.progress import Observer
 from dogbreeds.training.recipe import Phase
@@ -22,7 +22,7 @@ class Epochs:
     """
 
     phase: Phase
-    stream: Stream  # of the training batches
+    stream: Batches  # of the training batches
     training_state: TrainingState
     observer: Observer | None
 

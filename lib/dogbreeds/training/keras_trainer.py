@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches, Stream
+from dogbreeds.data.batches import Batches
 from dogbreeds.errors import StudyError
 from dogbreeds.models import keras_runtime
 from dogbreeds.training.devices import Devices
@@ -129,7 +129,7 @@ class _Callback(keras.callbacks.Callback):
         self.model.stop_training = self.epochs.end(self.model, measures, optimizer)
 
 
-def fit(model: keras.Model, recipe: Recipe, streams: dict[str, Stream], epochs: Epochs, devices: Devices) -> None:
+def fit(model: keras.Model, recipe: Recipe, streams: dict[str, Batches], epochs: Epochs, devices: Devices) -> None:
     """Trains `model` to the end of the phase of `epochs`."""
     phase, restored = epochs.phase, epochs.training_state.optimizer
     # These fields do not affect the graph: with fixed values, `_compiled` reuses it.
@@ -173,7 +173,7 @@ def _compiled(model: keras.Model, phase: str, recipe: Recipe, steps: int) -> ker
     return model
 
 
-def _feed(stream: Stream):
+def _feed(stream: Batches):
     """The batches in the format that suits the backend: a `tf.data` data set for TensorFlow, else a DataLoader.
 
     Keras converts a DataLoader for TensorFlow too, but with the autotuning of `tf.data`. That has nothing to tune

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches, Stream
+from dogbreeds.data.batches import Batches
 from dogbreeds.training.devices import Devices
 from dogbreeds.training.epochs import Epochs
 from dogbreeds.training.progress import MEASURES, STAGES
@@ -134,7 +134,7 @@ def _optimizer_state(module: Classifier) -> dict[str, Tensor]:
     }
 
 
-def fit(model: nn.Module, recipe: Recipe, streams: dict[str, Stream], epochs: Epochs, devices: Devices) -> None:
+def fit(model: nn.Module, recipe: Recipe, streams: dict[str, Batches], epochs: Epochs, devices: Devices) -> None:
     """Trains `model` to the end of the phase of `epochs`."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     phase, steps, several = epochs.phase, len(streams["train"]), devices.processes > 1

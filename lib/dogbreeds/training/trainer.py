@@ -15,7 +15,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from dogbreeds import models
-from dogbreeds.data.batches import Batches, FeatureBatches, Stream
+from dogbreeds.data.batches import Batches
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import photo_name
 from dogbreeds.errors import StudyError
@@ -47,10 +47,9 @@ def initial_weights(config: RunConfig, store: Path) -> weight_conversion.State:
     file = run.weights if run else weight_files.locate(source, config.architecture)
     learned = weight_files.read(file, config.architecture)
     if weight_files.breeds(file) != config.breeds:
-        own_head = {key: value for key, value in state.items() if key.startswith(weight_files.HEAD)}
-        learned = {key: value for key, value in learned.items() if not key.startswith(weight_files.HEAD)} | own_head
+        learned = weight_files.with_head(learned, state)
     try:
-        weight_conversion.check(learned, {key: tuple(value.shape) for key, value in state.items()})
+        weight_conversion.check(learned, state)
     except StudyError as error:
         raise StudyError(f"{file}: {error}") from error
     return learned
@@ -137,7 +136,7 @@ def _finish(
 def run_phase(
     phase: Phase,
     config: RunConfig,
-    streams: dict[str, Stream],
+    streams: dict[str, Batches],
     training_state: TrainingState,
     observer: Observer | None,
     devices: Devices = ONE,
@@ -153,7 +152,7 @@ def run_phase(
         backbone = _network(config, training_state.state, **exact)
         for split in ("train", "validation"):
             features = framework.features(backbone, streams[split].in_order(EVALUATION_BATCH_SIZE))
-            streams = streams | {split: FeatureBatches(streams[split], features)}
+            streams = streams | {split: replace(streams[split], features=features)}
     framework.fit(model, recipe, streams, Epochs(phase, streams["train"], training_state, observer), devices)
 
 
