@@ -79,3 +79,19 @@ def test_learning_speed_is_measured_to_an_accuracy_that_all_runs_reach(make):
     speed = tables.learning_speed(runs).set_index("network")
     assert speed["to"].tolist() == [0.6, 0.6]
     assert speed["epochs"].to_dict() == {"ResNet50": 2, "Xception": 1}
+
+
+def test_results_are_readable_with_one_column_per_kind_of_initial_weights(make):
+    runs = [make(80), make(70, "xception"), make(90, weights="other-breeds")]
+    table = tables.readable_results(tables.result_table(runs))
+    assert table.columns.to_list() == ["network", "framework", "scratch", "other-breeds"]
+    assert table["scratch"].to_list() == ["80.0 [71.1, 86.7]", "70.0 [60.4, 78.1]"]
+    assert table["other-breeds"][0] == "90.0 [82.6, 94.5]"
+    assert table["other-breeds"].isna().to_list() == [False, True]
+
+
+def test_comparisons_are_readable_in_points(make):
+    row = tables.readable_comparisons(tables.comparisons([make(80), make(70, "xception")], "network")).iloc[0]
+    assert row["pair"] == "ResNet50 - Xception"
+    assert row["points [95 % interval]"] == "+10.0 [+5.5, +17.4]"
+    assert row["p (Holm)"] == "0.0016"

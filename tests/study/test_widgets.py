@@ -1,7 +1,9 @@
 """Menus and an upload button with a front end, else a figure; notebooks/test_lab tests them in a real browser."""
 
+import re
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -57,3 +59,10 @@ def test_upload_is_drawn_and_an_invalid_file_gives_a_one_line_error(front_end, t
     assert drawn == [b"example", b"mine"]
     assert capsys.readouterr().out.endswith("own.jpg is no image\n")
     assert [path.name for path in tmp_path.rglob("*")] == ["photo.png"]
+
+
+def test_table_is_shown_without_index_and_missing_values():
+    table = pd.DataFrame({"network": ["ResNet50", "Xception"], "accuracy": [0.25, float("nan")]}, index=[7, 8])
+    page = widgets.show(table).data
+    assert re.findall(r"<t[hd] [^>]*>([^<]*)", page) == ["network", "accuracy", "ResNet50", "0.250", "Xception", ""]
+    assert page == widgets.show(table).data  # so that nbval can compare it

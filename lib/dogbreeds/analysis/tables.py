@@ -84,6 +84,28 @@ def format_table(table: pd.DataFrame) -> str:
     return shown.to_string(index=False, columns=columns, formatters=formats)
 
 
+def readable_results(table: pd.DataFrame) -> pd.DataFrame:
+    """A `result_table` as text: one row per network and framework, one column per kind of initial weights.
+
+    The cells are accuracies in per cent with their 95 % intervals: `83.2 [75.2, 89.0]`.
+    """
+    points = 100 * table[["test accuracy", "low", "high"]]
+    cells = [f"{mean:.1f} [{low:.1f}, {high:.1f}]" for mean, low, high in points.to_numpy()]
+    rows, column = ["network", "framework"], "initial weights"
+    return table.assign(cells=cells).pivot_table("cells", rows, column, "first", sort=False).reset_index()
+
+
+def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `comparisons` as text, with differences in points of accuracy."""
+    points = 100 * table[["difference", "low", "high", "detectable"]]
+    shown = table[[name for name in CHOICES if name in table]].assign(pair=table["first"] + " - " + table["second"])
+    shown["points [95 % interval]"] = [
+        f"{row.difference:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in points.itertuples()
+    ]
+    shown["p (Holm)"] = table["p (Holm)"].map("{:.2g}".format)
+    return shown.assign(detectable=points["detectable"].map("{:.1f}".format))
+
+
 def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
     """One row per pair of choices that differ only in `between`: "network", "framework" or "initial weights".
 

@@ -1,15 +1,23 @@
-"""Menus and a file upload for notebooks; a plain figure where no front end can show them, as in a batch run."""
+"""Tables, menus and a file upload for notebooks; figures without menus where no front end can show them."""
 
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from IPython.display import display
+import pandas as pd
+from IPython.display import HTML, display
 from ipywidgets import Dropdown, FileUpload, Output, VBox, interactive
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from dogbreeds.errors import StudyError
 from dogbreeds.training.progress import watched
+
+
+def show(table: pd.DataFrame) -> HTML:
+    """Shows a table without its index, with the same look in every notebook; missing values stay empty."""
+    style = Styler(table, uuid="table", cell_ids=False).hide().format(na_rep="", precision=3)
+    return HTML(style.set_table_styles([{"selector": "th, td", "props": "text-align: left"}]).to_html())
 
 
 def choose(draw: Callable[..., Figure], **choices: list) -> VBox | Figure:
