@@ -95,3 +95,13 @@ def test_comparisons_are_readable_in_points(make):
     assert row["pair"] == "ResNet50 - Xception"
     assert row["points [95 % interval]"] == "+10.0 [+5.5, +17.4]"
     assert row["p (Holm)"] == "0.0016"
+
+
+def test_variants_are_readable_with_the_first_as_reference(make):
+    record = {"best_epoch": 1, "recipe": {"batch_size": 10}}
+    runs = {"controlled": make(80, **record), "deck_2020": make(70, "xception", **record)}
+    for run in runs.values():
+        run.history["photos_per_second"] = 100.0
+    table = tables.readable_variants(tables.variant_table(runs))
+    assert table["ahead"].to_list() == ["+0.0 [+0.0, +0.0]", "-10.0 [-17.4, -5.5]"]
+    assert table["best epoch"].to_list() == ["1", "1"]

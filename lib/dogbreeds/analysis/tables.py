@@ -164,3 +164,13 @@ def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
         row |= {"steps": round(photos / run.record["recipe"]["batch_size"]), "seconds": run.record["seconds"]}
         rows[name] = row
     return pd.DataFrame(rows).T.rename_axis("variant")
+
+
+def readable_variants(table: pd.DataFrame) -> pd.DataFrame:
+    """A `variant_table` as text: accuracies in per cent, differences from the first variant in points."""
+    percent = 100 * table[["test accuracy", "low", "high", "ahead", "from", "to"]]
+    shown = pd.DataFrame({"variant": table.index}, index=table.index)
+    shown["test accuracy"] = [f"{row[0]:.1f} [{row[1]:.1f}, {row[2]:.1f}]" for row in percent.to_numpy()]
+    shown["ahead"] = [f"{row[3]:+z.1f} [{row[4]:+z.1f}, {row[5]:+z.1f}]" for row in percent.to_numpy()]
+    shown["p"] = table["p"].map("{:.2g}".format)
+    return shown.join(table[["best epoch", "steps", "seconds"]].map("{:.0f}".format))
