@@ -84,28 +84,6 @@ def format_table(table: pd.DataFrame) -> str:
     return shown.to_string(index=False, columns=columns, formatters=formats)
 
 
-def readable_results(table: pd.DataFrame) -> pd.DataFrame:
-    """A `result_table` as text: one row per network and framework, one column per kind of initial weights.
-
-    The cells are accuracies in per cent with their 95 % intervals: `83.2 [75.2, 89.0]`.
-    """
-    points = 100 * table[["test accuracy", "low", "high"]]
-    cells = [f"{mean:.1f} [{low:.1f}, {high:.1f}]" for mean, low, high in points.to_numpy()]
-    rows, column = ["network", "framework"], "initial weights"
-    return table.assign(cells=cells).pivot_table("cells", rows, column, "first", sort=False).reset_index()
-
-
-def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of `comparisons` as text, with differences in points of accuracy."""
-    points = 100 * table[["difference", "low", "high", "detectable"]]
-    shown = table[[name for name in CHOICES if name in table]].assign(pair=table["first"] + " - " + table["second"])
-    shown["points [95 % interval]"] = [
-        f"{row.difference:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in points.itertuples()
-    ]
-    shown["p (Holm)"] = table["p (Holm)"].map("{:.2g}".format)
-    return shown.assign(detectable=points["detectable"].map("{:.1f}".format))
-
-
 def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
     """One row per pair of choices that differ only in `between`: "network", "framework" or "initial weights".
 
@@ -146,8 +124,9 @@ def learning_speed(runs: list[Run]) -> pd.DataFrame:
 def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
     """One row per variant of a training: test accuracy with its interval, and the difference from the first variant.
 
-    `ahead`, its interval (`from`, `to`) and `p` are those of `gap`. The best epoch is the one whose weights are scored,
-    and the validation accuracies of it and of the last epoch are in 0 to 1. `steps` is the number of optimiser steps.
+    `ahead`, its interval (`from`, `to`) and `p` are those of `gap`. `best epoch` is the one whose weights are scored
+    (with `restore_best`); the validation accuracies of it and of the last epoch are in 0 to 1. `steps` is the number of
+    optimiser steps.
     """
     first = next(iter(runs.values()))
     rows = {}
@@ -166,11 +145,34 @@ def variant_table(runs: dict[str, Run]) -> pd.DataFrame:
     return pd.DataFrame(rows).T.rename_axis("variant")
 
 
+def readable_results(table: pd.DataFrame) -> pd.DataFrame:
+    """A `result_table` as text: one row per network and framework, one column per kind of initial weights.
+
+    The cells are accuracies in per cent with their 95 % intervals: `83.2 [75.2, 89.0]`.
+    """
+    cells = _with_intervals(table, ["test accuracy", "low", "high"], ".1f")
+    rows, column = ["network", "framework"], "initial weights"
+    return table.assign(cells=cells).pivot_table("cells", rows, column, "first", sort=False).reset_index()
+
+
+def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `comparisons` as text, with differences in points of accuracy."""
+    shown = table[[name for name in CHOICES if name in table]].assign(pair=table["first"] + " - " + table["second"])
+    shown["points [95 % interval]"] = _with_intervals(table, ["difference", "low", "high"], "+.1f")
+    shown["p (Holm)"] = table["p (Holm)"].map("{:.2g}".format)
+    return shown.assign(detectable=(100 * table["detectable"]).map("{:.1f}".format))
+
+
 def readable_variants(table: pd.DataFrame) -> pd.DataFrame:
     """A `variant_table` as text: accuracies in per cent, differences from the first variant in points."""
-    percent = 100 * table[["test accuracy", "low", "high", "ahead", "from", "to"]]
     shown = pd.DataFrame({"variant": table.index}, index=table.index)
-    shown["test accuracy"] = [f"{row[0]:.1f} [{row[1]:.1f}, {row[2]:.1f}]" for row in percent.to_numpy()]
-    shown["ahead"] = [f"{row[3]:+z.1f} [{row[4]:+z.1f}, {row[5]:+z.1f}]" for row in percent.to_numpy()]
+    shown["test accuracy"] = _with_intervals(table, ["test accuracy", "low", "high"], ".1f")
+    shown["ahead"] = _with_intervals(table, ["ahead", "from", "to"], "+z.1f")
     shown["p"] = table["p"].map("{:.2g}".format)
     return shown.join(table[["best epoch", "steps", "seconds"]].map("{:.0f}".format))
+
+
+def _with_intervals(table: pd.DataFrame, columns: list[str], spec: str) -> list[str]:
+    """A share and the ends of its interval per row, in per cent: `83.2 [75.2, 89.0]`."""
+    shares = (100 * table[columns]).map(lambda share: format(share, spec))
+    return [f"{share} [{low}, {high}]" for share, low, high in shares.to_numpy()]

@@ -81,13 +81,16 @@ def frameworks(study: Study) -> list[str]:
     keras, pytorch = (_runs_of(study, "framework", name) for name in models.FRAMEWORKS)
     equal, low, high = intervals.equivalence(tables.by_seed(keras), tables.by_seed(pytorch))
     margin = f"{100 * intervals.MARGIN:.0f} points"
+    fields = ("architecture", "seed", "fingerprint", "recipe", "initialisation", "parameters")
+    keys = [[tuple(str(run.record[field]) for field in fields) for run in runs] for runs in (keras, pytorch)]
+    same = len(set(keys[0]) & set(keys[1]))
     return [
         f"the test accuracy in Keras minus that in PyTorch is {_gap(keras, pytorch)}; they are "
         f"{f'equal within {margin}' if equal else f'not shown to be equal within {margin}'}.",
         f"The 90 % interval of the difference, {100 * low:+.1f} to {100 * high:+.1f} points, decides on equality: it "
         f"must lie within {margin}.",
         f"The comparison averages {len(keras)} pairs of trainings, seeds: {len(study.seeds)}.",
-        f"Both frameworks start from the same weights and read the same batches of {keras[0].record['dataset']}.",
+        f"Pairs with the same images, recipe, initial weights and number of parameters: {same} of {len(keras)}.",
     ]
 
 

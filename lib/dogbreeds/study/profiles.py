@@ -25,7 +25,7 @@ def read(name: str, photos: str, changes: dict) -> dict:
     if photos:
         folder = Path(photos).expanduser().resolve()
         parameters |= {"photos": str(folder), "profile": f"{name}-{folder.name}", "test_drawings_per_breed": 0}
-        if not parameters.get("breeds") and "weights" not in changes:  # no other breeds for pretraining
-            weights = [each for each in parameters.get("weights", []) if each != OTHER_BREEDS]
-            parameters["weights"] = weights or [SCRATCH]
+        weights = parameters.get("weights", [])
+        if OTHER_BREEDS in weights and not parameters.get("breeds") and "weights" not in changes:
+            parameters["weights"] = [each for each in weights if each != OTHER_BREEDS] or [SCRATCH]
     return parameters

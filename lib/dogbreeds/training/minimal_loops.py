@@ -90,12 +90,12 @@ def lightning_fit(model, train, validation, epochs, rate):
     return module.accuracies
 
 
-def compare(streams, epochs, rate=0.001):
+def compare(streams, epochs):
     """Returns the validation accuracies of ResNet50 in Keras and in PyTorch, trained from the same initial weights."""
     torch.manual_seed(0)
     classes = int(streams["pytorch"]["train"].labels.max()) + 1
     network = models.build("resnet50", "pytorch", classes)
     twin = weight_conversion.fill(models.build("resnet50", "keras", classes), weight_conversion.read(network))
-    arguments = {name: (stream["train"], stream["validation"], epochs, rate) for name, stream in streams.items()}
+    arguments = {name: (stream["train"], stream["validation"], epochs, 0.001) for name, stream in streams.items()}
     keras_accuracies = keras_fit(twin, *arguments["keras"])
     return {"keras_fit": keras_accuracies, "pytorch_loop": pytorch_loop(network, *arguments["pytorch"])}
