@@ -18,6 +18,10 @@ BATCH_NORM_POLICIES = ("momentum_0.1", "momentum_0.01", "frozen")
 # "expected": normalised as the network's published weights expect; "rescaled": only divided by 255 for every network
 # (`rescale=1/255` in Keras).
 PREPROCESSINGS = ("expected", "rescaled")
+# The networks of `keras.applications` that were used in 2020, and which of their layers are frozen, see
+# `keras_applications.freeze`.
+KERAS_APPLICATIONS = ("resnet50", "xception")
+KERAS_FROZEN = ("nothing", "first 7 layers", "backbone", "backbone, Keras 2.3")
 _TORCHVISION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _EXPECTED = {"xception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), "resnet50": _TORCHVISION, "se_resnet50": _TORCHVISION}
 

@@ -22,6 +22,7 @@ from dogbreeds.models import weight_files
 from dogbreeds.study import profiles, variants
 from dogbreeds.training import inference, provenance, trainer
 from dogbreeds.training.devices import ONE, Devices
+from dogbreeds.training.failure_settings import Settings
 from dogbreeds.training.jobs import Job
 from dogbreeds.training.parallel import train_all
 from dogbreeds.training.recipe import Recipe, changed
@@ -48,6 +49,7 @@ class Study:
     weights: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: [SCRATCH])  # initial weights
     source_recipe: dict = Field(default_factory=dict)  # recipe of the trainings that provide the "other-breeds" weights
     test_drawings_per_breed: NonNegativeInt = 0  # extra drawings per breed, the size of its test split; 0: none
+    failure_2020: dict = Field(default_factory=dict)  # trainings of notebook 02, see `failure_files`; empty: none
     split_seed: NonNegativeInt = 0  # draws the split, which all seeds share: no interval includes its variation
     out: Path | None = None  # folder of runs, by default outputs/<profile>/runs; not a parameter of the notebooks
 
@@ -67,6 +69,7 @@ class Study:
             raise StudyError(first_problem(error, "notebook parameter", known)) from error
         Recipe.of(study.recipe)
         Recipe.of(study.source_recipe)
+        Settings.of(study.failure_2020)
         return study
 
     def __str__(self) -> str:
@@ -238,6 +241,20 @@ class Study:
         if missing:
             train_all(self._jobs(missing), self.store)
         return [self.finished(config) for config in configs]
+
+    def failure_files(self) -> list[Path]:
+        """Returns the files of the trainings that ask why ResNet50 failed in 2020; trains those that are missing.
+
+        `failure_2020` has the fields of `training.failure_settings.Settings`. If it is empty, the files are those of
+        the trainings on drawn dogs that are kept in outputs/reference.
+        """
+        if not self.failure_2020:
+            return sorted((paths.REFERENCE / "failure_2020").glob("*.npz"))
+        # Imported here, so that reading runs does not wait for Keras.
+        from dogbreeds.training import failure_2020
+
+        settings = Settings.of(self.failure_2020)
+        return failure_2020.train_all(settings, self.dataset, self.other_breeds, self.folder / "failure_2020")
 
     def measured(self, name: str, runs: list[Run], measure: Callable[[], dict[str, np.ndarray]]) -> dict:
         """Returns the arrays of `measure()`, which evaluates the trained networks of `runs`; computes them only once.

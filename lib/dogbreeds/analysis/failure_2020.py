@@ -1,0 +1,104 @@
+"""Why ResNet50 failed in 2020: tables of the files that `training.failure_2020` writes.
+
+A network can fail at inference although training went well: batch normalisation uses the statistics of each batch in
+training, but running averages of them at inference. These averages do not influence the weights. If the accuracy of the
+same weights changes when the averages are re-estimated, the difference was not overfitting.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dogbreeds.analysis import intervals
+from dogbreeds.analysis.claims_2020 import NEAR_CHANCE
+
+WHICH = ["network", "frozen", "colours"]
+SPLITS = {"train": "training images", "test": "new images"}
+
+
+def read(files: list[Path]) -> list[dict[str, np.ndarray]]:
+    """Returns the arrays of each training, see `training.failure_2020.train`."""
+    found = []
+    for file in files:
+        with np.load(file) as arrays:
+            found.append(dict(arrays))
+    return found
+
+
+def results(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
+    """One row per network, frozen layers and colours, with accuracies in 0 to 1 as means over seeds.
+
+    "while training" is measured on the batches of the last epoch. The other accuracies are in inference mode: on the
+    "training images", and on "new images", which are the test split, with the 95 % interval of `intervals.accuracy`
+    ("low", "high"). In columns that end in "re-estimated", the statistics are averages over the training images.
+    """
+    rows = []
+    for which, mine in _by_kind(trainings).items():
+        row = dict(zip(WHICH, which, strict=True))
+        row["while training"] = float(np.mean([each["training"][-1] for each in mine]))
+        for statistics, suffix in (("running", ""), ("re-estimated", ", re-estimated")):
+            for split, images in SPLITS.items():
+                correct = np.stack([each[f"{split}, {statistics}"] == each[f"{split}, labels"] for each in mine])
+                reached = intervals.accuracy(correct)
+                row |= {f"{images}{suffix}": reached["mean"]}
+            row |= {f"{end}{suffix}": reached[end] for end in ("low", "high")}
+        rows.append(row | {"seeds": len(mine)})
+    return pd.DataFrame(rows)
+
+
+def _by_kind(trainings: list[dict[str, np.ndarray]]) -> dict[tuple, list[dict[str, np.ndarray]]]:
+    """The trainings by network, frozen layers and colours, without the longer ones."""
+    groups: dict = {}
+    for training in trainings:
+        if not training["longer"]:
+            groups.setdefault(tuple(str(training[name]) for name in WHICH), []).append(training)
+    return groups
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `results` as text: one row per network and frozen layers, one column per kind of colours.
+
+    A cell such as `91; 20.0 [17.6, 22.6]` has the accuracy while training and, with its interval, on new images.
+    """
+    shares = 100 * table[["while training", "new images", "low", "high"]]
+    cells = [f"{a:.0f}; {b:.1f} [{c:.1f}, {d:.1f}]" for a, b, c, d in shares.to_numpy()]
+    return table.assign(cells=cells).pivot_table("cells", WHICH[:2], "colours", "first", sort=False).reset_index()
+
+
+def healing(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
+    """The longer trainings, one row per seed and epoch: steps so far, and accuracies in 0 to 1.
+
+    "training" is measured on the batches of the epoch, "validation" in inference mode; "re-estimated" is the validation
+    accuracy that the last weights have with re-estimated statistics.
+    """
+    rows = []
+    for training in (each for each in trainings if each["longer"]):
+        reached = float((training["validation, re-estimated"] == training["validation, labels"]).mean())
+        for epoch, (trained, validated) in enumerate(zip(training["training"], training["validation"], strict=True)):
+            row = {"seed": int(training["seed"]), "steps": int((epoch + 1) * training["steps"])}
+            rows.append(row | {"training": trained, "validation": validated, "re-estimated": reached})
+    return pd.DataFrame(rows, columns=["seed", "steps", "training", "validation", "re-estimated"])
+
+
+def steps_until_healed(table: pd.DataFrame, chance: float) -> list[int | None]:
+    """For each seed of a `healing` table, the steps after which validation stays above twice the chance level.
+
+    None if the training ends before.
+    """
+    found = []
+    for _, rows in table.groupby("seed"):
+        ill = rows.loc[rows["validation"] <= NEAR_CHANCE * chance, "steps"].max()
+        after = rows.loc[~(rows["steps"] <= ill), "steps"]
+        found.append(int(after.min()) if len(after) else None)
+    return found
+
+
+def predicted_steps(momentum: float = 0.99, scale: float = 255.0) -> float:
+    """The steps after which the initial value contributes as much to a running variance as the batches do.
+
+    The images are `scale` times too small, and so their variance is the square of that too small. `momentum` follows
+    Keras' convention: each step keeps this share of the running variance.
+    """
+    return 2 * math.log(scale) / -math.log(momentum)

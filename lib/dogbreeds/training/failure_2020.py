@@ -1,0 +1,119 @@
+"""The trainings that ask why ResNet50 failed in 2020: both networks of `keras.applications`, trained with Keras' `fit`.
+
+Each training starts from weights that the same network learned on other breeds in the colours that it expects. They
+differ in the layers that are frozen and in the colours of the images; everything else is the same for all: batches of
+32, Adam with Keras' defaults, momentum 0.99 of the running statistics.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from dogbreeds import files
+from dogbreeds.data import pixel_cache
+from dogbreeds.data.datasets import Dataset
+from dogbreeds.models import keras_applications, keras_runtime
+from dogbreeds.models.batch_norm import reestimate_statistics
+from dogbreeds.training.failure_settings import Settings, Training
+
+keras = keras_runtime.load_keras()
+
+BATCH_SIZE, SPLITS = 32, ("train", "validation", "test")
+
+
+def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Path) -> list[Path]:
+    """Returns the files of all trainings, in a folder in `folder`, and trains those that are missing.
+
+    The initial weights are learned on the breeds of `others`.
+    """
+    which = f"{dataset.fingerprint} {others.fingerprint} {settings.source_epochs}"
+    folder = folder / hashlib.sha256(which.encode()).hexdigest()[:12]
+    trainings = settings.trainings()
+    missing = [training for training in trainings if not (folder / training.file).is_file()]
+    for training in tqdm(missing, desc="failure of 2020", unit="training"):
+        learned = _source(training.network, training.seed, others, folder / "sources", settings.source_epochs)
+        arrays = asdict(training) | train(training, learned, dataset)
+        with files.atomic(folder / training.file) as unfinished, unfinished.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+    return [folder / training.file for training in trainings]
+
+
+def _source(network: str, seed: int, others: Dataset, folder: Path, epochs: int) -> list[np.ndarray]:
+    """Returns the weights of a backbone that was trained on `others` in the colours that the network expects.
+
+    Its running statistics are averages over all its training images, as after a long training. With no epochs, the
+    weights are random and only the statistics are those of the images. The weights are kept in `folder`.
+    """
+    file = folder / f"{network}-seed_{seed}.npz"
+    if not file.is_file():
+        keras.utils.set_random_seed(seed)
+        model = keras_applications.build(network, len(others.breeds))
+        images, labels = _inputs(network, "expected", others, "train")
+        if epochs:
+            rate = keras.optimizers.schedules.CosineDecay(0.001, epochs * -(-len(images) // BATCH_SIZE))
+            _compile(model, rate).fit(images, labels, batch_size=BATCH_SIZE, epochs=epochs, verbose=0)
+        reestimate_statistics(model, _batches(images, labels))
+        with files.atomic(file) as unfinished, unfinished.open("wb") as stream:
+            np.savez(stream, *model.get_weights()[:-2])  # without those of the classifier
+    with np.load(file) as kept:
+        return list(kept.values())
+
+
+def train(training: Training, learned: list[np.ndarray], dataset: Dataset) -> dict[str, np.ndarray]:
+    """Trains a network from the weights `learned` of its backbone, and returns what was measured.
+
+    For each epoch: "training" is the accuracy on its batches, "validation" the accuracy on the validation images in
+    inference mode. After the last epoch: the predicted breed of each image of each split with running and with
+    re-estimated statistics ("test, running"), and the labels ("test, labels"). "steps" is the number of optimiser steps
+    of an epoch.
+    """
+    keras.utils.set_random_seed(training.seed)
+    model, optimizer_state = _compiled(training.network, len(dataset.breeds), training.frozen)
+    kernel, bias = model.get_weights()[-2:]
+    model.set_weights([*learned, keras.initializers.GlorotUniform(training.seed)(kernel.shape), np.zeros_like(bias)])
+    for variable, value in zip(model.optimizer.variables, optimizer_state, strict=True):
+        variable.assign(value)
+    inputs = {split: _inputs(training.network, training.colours, dataset, split) for split in SPLITS}
+    options = {"batch_size": BATCH_SIZE, "epochs": training.epochs, "verbose": 0}
+    history = model.fit(*inputs["train"], validation_data=inputs["validation"], **options).history
+    found = {"training": history["accuracy"], "validation": history["val_accuracy"]}
+    found["steps"] = -(-len(inputs["train"][0]) // BATCH_SIZE)
+    for statistics in ("running", "re-estimated"):
+        if statistics == "re-estimated":
+            reestimate_statistics(model, _batches(*inputs["train"]))
+        for split, (images, labels) in inputs.items():
+            answers = model.predict(images, batch_size=100, verbose=0).argmax(axis=1)
+            found |= {f"{split}, {statistics}": answers.astype(np.uint8), f"{split}, labels": labels.astype(np.uint8)}
+    return found
+
+
+def _inputs(network: str, colours: str, dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
+    rows = dataset.rows(split)
+    images = pixel_cache.load(dataset, keras_applications.IMAGE_SIZES[network])[rows]
+    return keras_applications.inputs(network, images, colours), dataset.photos["label"].to_numpy()[rows]
+
+
+def _batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields batches of 64 images, each once, in a fixed random order, so that breeds are mixed."""
+    order = np.random.default_rng(0).permutation(len(images))
+    for rows in np.array_split(order, -(-len(order) // 64)):
+        yield images[rows], labels[rows]
+
+
+def _compile(model, rate=0.001):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+@cache
+def _compiled(network: str, num_classes: int, frozen: str):
+    """Returns a compiled model and the state of its optimiser; reused, because compiling takes half a minute."""
+    model = _compile(keras_applications.freeze(keras_applications.build(network, num_classes), frozen))
+    model.optimizer.build(model.trainable_variables)
+    return model, [np.array(variable) for variable in model.optimizer.variables]

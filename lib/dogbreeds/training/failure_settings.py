@@ -1,0 +1,59 @@
+"""The settings of the trainings that ask why ResNet50 failed in 2020, and the trainings that follow from them."""
+
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Literal
+
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic.dataclasses import dataclass as validated_dataclass
+
+from dogbreeds.errors import StudyError, first_problem
+from dogbreeds.models.names import KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: a network of `keras_applications`, its frozen layers, the colours of its images, and its seed."""
+
+    network: str
+    frozen: str
+    colours: str
+    seed: int
+    epochs: int
+    longer: bool = False  # a training that continues until the running statistics have caught up
+
+    @property
+    def file(self) -> str:
+        words = (self.network, f"{self.frozen} frozen", f"{self.colours} colours", f"{self.epochs} epochs")
+        return "-".join((*words, f"seed {self.seed}.npz")).replace(", ", "_").replace(" ", "_")
+
+
+@validated_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
+class Settings:
+    """Which trainings are made; `Settings.of` reads those that a user gives."""
+
+    seeds: list[NonNegativeInt] = Field(default_factory=lambda: [0, 1, 2])
+    frozen: list[Literal[KERAS_FROZEN]] = Field(default_factory=lambda: list(KERAS_FROZEN))
+    colours: list[Literal[PREPROCESSINGS]] = Field(default_factory=lambda: list(PREPROCESSINGS))
+    epochs: PositiveInt = 4
+    source_epochs: NonNegativeInt = 5  # of the trainings on other breeds that provide the initial weights
+    healing_epochs: NonNegativeInt = 40  # of ResNet50 with rescaled colours, until it heals; 0: not trained
+
+    @classmethod
+    def of(cls, values: dict) -> "Settings":
+        """Returns the settings. Raises StudyError if a name is unknown or a value is invalid."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            known = [entry.name for entry in fields(cls)]
+            raise StudyError(first_problem(error, "field of failure_2020", known)) from error
+
+    def trainings(self) -> list[Training]:
+        """Returns every combination of network, frozen layers, colours and seed, and one longer training per seed.
+
+        Seeds come first, so that an interrupted series contains complete comparisons.
+        """
+        which = product(self.seeds, KERAS_APPLICATIONS, self.frozen, self.colours)
+        crossed = [Training(*choice, seed, self.epochs) for seed, *choice in which]
+        longer = [Training("resnet50", "nothing", "rescaled", seed, self.healing_epochs, True) for seed in self.seeds]
+        return [*crossed, *(longer if self.healing_epochs else [])]
