@@ -2,9 +2,10 @@
 
 `make reference PROFILE=sample` copies the tables of outputs/sample to outputs/reference/sample, together with the
 machine, the date and the runs behind the tables (records, histories and predictions, without weights or photos).
-`tables_of` recomputes the tables from these runs in seconds. `PROFILE=bench` copies the measurements of
-`dogbreeds bench` to bench_cpu or bench_gpu. Afterwards every block of the README between `<!-- results: NAME -->` and
-`<!-- end of results -->` is rewritten from outputs/reference/NAME.
+`tables_of` recomputes the tables from these runs in seconds. `PROFILE=failure_2020` copies the trainings of notebook 02
+that ask why ResNet50 failed in 2020. `PROFILE=bench` copies the measurements of `dogbreeds bench` to bench_cpu or
+bench_gpu. Afterwards every block of the README between `<!-- results: NAME -->` and `<!-- end of results -->` is
+rewritten from outputs/reference/NAME.
 """
 
 import json
@@ -21,7 +22,7 @@ import pandas as pd
 import torch
 
 from dogbreeds import figures, models, paths
-from dogbreeds.analysis import batch_norm_diagnosis, claims_2020, reproducibility, tables
+from dogbreeds.analysis import claims_2020, failure_2020, reproducibility, tables
 from dogbreeds.analysis.intervals import format_difference
 from dogbreeds.benchmarks.scaling import MEASURES
 from dogbreeds.errors import StudyError
@@ -41,6 +42,10 @@ SPEED_UPS = {
     "torchvision": "speed-up over torchvision",
     "keras_directory": "speed-up over Keras' directory",
 }
+FAILURE = (
+    "papermill notebooks/02_baseline_xception.ipynb out.ipynb "
+    "-y 'changes: {photos_per_breed: 300, failure_2020: {seeds: [0, 1, 2]}}'"
+)
 BENCH_ON_GPU = "dogbreeds bench speed --photos folder --size 224 --batch-size 128 --precision bfloat16"
 
 
@@ -87,15 +92,15 @@ def keep(study: Study, name: str, command: str) -> Path:
 def keep_runs(study: Study, folder: Path) -> dict[str, dict[str, str]]:
     """Copies the runs of a finished study and the arrays measured with them to `folder`; returns the run ids by role.
 
-    The roles are "comparison", "baselines" and "failure"; each maps names to run ids. Raises StudyError if a run of the
-    study is missing; files copied earlier then stay unchanged.
+    The roles are "comparison", "baselines" and "in_pytorch"; each maps names to run ids. Raises StudyError if a run of
+    the study is missing; files copied earlier then stay unchanged.
     """
     missing = [job.id for job in study.plan() if not runs.RunStore(study.store).finished(job.config)]
     if missing:
         raise StudyError(f"{study.store} has no finished run {missing[0]}: run dogbreeds study first")
     roles = {"comparison": {run.id: run.id for run in study.runs()}}
     varied = variants.of(Recipe.of(study.recipe))
-    for role, which in {"baselines": variants.BASELINE, "failure": variants.FAILURE}.items():
+    for role, which in {"baselines": variants.BASELINE, "in_pytorch": variants.IN_PYTORCH}.items():
         found = study.variants(*which, study.weights[-1], varied[which])
         roles[role] = {name: run.id for name, run in found.items()}
     for kind in ("runs", "arrays"):
@@ -114,7 +119,7 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
     found = {
         role: {name: Run(folder / "runs" / run) for name, run in mine.items()} for role, mine in about["runs"].items()
     }
-    compared, failing = list(found["comparison"].values()), found["failure"]
+    compared = list(found["comparison"].values())
     arrays = {}
     for file in (folder / "arrays").glob("*.npz"):
         with np.load(file) as kept:
@@ -127,9 +132,29 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
         "learning_speed": tables.learning_speed(compared),
         "claims": claims_2020.confront(compared),
         "baselines": tables.variant_table(found["baselines"]),
-        "statistics": batch_norm_diagnosis.two_by_two(failing, arrays["batch_norm"]),
+        "in_pytorch": tables.variant_table(found["in_pytorch"]),
         "backends": reproducibility.table(backends, band),
     }
+
+
+def keep_failure(made: Path, command: str) -> Path:
+    """Copies the trainings of notebook 02 on the failure of 2020 to outputs/reference and returns the folder.
+
+    Raises StudyError if there are none.
+    """
+    files, folder = sorted(made.rglob("*.npz")), REFERENCE / "failure_2020"
+    files = [file for file in files if file.parent.name != "sources"]
+    if not files:
+        raise StudyError(f"{made} has no trainings: run {command}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in files:
+        shutil.copy(file, folder / file.name)
+    trainings = failure_2020.read(files)
+    failure_2020.results(trainings).to_csv(folder / "results.csv", index=False)
+    failure_2020.healing(trainings).to_csv(folder / "healing.csv", index=False)
+    _write_about(folder, {"trainings": len(files), "command": command}, 1)
+    return folder
 
 
 def keep_bench(outputs: Path) -> Path:
@@ -259,7 +284,9 @@ def main() -> None:
     profile, photos = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
     command = f"make study PROFILE={profile}" + (" PHOTOS=folder" if photos else "")
     try:
-        if profile == "bench":
+        if profile == "failure_2020":
+            print(keep_failure(paths.outputs() / "sample" / profile, FAILURE))
+        elif profile == "bench":
             print(keep_bench(paths.outputs() / profile))
         else:
             print(keep(Study.from_profile(profile, photos), profile, command))

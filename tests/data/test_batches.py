@@ -20,17 +20,6 @@ def test_evaluation_batches_are_ordered_complete_and_normalised():
     np.testing.assert_allclose(batches[0][0][0].permute(1, 2, 0), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_mixed_stream_shuffles_photos_sorted_by_breed():
-    """The order is always the same. Each photo occurs once and is not augmented."""
-    sorted_photos = stream(seed=0, augmentation=True)
-    batches = list(sorted_photos.mixed(6).loader())
-    labels = torch.cat([labels for _, labels in batches]).tolist()
-    assert sorted(labels) == list(range(2, 22)) != labels
-    assert torch.cat([labels for _, labels in sorted_photos.mixed(6).loader()]).tolist() == labels
-    expected = (PIXELS[labels[0]] / 255 - PREPROCESSING[0]) / PREPROCESSING[1]
-    np.testing.assert_allclose(batches[0][0][0].permute(1, 2, 0), expected, rtol=1e-5, atol=1e-6)
-
-
 def test_training_epoch_has_full_batches_without_repeated_photos():
     training = stream(seed=0)
     labels = torch.cat([labels for _, labels in training.loader()]).tolist()

@@ -244,6 +244,19 @@ def test_tensorflow_receives_the_stream_without_autotuning(dataset, split):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+def test_batch_norm_momentum_changes_only_the_statistics(dataset, tmp_path, framework):
+    recipe = Recipe(batch_size=4, epochs=2, restore_best=False)
+    policies = [dataclasses.replace(recipe, batch_norm=policy) for policy in ("momentum_0.1", "momentum_0.01")]
+    runs = [trainer.train(config(dataset, framework, recipe=policy), dataset, tmp_path) for policy in policies]
+    first, second = (load_file(run.weights) for run in runs)
+    assert {key for key in first if not torch.equal(first[key], second[key])} == {
+        key for key in first if "running" in key
+    }
+
+
 def test_preprocessing_follows_the_recipe(dataset):
     rescaled = dataclasses.replace(RECIPE, preprocessing="rescaled")
     for architecture in models.ARCHITECTURES:

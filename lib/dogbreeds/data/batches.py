@@ -120,11 +120,6 @@ class Batches(Dataset):
         """Returns a stream of the same photos, each once and without augmentation, in the order of `rows`."""
         return replace(self, batch_size=batch_size, seed=None, augmentation=False, part=(0, 1))
 
-    def mixed(self, batch_size: int) -> "Batches":
-        """Returns a stream like `in_order`, but in a fixed random order, so that breeds are mixed."""
-        rows = np.random.default_rng(0).permutation(self.rows)
-        return replace(self.in_order(batch_size), rows=rows, _resident=None)
-
     def loader(self) -> DataLoader:
         """Returns the batches as a DataLoader, which both the `fit` of Keras and the Trainer of Lightning accept."""
         return DataLoader(self, batch_size=None)

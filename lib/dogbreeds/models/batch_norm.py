@@ -1,42 +1,30 @@
-"""Running statistics of batch normalisation: re-estimated, or converted to the convention of Keras."""
+"""Running statistics of batch normalisation: re-estimated in Keras, or converted in PyTorch to Keras' convention."""
 
 from collections.abc import Iterable
-from functools import partial
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dogbreeds.models.weight_conversion import is_keras
-
 
 def reestimate_statistics(model, batches: Iterable):
-    """Re-estimates every running mean and variance as its average over `batches`, and returns the model.
+    """Re-estimates the running means and variances of a Keras model as averages over `batches`, and returns it.
 
-    `batches` yields (images, labels) in the layout of the model's framework. Each batch is weighted by its size and
-    should contain images of all breeds (`Batches.mixed`). Inference then uses the statistics that the trained weights
-    produce, not moving averages that still contain part of the initial values. Each batch passes through the model
-    once. The weights do not change, and neither do the statistics of layers that `freezing.freeze_layers` froze.
+    `batches` yields (images, labels). Each batch is weighted by its size and should contain images of all breeds.
+    Inference then uses the statistics that the trained weights produce, not moving averages that still contain part of
+    the initial values. Each batch passes through the model once. The weights do not change, and neither do the
+    statistics of layers that are not trainable.
     """
-    keras = is_keras(model)
-    was_training = None if keras else model.training
-    if keras:
-        layers = [layer for layer in model.layers if hasattr(layer, "moving_mean") and layer.trainable]
-    else:
-        model.train()
-        layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.training]
-    forward = partial(model, training=True) if keras else model
+    layers = [layer for layer in model.layers if hasattr(layer, "moving_mean") and layer.trainable]
     momenta, seen = [layer.momentum for layer in layers], 0
     for images, _ in batches:
         seen += len(images)
-        share = len(images) / seen  # of this batch in all images so far
         for layer in layers:
-            layer.momentum = 1 - share if keras else share  # Keras weights the old statistics, PyTorch the new ones
-        with torch.no_grad():
-            forward(images)
+            layer.momentum = 1 - len(images) / seen  # the share that earlier batches keep
+        model(images, training=True)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
-    return model if keras else model.train(was_training)
+    return model
 
 
 def with_biased_variances(model: nn.Module, batch_size: int, image_size: int) -> nn.Module:

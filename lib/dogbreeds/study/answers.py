@@ -9,7 +9,7 @@ from functools import wraps
 import numpy as np
 
 from dogbreeds import models
-from dogbreeds.analysis import claims_2020, error_analysis, intervals, metrics, tables
+from dogbreeds.analysis import claims_2020, error_analysis, failure_2020, intervals, metrics, tables
 from dogbreeds.data import shortcuts
 from dogbreeds.models import complexity
 from dogbreeds.study import Study, variants
@@ -42,22 +42,17 @@ def data(study: Study) -> list[str]:
 
 @_of_finished_runs
 def baseline(study: Study) -> list[str]:
-    """Notebook 02: the accuracy of the baseline, and what rescaled colours do to ResNet50."""
+    """Notebook 02: the accuracy of the baseline, what frozen layers change, and why ResNet50 failed in 2020."""
     recipes, weights = variants.of_the_baseline(Recipe.of(study.recipe)), study.weights[-1]
     runs = study.variants(*variants.BASELINE, weights, recipes)
-    failed = study.variants(*variants.FAILURE, weights, variants.of_the_failure())["rescaled"]
     controlled, frozen, deck = runs["controlled"], runs["block 1 frozen"], runs["deck_2020"]
-    correct, chance = failed.correct(), 1 / len(study.dataset.breeds)
-    training, validation = (failed.history[f"{split}_accuracy"].iloc[-1] for split in ("training", "validation"))
     return [
         f"the test accuracy of Xception in Keras is {intervals.format_accuracy(controlled.correct())} with the "
         "controlled recipe.",
         f"Block 1 frozen: {_difference(frozen, controlled)} against nothing frozen.",
         f"The recipe reported in 2020: {_difference(deck, controlled)}, scored with the weights of epoch "
         f"{deck.record['best_epoch']} of {deck.record['epochs']}.",
-        f"ResNet50 with rescaled colours and momentum 0.01 ends with {training:.1%} in training, {validation:.1%} in "
-        f"validation and {intervals.format_accuracy(correct)} on the test images; that it is near chance is "
-        f"{claims_2020.near_chance([int(correct.sum())], len(correct), chance)}.",
+        failure_2020.sentence(failure_2020.results(failure_2020.read(study.failure_files()))),
     ]
 
 

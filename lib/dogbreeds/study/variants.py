@@ -3,7 +3,7 @@
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.translation import N_
 
-BASELINE, FAILURE = ("xception", "keras"), ("resnet50", "keras")
+BASELINE, IN_PYTORCH = ("xception", "keras"), ("resnet50", "pytorch")
 
 
 def of_the_baseline(recipe: Recipe) -> dict[str, dict]:
@@ -16,12 +16,15 @@ def of_the_baseline(recipe: Recipe) -> dict[str, dict]:
     }
 
 
-def of_the_failure() -> dict[str, dict]:
-    """Returns changes that make ResNet50 fail: as in 2020 with rescaled colours, and with the colours it expects."""
-    common = {"batch_norm": "momentum_0.01", "restore_best": False}
-    return {kind: common | {"preprocessing": kind} for kind in ("rescaled", "expected")}
+def in_pytorch(recipe: Recipe) -> dict[str, dict]:
+    """Returns the changes that 2020 wished for in PyTorch: partial fine-tuning, and early stopping that can act.
+
+    Early stopping has four times the epochs of the recipe, a constant learning rate, and a patience of two epochs.
+    """
+    stopping = {"epochs": 4 * recipe.epochs, "patience": 2, "decay": "constant"}
+    return {N_("controlled"): {}, N_("layer1 frozen"): {"freeze": "layer1"}, N_("early stopping"): stopping}
 
 
 def of(recipe: Recipe) -> dict[tuple[str, str], dict[str, dict]]:
     """Returns all variants by network and framework."""
-    return {BASELINE: of_the_baseline(recipe), FAILURE: of_the_failure()}
+    return {BASELINE: of_the_baseline(recipe), IN_PYTORCH: in_pytorch(recipe)}
