@@ -16,6 +16,8 @@ from dogbreeds.analysis.claims_2020 import NEAR_CHANCE
 from dogbreeds.models.names import KERAS_APPLICATIONS, TITLES
 
 WHICH = ["network", "frozen", "colours"]
+# Network, colours, and whether new images should be near chance.
+EXPECTED = [("resnet50", "rescaled", True), ("resnet50", "expected", False), ("xception", "rescaled", False)]
 SPLITS = {"train": "training images", "test": "new images"}
 
 
@@ -45,7 +47,7 @@ def results(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
                 reached = intervals.accuracy(correct)
                 row |= {f"{images}{suffix}": reached["mean"]}
             row |= {f"{end}{suffix}": reached[end] for end in ("low", "high")}
-        rows.append(row | {"seeds": len(mine)})
+        rows.append(row | {"chance": _chance(mine[0]), "seeds": len(mine)})
     return pd.DataFrame(rows)
 
 
@@ -81,6 +83,36 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(cells=cells).pivot_table("cells", WHICH[:2], "colours", "first", sort=False).reset_index()
 
 
+def expectations(table: pd.DataFrame) -> pd.DataFrame:
+    """What the hypothesis about the colours expects of a table of `results` where nothing is frozen, and what came out.
+
+    New images are near chance if the interval ends below twice the chance level, and well above it if the interval
+    begins there. The outcome is "as expected", "against the hypothesis", "not decidable here" or "not trained".
+    """
+    rows = []
+    for network, colours, low in EXPECTED:
+        found = table.query("frozen == 'nothing' and network == @network and colours == @colours")
+        expected = f"{TITLES[network]}, colours {colours}: {'near chance' if low else 'well above chance'}"
+        row = {"expectation": expected, "new images": "", "outcome": "not trained"}
+        if len(found):
+            each = found.iloc[0]
+            border = NEAR_CHANCE * each["chance"]
+            row["new images"] = intervals.format_interval(each["new images"], each["low"], each["high"], ".1%")
+            near, above = each["high"] < border, each["low"] > border
+            row["outcome"] = "as expected" if (near if low else above) else "against the hypothesis"
+            if not near and not above:
+                row["outcome"] = "not decidable here"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def same_weights(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `results` where nothing is frozen, in per cent: with running and with re-estimated statistics."""
+    names = ["while training"] + [f"{images}{kind}" for kind in ("", ", re-estimated") for images in SPLITS.values()]
+    rows = table[table["frozen"] == "nothing"]
+    return rows[["network", "colours"]].join((100 * rows[names]).map("{:.1f}".format))
+
+
 def healing(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """The longer trainings, one row per seed and epoch: steps so far, and accuracies in 0 to 1.
 
@@ -92,21 +124,26 @@ def healing(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         reached = float((training["validation, re-estimated"] == training["validation, labels"]).mean())
         for epoch, (trained, validated) in enumerate(zip(training["training"], training["validation"], strict=True)):
             row = {"seed": int(training["seed"]), "steps": int((epoch + 1) * training["steps"])}
-            rows.append(row | {"training": trained, "validation": validated, "re-estimated": reached})
-    return pd.DataFrame(rows, columns=["seed", "steps", "training", "validation", "re-estimated"])
+            row |= {"training": trained, "validation": validated, "re-estimated": reached}
+            rows.append(row | {"chance": _chance(training)})
+    return pd.DataFrame(rows, columns=["seed", "steps", "training", "validation", "re-estimated", "chance"])
 
 
-def steps_until_healed(table: pd.DataFrame, chance: float) -> list[int | None]:
+def steps_until_healed(table: pd.DataFrame) -> list[int | None]:
     """For each seed of a `healing` table, the steps after which validation stays above twice the chance level.
 
     None if the training ends before.
     """
     found = []
     for _, rows in table.groupby("seed"):
-        ill = rows.loc[rows["validation"] <= NEAR_CHANCE * chance, "steps"].max()
+        ill = rows.loc[rows["validation"] <= NEAR_CHANCE * rows["chance"], "steps"].max()
         after = rows.loc[~(rows["steps"] <= ill), "steps"]
         found.append(int(after.min()) if len(after) else None)
     return found
+
+
+def _chance(training: dict[str, np.ndarray]) -> float:
+    return 1 / (int(training["train, labels"].max()) + 1)
 
 
 def predicted_steps(momentum: float = 0.99, scale: float = 255.0) -> float:

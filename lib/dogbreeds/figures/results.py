@@ -95,7 +95,7 @@ def _intervals(axis, names, intervals: pd.DataFrame, frameworks) -> None:
     axis.set(yticks=range(len(names)), yticklabels=names)
 
 
-def failure_of_2020(table: pd.DataFrame, chance: float) -> Figure:
+def failure_of_2020(table: pd.DataFrame) -> Figure:
     """The table of `failure_2020.results`: accuracy on new images, one panel per network, one row per frozen layers.
 
     Filled markers with their 95 % intervals are the two kinds of colours; a cross is the accuracy while training.
@@ -113,7 +113,7 @@ def failure_of_2020(table: pd.DataFrame, chance: float) -> Figure:
             axis.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2)
             axis.plot(rows["new images"], places, marker, color=colour, markersize=8, label=label)
             axis.plot(rows["while training"], places, "x", color=colour, label=_("while training") if number else None)
-        axis.axvline(chance, color="grey", linestyle=":", label=_("chance"))
+        axis.axvline(table["chance"].iloc[0], color="grey", linestyle=":", label=_("chance"))
         axis.set(title=TITLES[network], xlim=(0, 1.02), xlabel=_("accuracy on new images, 95 % interval"))
     axes[0, 0].set(yticks=range(len(frozen)), yticklabels=[_(kind) for kind in frozen], ylabel=_("frozen"))
     axes[0, 0].invert_yaxis()
@@ -123,7 +123,7 @@ def failure_of_2020(table: pd.DataFrame, chance: float) -> Figure:
     return figure
 
 
-def healing(table: pd.DataFrame, chance: float, predicted: float) -> Figure:
+def healing(table: pd.DataFrame, predicted: float) -> Figure:
     """The table of `failure_2020.healing`: accuracy over the steps, one line per seed, and the predicted step."""
     figure, axis = make_figure(8, 3.4)
     training, validation = sns.color_palette()[:2]
@@ -131,7 +131,8 @@ def healing(table: pd.DataFrame, chance: float, predicted: float) -> Figure:
         labels = (_("training"), _("validation")) if place == 0 else (None, None)
         axis.plot(rows["steps"], rows["training"], "--", color=training, label=labels[0])
         axis.plot(rows["steps"], rows["validation"], "-", color=validation, label=labels[1])
-    axis.axhline(chance, color="grey", linestyle=":", label=_("chance"))
+    for chance in table["chance"].head(1):
+        axis.axhline(chance, color="grey", linestyle=":", label=_("chance"))
     axis.axvline(predicted, color="black", linewidth=1, label=_("predicted"))
     axis.set(xlabel=_("optimiser steps"), ylabel=_("accuracy"), ylim=(0, 1.02), xlim=(0, None))
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
