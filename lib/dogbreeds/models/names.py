@@ -1,6 +1,7 @@
 """The names of the networks and of the choices about them, with the colour preprocessing of each network."""
 
 from dogbreeds.errors import StudyError
+from dogbreeds.translation import N_
 
 ARCHITECTURES = ("xception", "resnet50", "se_resnet50")
 FRAMEWORKS = ("keras", "pytorch")
@@ -21,7 +22,7 @@ PREPROCESSINGS = ("expected", "rescaled")
 # The networks of `keras.applications` that were used in 2020, and which of their layers are frozen, see
 # `keras_applications.freeze`.
 KERAS_APPLICATIONS = ("resnet50", "xception")
-KERAS_FROZEN = ("nothing", "first 7 layers", "backbone", "backbone, Keras 2.3")
+KERAS_FROZEN = (N_("nothing"), N_("first 7 layers"), N_("backbone"), N_("backbone, Keras 2.3"))
 _TORCHVISION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _EXPECTED = {"xception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), "resnet50": _TORCHVISION, "se_resnet50": _TORCHVISION}
 
