@@ -1,4 +1,4 @@
-"""Why ResNet50 failed in 2020: tables of the files that `training.failure_2020` writes.
+"""Why ResNet50 failed in 2020: tables of the files that `training.failure_trainings` writes.
 
 A network can fail at inference although training went well: batch normalisation uses the statistics of each batch in
 training, but running averages of them at inference. These averages do not influence the weights. If the accuracy of the
@@ -22,7 +22,7 @@ SPLITS = {"train": "training images", "test": "new images"}
 
 
 def read(files: list[Path]) -> list[dict[str, np.ndarray]]:
-    """Returns the arrays of each training, see `training.failure_2020.train`."""
+    """Returns the arrays of each training, see `training.failure_trainings.train`."""
     found = []
     for file in files:
         with np.load(file) as arrays:

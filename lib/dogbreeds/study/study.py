@@ -251,10 +251,10 @@ class Study:
         if not self.failure_2020:
             return sorted((paths.REFERENCE / "failure_2020").glob("*.npz"))
         # Imported here, so that reading runs does not wait for Keras.
-        from dogbreeds.training import failure_2020
+        from dogbreeds.training import failure_trainings
 
         settings = Settings.of(self.failure_2020)
-        return failure_2020.train_all(settings, self.dataset, self.other_breeds, self.folder / "failure_2020")
+        return failure_trainings.train_all(settings, self.dataset, self.other_breeds, self.folder / "failure_2020")
 
     def measured(self, name: str, runs: list[Run], measure: Callable[[], dict[str, np.ndarray]]) -> dict:
         """Returns the arrays of `measure()`, which evaluates the trained networks of `runs`; computes them only once.

@@ -1,0 +1,70 @@
+"""Tables about the failure of ResNet50, from synthetic trainings with known answers."""
+
+import numpy as np
+import pytest
+
+from dogbreeds.analysis import failure_2020
+
+LABELS = np.arange(100, dtype=np.uint8) % 5
+
+
+def training(network="resnet50", colours="rescaled", right=100, repaired=100, **changes):
+    """The arrays of a training that classifies `right` of 100 images correctly, and `repaired` after re-estimation."""
+    found = {"network": network, "frozen": "nothing", "colours": colours, "seed": 0, "longer": False, "steps": 10}
+    found |= {"training": [0.5, 0.9], "validation": [0.2, 0.2]}
+    for split in ("train", "validation", "test"):
+        found[f"{split}, labels"] = LABELS
+        for statistics, count in (("running", right), ("re-estimated", repaired)):
+            found[f"{split}, {statistics}"] = np.where(np.arange(100) < count, LABELS, (LABELS + 1) % 5)
+    return {name: np.asarray(value) for name, value in (found | changes).items()}
+
+
+def test_accuracies_and_intervals_by_network_and_colours():
+    counts = ((20, 90), (30, 80), (25, 85))
+    table = failure_2020.results([training(right=right, repaired=repaired) for right, repaired in counts])
+    row = table.iloc[0]
+    assert len(table) == 1
+    assert row["while training"] == 0.9
+    assert row["new images"] == row["training images"] == pytest.approx(0.25)
+    assert row["new images, re-estimated"] == pytest.approx(0.85)
+    assert row["low"] < 0.25 < row["high"] < row["low, re-estimated"] < 0.85
+    assert (row["chance"], row["seeds"]) == (0.2, 3)
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome"), [(20, "as expected"), (90, "against the hypothesis"), (38, "not decidable here")]
+)
+def test_the_hypothesis_is_judged_by_the_interval(right, outcome):
+    """Near chance is below twice the chance level of 20 %."""
+    table = failure_2020.expectations(failure_2020.results([training(right=right), training("xception", right=90)]))
+    assert table["outcome"].tolist() == [outcome, "not trained", "as expected"]
+
+
+def test_a_control_that_fails_too_refutes_the_hypothesis():
+    table = failure_2020.expectations(
+        failure_2020.results([training(right=20), training(colours="expected", right=20)])
+    )
+    assert table["outcome"].tolist() == ["as expected", "against the hypothesis", "not trained"]
+
+
+def test_steps_until_healed_count_from_the_last_epoch_near_chance():
+    healed = training(longer=True, validation=[0.2, 0.5, 0.3, 0.6, 0.9], training=[0.9] * 5)
+    ill = training(longer=True, seed=1, validation=[0.2, 0.2], training=[0.9] * 2)
+    table = failure_2020.healing([healed, ill, training()])
+    assert table["steps"].tolist() == [10, 20, 30, 40, 50, 10, 20]
+    assert failure_2020.steps_until_healed(table) == [40, None]
+    assert failure_2020.steps_until_healed(failure_2020.healing([training()])) == []
+
+
+def test_the_prediction_follows_from_the_momentum():
+    """After that many steps the share of the initial value, 255 squared times too large, equals that of the batches."""
+    steps = failure_2020.predicted_steps()
+    assert 0.99**steps * 255**2 == pytest.approx(1)
+    assert failure_2020.predicted_steps(momentum=0.9) < steps / 10
+
+
+def test_the_sentence_names_both_networks_or_says_that_they_were_not_trained():
+    table = failure_2020.results([training(right=20), training("xception", right=95)])
+    assert "ResNet50 90.0% while training and 20.0% (" in failure_2020.sentence(table)
+    assert "Xception 90.0% while training and 95.0% (" in failure_2020.sentence(table)
+    assert failure_2020.sentence(table.head(1)) == "Why ResNet50 failed in 2020 was not asked here."

@@ -1,0 +1,75 @@
+"""The trainings of notebook 02, with a small network in place of those of `keras.applications`."""
+
+import numpy as np
+import pytest
+
+from dogbreeds.data import datasets
+from dogbreeds.errors import StudyError
+from dogbreeds.models import keras_applications, keras_runtime
+from dogbreeds.training import failure_trainings
+from dogbreeds.training.failure_settings import Settings
+
+keras = keras_runtime.load_keras()
+SETTINGS = {"seeds": [0], "frozen": ["nothing", "backbone"], "epochs": 2, "source_epochs": 1, "healing_epochs": 3}
+
+
+def small_network(network, num_classes):
+    size = keras_applications.IMAGE_SIZES[network]
+    inputs = keras.Input((size, size, 3))
+    maps = keras.layers.Conv2D(4, 3, strides=4)(inputs)
+    maps = keras.layers.ReLU()(keras.layers.BatchNormalization()(maps))
+    return keras.Model(inputs, keras.layers.Dense(num_classes)(keras.layers.GlobalAveragePooling2D()(maps)))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(keras_applications, "build", small_network)
+    failure_trainings._compiled.cache_clear()
+    yield
+    failure_trainings._compiled.cache_clear()
+
+
+@pytest.mark.usefixtures("small")
+def test_every_training_is_stored_once_and_measured_on_all_splits(dataset, tmp_path):
+    others = datasets.load("drawn_dogs", [], 8)
+    files = failure_trainings.train_all(Settings.of(SETTINGS), dataset, others, tmp_path)
+    assert len(files) == len({file.name for file in files}) == 2 * 2 * 2 + 1
+    found = [dict(np.load(file)) for file in files]
+    assert [bool(each["longer"]) for each in found] == [False] * 8 + [True]
+    for each in found:
+        assert len(each["training"]) == len(each["validation"]) == (3 if each["longer"] else 2)
+        for split in failure_trainings.SPLITS:
+            for statistics in ("running", "re-estimated"):
+                assert len(each[f"{split}, {statistics}"]) == len(dataset.rows(split)) == len(each[f"{split}, labels"])
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npz")}
+    failure_trainings.train_all(Settings.of(SETTINGS), dataset, others, tmp_path)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npz")} == before
+    # Other breeds or more epochs of the source give other trainings.
+    again = failure_trainings.train_all(Settings.of(SETTINGS | {"source_epochs": 0}), dataset, others, tmp_path)
+    assert not set(again) & set(files)
+
+
+@pytest.mark.usefixtures("small")
+def test_each_training_starts_from_the_learned_weights(dataset, tmp_path):
+    """The compiled model is reused; a second training with the same seed gives the same answers and history."""
+    learned = small_network("resnet50", 2).get_weights()[:-2]
+    training = Settings.of(SETTINGS).trainings()[0]
+    first, second = (failure_trainings.train(training, learned, dataset) for _ in range(2))
+    np.testing.assert_allclose(first["training"], second["training"])
+    for name in first:
+        np.testing.assert_allclose(first[name], second[name])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"seed": [0]}, "unknown field of failure_2020 'seed'"),
+        ({"frozen": ["everything"]}, "'frozen"),
+        ({"epochs": 0}, "'epochs' must be"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line(values, message):
+    with pytest.raises(StudyError) as refusal:
+        Settings.of(values)
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
