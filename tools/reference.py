@@ -153,7 +153,9 @@ def keep_failure(made: Path, command: str) -> Path:
     trainings = failure_2020.read(files)
     failure_2020.results(trainings).to_csv(folder / "results.csv", index=False)
     failure_2020.healing(trainings).to_csv(folder / "healing.csv", index=False)
-    _write_about(folder, {"trainings": len(files), "command": command}, 1)
+    images = len(trainings[0]["train, labels"]), len(trainings[0]["test, labels"])
+    about = {"images": f"{images[0]} drawn dogs of five breeds for training and {images[1]} new ones"}
+    _write_about(folder, about | {"trainings": len(files), "command": command}, threads=1)
     return folder
 
 
@@ -184,8 +186,22 @@ def _write_about(folder: Path, about: dict, threads: int) -> None:
 
 def block(folder: Path) -> str:
     """The Markdown text of the README for the results in `folder`: their origin, tables and a figure."""
-    paragraphs = _bench(folder) if folder.name.startswith("bench") else _study(folder)
-    return "\n\n".join(paragraphs) + "\n"
+    kinds = {"bench_cpu": _bench, "bench_gpu": _bench, "failure_2020": _failure}
+    return "\n\n".join(kinds.get(folder.name, _study)(folder)) + "\n"
+
+
+def _failure(folder: Path) -> list[str]:
+    about = json.loads((folder / "about.json").read_text())
+    results, longer = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "healing"))
+    steps = ", ".join(map(str, failure_2020.steps_until_healed(longer)))
+    return [
+        f"{about['images']}, chance {results['chance'][0]:.0%}. `{about['command']}` on {about['machine']}, "
+        f"{about['date']}. Each cell: accuracy while training; accuracy on new images with its 95 % interval; both in "
+        "per cent.",
+        _markdown(failure_2020.readable(results)),
+        f"ResNet50 with colours divided by 255 and nothing frozen leaves chance after {steps} steps; about "
+        f"{failure_2020.predicted_steps():,.0f} were predicted.",
+    ]
 
 
 def _study(folder: Path) -> list[str]:

@@ -80,7 +80,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     """
     shares = 100 * table[["while training", "new images", "low", "high"]]
     cells = [f"{a:.0f}; {b:.1f} [{c:.1f}, {d:.1f}]" for a, b, c, d in shares.to_numpy()]
-    return table.assign(cells=cells).pivot_table("cells", WHICH[:2], "colours", "first", sort=False).reset_index()
+    rows = [*WHICH[:2], "seeds"]
+    shown = table.assign(cells=cells).pivot_table("cells", rows, "colours", "first", sort=False).fillna("not run")
+    return shown.reset_index().rename_axis(columns=None)
 
 
 def expectations(table: pd.DataFrame) -> pd.DataFrame:
