@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dogbreeds.analysis import failure_2020
+from dogbreeds.analysis import claims_2020, failure_2020
 
 LABELS = np.arange(100, dtype=np.uint8) % 5
 
@@ -32,11 +32,12 @@ def test_accuracies_and_intervals_by_network_and_colours():
 
 
 @pytest.mark.parametrize(
-    ("right", "outcome"), [(20, "as expected"), (90, "against the hypothesis"), (38, "not decidable here")]
+    ("right", "outcome"),
+    [(20, "as expected"), (90, "against the hypothesis"), (38, "not decidable here"), (5, claims_2020.FAULT)],
 )
-def test_the_hypothesis_is_judged_by_the_interval(right, outcome):
+def test_the_hypothesis_is_judged_by_the_verdict_on_chance(right, outcome):
     """Near chance is below twice the chance level of 20 %."""
-    table = failure_2020.expectations(failure_2020.results([training(right=right), training("xception", right=90)]))
+    table = failure_2020.expectations([training(right=right), training("xception", right=90)])
     assert table["outcome"].tolist() == [outcome, "not trained", "as expected"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dogbreeds.analysis import intervals
-from dogbreeds.analysis.claims_2020 import NEAR_CHANCE
+from dogbreeds.analysis.claims_2020 import CONFIRMED, NEAR_CHANCE, REFUTED, near_chance
 from dogbreeds.models.names import KERAS_APPLICATIONS, TITLES
 
 WHICH = ["network", "frozen", "colours"]
@@ -85,26 +85,22 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return shown.reset_index().rename_axis(columns=None)
 
 
-def expectations(table: pd.DataFrame) -> pd.DataFrame:
-    """What the hypothesis about the colours expects of a table of `results` where nothing is frozen, and what came out.
+def expectations(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
+    """What the hypothesis about the colours expects of new images where nothing is frozen, and what came out.
 
-    New images are near chance if the interval ends below twice the chance level, and well above it if the interval
-    begins there. The outcome is "as expected", "against the hypothesis", "not decidable here" or "not trained".
+    Whether networks are near chance is the verdict of `claims_2020.near_chance`. The outcome is "as expected", "against
+    the hypothesis", "not trained", or the verdict where it decides neither.
     """
-    rows = []
+    rows, groups = [], _by_kind(trainings)
     for network, colours, low in EXPECTED:
-        found = table.query("frozen == 'nothing' and network == @network and colours == @colours")
-        expected = f"{TITLES[network]}, colours {colours}: {'near chance' if low else 'well above chance'}"
-        row = {"expectation": expected, "new images": "", "outcome": "not trained"}
-        if len(found):
-            each = found.iloc[0]
-            border = NEAR_CHANCE * each["chance"]
-            row["new images"] = intervals.format_interval(each["new images"], each["low"], each["high"], ".1%")
-            near, above = each["high"] < border, each["low"] > border
-            row["outcome"] = "as expected" if (near if low else above) else "against the hypothesis"
-            if not near and not above:
-                row["outcome"] = "not decidable here"
-        rows.append(row)
+        outcome, mine = "not trained", groups.get((network, "nothing", colours), [])
+        if mine:
+            right = [int((each["test, running"] == each["test, labels"]).sum()) for each in mine]
+            verdict = near_chance(right, len(mine[0]["test, labels"]), _chance(mine[0]))
+            outcome = {CONFIRMED: low, REFUTED: not low}.get(verdict, verdict)
+            outcome = {True: "as expected", False: "against the hypothesis"}.get(outcome, outcome)
+        expected = "near chance" if low else "well above chance"
+        rows.append({"network": TITLES[network], "colours": colours, "expected": expected, "outcome": outcome})
     return pd.DataFrame(rows)
 
 
