@@ -42,9 +42,7 @@ def test_the_hypothesis_is_judged_by_the_verdict_on_chance(right, outcome):
 
 
 def test_a_control_that_fails_too_refutes_the_hypothesis():
-    table = failure_2020.expectations(
-        failure_2020.results([training(right=20), training(colours="expected", right=20)])
-    )
+    table = failure_2020.expectations([training(right=20), training(colours="expected", right=20)])
     assert table["outcome"].tolist() == ["as expected", "against the hypothesis", "not trained"]
 
 
