@@ -1,22 +1,9 @@
 """Tables about the failure of ResNet50, from synthetic trainings with known answers."""
 
-import numpy as np
 import pytest
+from failure_files import training
 
 from dogbreeds.analysis import claims_2020, failure_2020
-
-LABELS = np.arange(100, dtype=np.uint8) % 5
-
-
-def training(network="resnet50", colours="rescaled", right=100, repaired=100, **changes):
-    """The arrays of a training that classifies `right` of 100 images correctly, and `repaired` after re-estimation."""
-    found = {"network": network, "frozen": "nothing", "colours": colours, "seed": 0, "longer": False, "steps": 10}
-    found |= {"training": [0.5, 0.9], "validation": [0.2, 0.2]}
-    for split in ("train", "validation", "test"):
-        found[f"{split}, labels"] = LABELS
-        for statistics, count in (("running", right), ("re-estimated", repaired)):
-            found[f"{split}, {statistics}"] = np.where(np.arange(100) < count, LABELS, (LABELS + 1) % 5)
-    return {name: np.asarray(value) for name, value in (found | changes).items()}
 
 
 def test_accuracies_and_intervals_by_network_and_colours():

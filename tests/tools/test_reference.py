@@ -5,9 +5,11 @@ import re
 import shutil
 from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
 import pytest
 import reference
+from failure_files import training
 
 from dogbreeds.errors import StudyError
 from dogbreeds.study import Study
@@ -101,6 +103,25 @@ def test_gpu_rows_are_empty_without_measurements(tmp_path):
         reference.keep_bench(tmp_path)
 
 
+def test_the_trainings_on_the_failure_of_2020_are_stored_and_written_with_the_prediction(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    made = tmp_path / "made"
+    with pytest.raises(StudyError, match="has no trainings: run papermill notebooks/02"):
+        reference.keep_failure(made, reference.FAILURE)
+    (made / "sources").mkdir(parents=True)
+    (made / "sources" / "resnet50-seed_0.npz").touch()  # weights are not stored
+    healed = training(longer=True, validation=[0.2, 0.5], training=[0.9, 0.9])
+    for name, arrays in (("failed", training(right=20)), ("control", training(colours="expected")), ("long", healed)):
+        np.savez(made / f"{name}.npz", **arrays)
+    folder = reference.keep_failure(made, reference.FAILURE)
+    files = {"failed.npz", "control.npz", "long.npz", "results.csv", "healing.csv", "about.json"}
+    assert {path.name for path in folder.iterdir()} == files
+    text = without_padding(reference.block(folder))
+    assert text.startswith("100 drawn dogs of five breeds for training and 100 new ones, chance 20%.")
+    assert "| ResNet50 | nothing | 1 | 90; 100.0 [96.3, 100.0] | 90; 20.0 [13.3, 28.9] |" in text
+    assert "leaves chance after 20 steps; about 1,103 were predicted." in text
+
+
 def test_an_unfinished_study_without_tables_is_refused(tmp_path):
     with pytest.raises(StudyError, match="has no finished study: run make study"):
         reference.keep(Study("sample"), "sample", "make study")
@@ -136,7 +157,7 @@ def test_the_runs_of_a_finished_study_are_stored_without_their_weights(photo_fol
     about = json.loads((folder / "about.json").read_text())
     assert about["commits"] == "0123abc"
     assert len(about["runs"]["comparison"]) == 6
-    assert list(about["runs"]["failure"]) == ["rescaled", "expected"]
+    assert list(about["runs"]["in_pytorch"]) == ["controlled", "layer1 frozen", "early stopping"]
 
 
 def test_an_unfinished_study_leaves_stored_results_unchanged(photo_folder, tmp_path, monkeypatch):
@@ -145,6 +166,6 @@ def test_an_unfinished_study_leaves_stored_results_unchanged(photo_folder, tmp_p
     folder = reference.keep(study, "toy", "make study")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     shutil.rmtree(study.store / study.plan()[-1].id)
-    with pytest.raises(StudyError, match=r"has no finished run resnet50-keras.*: run dogbreeds study first"):
+    with pytest.raises(StudyError, match=r"has no finished run resnet50-pytorch.*: run dogbreeds study first"):
         reference.keep(study, "toy", "make study")
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

@@ -82,7 +82,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     cells = [f"{a:.0f}; {b:.1f} [{c:.1f}, {d:.1f}]" for a, b, c, d in shares.to_numpy()]
     rows = [*WHICH[:2], "seeds"]
     shown = table.assign(cells=cells).pivot_table("cells", rows, "colours", "first", sort=False).fillna("not run")
-    return shown.reset_index().rename_axis(columns=None)
+    return shown.add_prefix("colours ").rename_axis(columns=None).reset_index().replace({"network": TITLES})
 
 
 def expectations(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
@@ -108,7 +108,7 @@ def same_weights(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `results` where nothing is frozen, in per cent: with running and with re-estimated statistics."""
     names = ["while training"] + [f"{images}{kind}" for kind in ("", ", re-estimated") for images in SPLITS.values()]
     rows = table[table["frozen"] == "nothing"]
-    return rows[["network", "colours"]].join((100 * rows[names]).map("{:.1f}".format))
+    return rows[["network", "colours"]].replace(TITLES).join((100 * rows[names]).map("{:.1f}".format))
 
 
 def healing(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
