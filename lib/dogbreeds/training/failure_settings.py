@@ -35,7 +35,7 @@ class Settings:
     seeds: list[NonNegativeInt] = Field(default_factory=lambda: [0, 1, 2])
     frozen: list[Literal[KERAS_FROZEN]] = Field(default_factory=lambda: list(KERAS_FROZEN))
     colours: list[Literal[PREPROCESSINGS]] = Field(default_factory=lambda: list(PREPROCESSINGS))
-    epochs: PositiveInt = 4
+    epochs: PositiveInt = 5
     source_epochs: NonNegativeInt = 5  # of the trainings on other breeds that provide the initial weights
     healing_epochs: NonNegativeInt = 40  # of ResNet50 with rescaled colours, until it heals; 0: not trained
 
