@@ -105,3 +105,12 @@ def test_variants_are_readable_with_the_first_as_reference(make):
     table = tables.readable_variants(tables.variant_table(runs))
     assert table["ahead"].to_list() == ["+0.0 [+0.0, +0.0]", "-10.0 [-17.4, -5.5]"]
     assert table["best epoch"].to_list() == ["1", "1"]
+
+
+def test_variant_table_has_the_validation_accuracy_of_the_scored_and_of_the_last_epoch(make):
+    """The scored epoch has the lowest validation loss; its accuracy may be far below that of the last."""
+    run = make(40, best_epoch=1, recipe={"batch_size": 10}, validation_accuracy=(0.25, 0.5, 0.75))
+    run.history["photos_per_second"] = 100.0
+    row = tables.variant_table({"deck_2020": run}).loc["deck_2020"]
+    names = ["best epoch", "validation, best epoch", "validation, last epoch"]
+    assert row[names].to_list() == [1, 0.25, 0.75]

@@ -1,5 +1,6 @@
-"""JupyterLab with the options of `make lab`, tested in Chromium: Run All, every menu, and the photo upload."""
+"""JupyterLab with the options of `make lab`, in Chromium: Run All, parameters, every menu, and the photo upload."""
 
+import os
 import re
 import shutil
 import socket
@@ -9,6 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import five_breeds
 import nbformat
 import pytest
 import requests
@@ -35,34 +37,41 @@ MENUS = {"01_data_exploration": 1, "03_se_resnet50": 2, "06_error_analysis": 3}
 
 @pytest.fixture(scope="module")
 def lab(home, results):
-    """The address of a JupyterLab server with the options of the Makefile, and its folder of notebooks.
-
-    The notebooks have no outputs, and the parameters of the tiny study, whose runs are finished.
-    """
-    parameters = {"profile": "tiny"}
+    """The address of a JupyterLab server, and its folder: the notebooks with the parameters of the finished study."""
     folder = home["folder"] / "lab"
     folder.mkdir()
     for stored in notebooks.numbered_notebooks():
-        notebook = load_notebook_node(str(stored))
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        nbformat.write(parameterize_notebook(notebook, parameters), folder / stored.name)
+        nbformat.write(parameterize_notebook(without_outputs(stored), {"profile": "tiny"}), folder / stored.name)
+    with served(folder, home["environment"]) as address:
+        yield address, folder
+    shutil.rmtree(folder)
+
+
+def without_outputs(stored):
+    notebook = load_notebook_node(str(stored))
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+@contextmanager
+def served(folder, environment):
+    """Serves `folder` by JupyterLab with the options of the Makefile, and yields the address."""
     options = re.search(r"jupyter lab --notebook-dir=notebooks (.+)", (paths.REPOSITORY / "Makefile").read_text())[1]
     command = f"{Path(sys.executable).with_name('jupyter')} lab --notebook-dir='{folder}' {options}"
     with socket.create_server(("localhost", 0)) as free:
         port = free.getsockname()[1]
     command += f" --no-browser --allow-root --IdentityProvider.token={TOKEN} --ServerApp.port={port}"
-    log = home["folder"] / "lab.log"
+    log = folder.with_name("lab.log")
     with log.open("w") as file, subprocess.Popen(
-        ["sh", "-c", f"exec {command}"], env=home["environment"], stdout=file, stderr=file
+        ["sh", "-c", f"exec {command}"], env=environment, stdout=file, stderr=file
     ) as server:  # fmt: skip
         try:
             wait_for(lambda: f":{port}/lab" in log.read_text())
-            yield f"http://localhost:{port}", folder
+            yield f"http://localhost:{port}"
         finally:
             server.terminate()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +92,17 @@ def wait_for(condition):
     return found
 
 
-def run_all(tab, address, file):
-    """Selects Run All Cells in the menu, saves the notebook when the kernel is idle, and returns it."""
+def opened(browser, address, file):
+    """Opens a notebook in a new tab, which it returns when the kernel is idle."""
+    tab = browser.new_page(viewport={"width": 1400, "height": 1000})
+    tab.set_default_timeout(TIMEOUT * 1000)
     tab.goto(f"{address}/lab/tree/{file.name}?reset&token={TOKEN}")
     tab.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for()
+    return tab
+
+
+def run_all(tab, address, file):
+    """Selects Run All Cells in the menu, saves the notebook when the kernel is idle, and returns it."""
     tab.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     tab.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
 
@@ -107,8 +123,7 @@ def run_all(tab, address, file):
 @pytest.mark.parametrize("name", MENUS)
 def test_run_all_succeeds_and_menus_update_their_figure(lab, browser, name, tmp_path):
     address, folder = lab
-    tab = browser.new_page(viewport={"width": 1400, "height": 1000})
-    tab.set_default_timeout(TIMEOUT * 1000)
+    tab = opened(browser, address, folder / f"{name}.ipynb")
     notebook = run_all(tab, address, folder / f"{name}.ipynb")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert [output.evalue for output in outputs if output.output_type == "error"] == []
@@ -124,6 +139,29 @@ def test_run_all_succeeds_and_menus_update_their_figure(lab, browser, name, tmp_
     tab.close()
     for kernel in requests.get(f"{address}/api/kernels", **AS_USER).json():
         requests.delete(f"{address}/api/kernels/{kernel['id']}", **AS_USER)
+
+
+def test_parameters_typed_into_the_first_cell_select_the_runs_of_that_study(browser, tmp_path):
+    study, file = five_breeds.finished_study(tmp_path), tmp_path / "lab" / "05_architecture_comparison.ipynb"
+    before = study.run_files()
+    file.parent.mkdir()
+    nbformat.write(without_outputs(paths.NOTEBOOKS / file.name), file)
+    with served(file.parent, os.environ | study.environment) as address:
+        tab = opened(browser, address, file)
+        for default, typed in (("sample", "five_breeds"), ("", str(study.photos))):
+            line = tab.locator(".jp-CodeCell .cm-line", has_text=f'str = "{default}"')
+            line.click()
+            tab.keyboard.press("End")
+            for _ in f'{default}"':
+                tab.keyboard.press("Backspace")
+            tab.keyboard.type(f'{typed}"')
+        notebook = run_all(tab, address, file)
+        shown, cells = (tab.locator(f".jp-OutputArea {part}").all_text_contents() for part in ("pre", "td"))
+        tab.close()
+    five_breeds.check_notebook_05(notebook, study)
+    assert f"photos: {study.photos}\n{five_breeds.SETTINGS}" in "\n".join(shown)
+    assert {f"{100 * each:.1f}" for each in study.accuracies.values()} <= {cell.partition(" [")[0] for cell in cells}
+    assert study.run_files() == before  # nothing was trained
 
 
 @contextmanager
