@@ -103,6 +103,7 @@ def test_variants_are_readable_with_the_first_as_reference(make):
     for run in runs.values():
         run.history["photos_per_second"] = 100.0
     table = tables.readable_variants(tables.variant_table(runs))
+    assert table["test accuracy"].to_list() == ["80.0 [71.1, 86.7]", "70.0 [60.4, 78.1]"]
     assert table["ahead"].to_list() == ["+0.0 [+0.0, +0.0]", "-10.0 [-17.4, -5.5]"]
     assert table["best epoch"].to_list() == ["1", "1"]
 

@@ -106,15 +106,27 @@ def test_time_and_memory_are_claimed_only_of_the_machine_that_measured_them(name
     assert any(limited in sentence for sentence in sentences(NUMBERED[name]))
 
 
-def test_scored_and_last_epoch_are_printed_with_intervals(tmp_path, capsys):
-    """The scored epoch has the lowest validation loss: it may be the first one, far below the last in accuracy."""
+@pytest.fixture
+def variants(tmp_path):
+    """Two variants of a training; one is scored with its first epoch, far below the last in accuracy."""
     runs = {}
     for name, best, validation in (("controlled", 3, (0.4, 0.6, 0.84)), ("deck_2020", 1, (0.2, 0.3, 0.56))):
         record = {"best_epoch": best, "recipe": {"batch_size": 10}, "validation_accuracy": validation}
         runs[name] = finished_run(tmp_path / name, *logits_and_labels(80), **record)
         runs[name].history["photos_per_second"] = 100.0
+    return runs
+
+
+def test_accuracies_of_variants_are_shown_with_intervals(variants):
+    """One seed and few images: an accuracy alone would look more certain than it is."""
+    study = SimpleNamespace(save_table=lambda name, table: table)
+    page = executed(NUMBERED["02"], "83d6c762", baselines=variants, study=study, tables=tables, widgets=widgets).data
+    assert page.count("80.0 [71.1, 86.7]") == len(variants)
+
+
+def test_scored_and_last_epoch_are_printed_with_intervals(variants, capsys):
     study = SimpleNamespace(dataset=SimpleNamespace(rows=lambda split: np.arange(50)))
-    compared = tables.variant_table(runs)
+    compared = tables.variant_table(variants)
     executed(NUMBERED["02"], "chosen-epoch-02", compared=compared, study=study, intervals=intervals)
     best, last = (intervals.format_accuracy((right, 50)) for right in (10, 28))
     assert f"deck_2020: validation {best} at epoch 1, {last} at the end\n" in capsys.readouterr().out
