@@ -61,12 +61,7 @@ def not_said_to_be_inferred(path):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_the_164_photos_of_2020_are_said_to_be_inferred(path):
     """The deck does not say on how many photos it measured."""
-    assert not_said_to_be_inferred(path) <= {"slide-61"}
-
-
-@pytest.mark.xfail(strict=True, reason="the slide on 26.83 % shows the 164 photos as if they were known")
-def test_the_slide_on_the_failing_resnet50_says_that_its_photos_are_inferred():
-    assert "slide-61" not in not_said_to_be_inferred(notebooks.PRESENTATION)
+    assert not not_said_to_be_inferred(path)
 
 
 def test_the_readme_says_that_the_164_photos_are_inferred():
