@@ -1,6 +1,5 @@
 """The answers of the exercises in the notebooks: each runs on its own, and prints what its text says."""
 
-import ast
 import contextlib
 import io
 import re
@@ -22,12 +21,6 @@ ANSWER = re.compile(r"\n\n<details><summary>Answer</summary>\n\n```python\n(.+?)
 def answers(number):
     """The code of the answers of a notebook."""
     return [match[1] for cell in NOTEBOOKS[number] if (match := ANSWER.search(cell.source))]
-
-
-def assigned(code):
-    """The names that a piece of code assigns."""
-    names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
-    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
 @pytest.fixture
@@ -53,7 +46,8 @@ def printed(monkeypatch):
         outputs = []
         for code in answers(number):
             with contextlib.redirect_stdout(io.StringIO()) as output:
-                exec(code, dict(names))
+                exec(code, own := dict(names))
+            assert all(own[name] is names[name] for name in names), "the cells after the answer read other values"
             outputs.append(output.getvalue().splitlines())
         assert all(outputs)
         return outputs
@@ -67,16 +61,15 @@ def numbers(line):
 
 
 @pytest.mark.parametrize("number", NOTEBOOKS)
-def test_two_exercises_come_before_the_summary_and_change_no_variable_of_the_notebook(number):
+def test_two_exercises_come_before_the_summary(number):
     cells = NOTEBOOKS[number]
     place = next(index for index, cell in enumerate(cells) if cell.source.startswith("## Try it"))
     assert [bool(ANSWER.search(cell.source)) for cell in cells[place : place + 3]] == [False, True, True]
     assert cells[place + 3].source.startswith("## What was learned")
     assert len(answers(number)) == 2
-    own = set().union(*(assigned(cell.source) for cell in cells if cell.cell_type == "code"))
-    assert not own & set().union(*map(assigned, answers(number)))
 
 
+@pytest.mark.slow
 def test_answers_on_chance_and_on_the_split(printed):
     (_, permuted, chance), split = printed("01", "tiny")
     by_chance = numbers(permuted)
@@ -85,6 +78,7 @@ def test_answers_on_chance_and_on_the_split(printed):
     assert all(0 < numbers(line)[1] < numbers(line)[2] for line in split)
 
 
+@pytest.mark.slow
 def test_answers_on_momentum_and_on_freezing(printed):
     momentum, (by_hand, by_library) = printed("02")
     means = {tuple(numbers(line)[:2]): numbers(line)[2] for line in momentum}
