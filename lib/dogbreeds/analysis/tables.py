@@ -156,6 +156,13 @@ def readable_results(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(cells=cells).pivot_table("cells", rows, column, "first", sort=False).reset_index()
 
 
+def readable_costs(table: pd.DataFrame) -> pd.DataFrame:
+    """The costs of a `result_table`: measured ones as whole numbers, parameters and multiply-adds in millions."""
+    shown = table[[*CHOICES, "photos/s", "seconds", "memory MB"]].round(0)
+    counts = ("parameters", "multiply-adds")
+    return shown.assign(**{f"million {name}": (table[name] / 1e6).round(1) for name in counts})
+
+
 def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `comparisons` as text, with differences in points of accuracy."""
     shown = table[[name for name in CHOICES if name in table]].assign(pair=table["first"] + " - " + table["second"])

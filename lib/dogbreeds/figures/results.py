@@ -12,17 +12,17 @@ import seaborn as sns
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix
 
 from dogbreeds.analysis import metrics
+from dogbreeds.figures.labels import label_lines, label_points
 from dogbreeds.figures.style import MARKERS, hatched_bars, make_figure
 from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Run
 from dogbreeds.translation import _
 
 KINDS = (SCRATCH, OTHER_BREEDS, "imagenet")  # the order of panels by initial weights; others follow by their names
-LABEL_SIZE = 12  # points, for names beside what they name
+
 
 def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
     """Training and validation accuracy by epoch: one panel per run, under what differs between the runs or `titles`.
@@ -134,7 +134,7 @@ def _shortened(words: pd.DataFrame, separator: str = ", ") -> tuple[str, pd.Seri
 
     A single row keeps all its words.
     """
-    same = [name for name in words if len(words) > 1 and words[name].nunique() == 1]
+    same = [name for name in words if len(words) > 1 and (words[name] == words[name].iloc[0]).all()]
     return ", ".join(words[same].head(1).to_numpy().ravel()), words.drop(columns=same).agg(separator.join, axis=1)
 
 
@@ -165,41 +165,6 @@ def _intervals(axis: Axes, names, intervals: pd.DataFrame, frameworks, order) ->
 
 def _colour(framework: str) -> tuple[float, float, float]:
     return sns.color_palette()[list(MARKERS).index(framework)]
-
-
-def _label_points(axis: Axes, points: Float[np.ndarray, "points 2"], names: list[str], colours: list) -> None:
-    """Writes each name near its point where it covers no line, no point and no other name, as far as there is room.
-
-    A thin line joins a name to its point. The limits of the axes must be final.
-    """
-    axis.figure.draw_without_rendering()  # makes the layout, so that places in pixels are known
-    lines = [_dense(axis.transData.transform(line.get_xydata())) for line in axis.lines]
-    drawn, taken = np.concatenate(lines), []
-    for point, name, colour in zip(points, names, colours, strict=True):
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3}
-        label = axis.annotate(name, point, (0, 0), textcoords="offset points", color=colour, arrowprops=line)
-        label.set(fontsize=LABEL_SIZE, ha="center", va="center")
-        size = Text.get_window_extent(label).size * 72 / axis.figure.dpi  # in points, without the line
-        # Directions from the point, nearest places first: right, left, above, below, and between them.
-        away = [
-            (across * (size[0] / 2 + distance), up * (size[1] / 2 + distance))
-            for distance in (10, 16, 24, 36, 50)
-            for across, up in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
-        ]
-        covered = []
-        for place in away:
-            label.set_position(place)
-            box = Text.get_window_extent(label).padded(2)
-            outside = not (axis.bbox.contains(*box.min) and axis.bbox.contains(*box.max))
-            covered.append(box.count_contains(drawn) + 1000 * (outside + box.count_overlaps(taken)))
-        label.set_position(away[int(np.argmin(covered))])
-        taken.append(Text.get_window_extent(label).padded(2))
-
-
-def _dense(corners: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "places 2"]:
-    """Places along a line through these corners, 50 for each of its pieces."""
-    steps = np.linspace(0, len(corners) - 1, 50 * len(corners))
-    return np.stack([np.interp(steps, range(len(corners)), values) for values in corners.T], axis=1)
 
 
 def batch_norm_statistics(table: pd.DataFrame, chance: float) -> Figure:
@@ -236,7 +201,7 @@ def accuracy_against_cost(table: pd.DataFrame) -> Figure:
         axis.set(ylim=_accuracy_limits(table["low"].min()), xlabel=_("seconds of training"))
     for axis, rows in panels:
         colours = [_colour(framework) for framework in rows["framework"]]
-        _label_points(axis, rows[["seconds", "test accuracy"]].to_numpy(float), list(rows["name"]), colours)
+        label_points(axis, rows[["seconds", "test accuracy"]].to_numpy(float), list(rows["name"]), colours)
     return figure
 
 
@@ -267,22 +232,20 @@ def reliability(runs: list[Run]) -> Figure:
     for axis, (network, places) in zip(axes[0], networks.items(), strict=True):
         axis.plot([0, 1], [0, 1], color="grey", linestyle=":")
         axis.set(title=network, xlabel="probability of the predicted breed", xlim=(0, 1), ylim=(0, 1))
-        colours = [_colour(runs[place].choice[1]) for place in places]
-        for place, colour in zip(places, colours, strict=True):
-            right, sure = calibration_curve(runs[place].correct(), metrics.confidence(runs[place].logits()), n_bins=10)
-            axis.plot(sure, right, marker=MARKERS[runs[place].choice[1]], color=colour)
-        middles = [line.get_xydata()[len(line.get_xydata()) // 2] for line in axis.lines[1:]]
-        _label_points(axis, np.array(middles), list(names[places]), colours)
+        for run in (runs[place] for place in places):
+            right, sure = calibration_curve(run.correct(), metrics.confidence(run.logits()), n_bins=10)
+            axis.plot(sure, right, marker=MARKERS[run.choice[1]], color=_colour(run.choice[1]))
+        label_lines(axis, axis.lines[1:], list(names[places]))
     return figure
 
 
 def confidence(groups: dict[str, Float[np.ndarray, " photos"]]) -> Figure:
     """Cumulative distribution of the probability of the predicted breed, one line per group of photos."""
-    figure, axis = make_figure(6, 3.8)
+    figure, axis = make_figure(6.5, 4)
     for (name, values), dashes in zip(groups.items(), ("-", "--", ":", "-."), strict=False):
         sns.ecdfplot(x=values, ax=axis, label=f"{name} ({len(values)})", linestyle=dashes, linewidth=2)
     axis.set(xlabel="probability of the predicted breed", ylabel="share of images", xlim=(0, 1))
-    axis.legend(loc="upper left", fontsize=8)
+    axis.legend(loc="upper left", fontsize=10)
     return figure
 
 
@@ -307,5 +270,5 @@ def gates(means: pd.DataFrame, units: list[str]) -> Figure:
             axis.plot(row.to_numpy()[:48], dashes, label=breed, linewidth=1.2)
         axis.set(title=unit, xlabel="channel")
     axes[0, 0].set_ylabel("mean gate")
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=10)
     return figure
