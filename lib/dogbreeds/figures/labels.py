@@ -12,9 +12,9 @@ SIZE = 12  # points, as large as the smallest text on a slide
 def label_points(axis: Axes, points: Float[np.ndarray, "points 2"], names: list[str], colours: list) -> None:
     """Writes each name near its point where it covers no line, no point and no other name, as far as there is room.
 
-    A thin line joins a name to its point. The limits of the axes must be final.
+    A thin line joins a name to its point. The places in pixels must be final: all limits are set, and the figure has
+    been drawn without rendering, which makes its layout.
     """
-    axis.figure.draw_without_rendering()  # makes the layout, so that places in pixels are known
     lines = [_dense(axis.transData.transform(line.get_xydata())) for line in axis.lines]
     drawn, taken = np.concatenate(lines), []
     for point, name, colour in zip(points, names, colours, strict=True):

@@ -102,7 +102,7 @@ def differences(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panels(table: pd.DataFrame, title: str, width: float, height: float) -> tuple[Figure, list]:
+def _panels(table: pd.DataFrame, title: str, width: int | float, height: int | float) -> tuple[Figure, list]:
     """A figure with one panel of this size per initial weights, and pairs of a panel and its rows of the table.
 
     The title of a panel is `title` and its initial weights. Random weights come first, then those learned on other
@@ -147,7 +147,7 @@ def _titles(runs: list[Run]) -> tuple[str, pd.Series]:
 
 def _accuracy_limits(lowest: float) -> tuple[float, float]:
     """The limits of an axis of accuracies whose lowest value is `lowest`, both in 0 to 1."""
-    return 0.5 if lowest > 0.5 else 0, 1
+    return 0.5 if lowest > 0.5 else 0.0, 1.0
 
 
 def _intervals(axis: Axes, names, intervals: pd.DataFrame, frameworks, order) -> None:
@@ -199,6 +199,7 @@ def accuracy_against_cost(table: pd.DataFrame) -> Figure:
             axis.plot(row["seconds"], row["test accuracy"], marker, color=colour, markersize=8)
         axis.margins(x=0.4)  # room for the names
         axis.set(ylim=_accuracy_limits(table["low"].min()), xlabel=_("seconds of training"))
+    figure.draw_without_rendering()
     for axis, rows in panels:
         colours = [_colour(framework) for framework in rows["framework"]]
         label_points(axis, rows[["seconds", "test accuracy"]].to_numpy(float), list(rows["name"]), colours)
@@ -235,6 +236,8 @@ def reliability(runs: list[Run]) -> Figure:
         for run in (runs[place] for place in places):
             right, sure = calibration_curve(run.correct(), metrics.confidence(run.logits()), n_bins=10)
             axis.plot(sure, right, marker=MARKERS[run.choice[1]], color=_colour(run.choice[1]))
+    figure.draw_without_rendering()
+    for axis, places in zip(axes[0], networks.values(), strict=True):
         label_lines(axis, axis.lines[1:], list(names[places]))
     return figure
 
