@@ -29,7 +29,7 @@ READABLE: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "claims": tables.readable_claims,
 }
 FIRST = ("accuracies", "claims")  # the figure and the table that follow the answers
-SAVED = re.compile(r'study\.(save|save_table)\(\s*"(\w+)"')
+SAVED = re.compile(r'study\.(save|save_table)\(\s*"([^"]+)"')
 # The page of a notebook: code wraps at 88 columns, and no figure is broken over two printed pages.
 PAGE_STYLE = """<style>
 .highlight pre { white-space: pre-wrap !important; max-width: 88ch; }
