@@ -34,8 +34,8 @@ def html_table(table: pd.DataFrame) -> str:
         spec = f",.{_decimals(numbers[name])}f"
         style = style.format(lambda value, spec=spec: number(value, spec), subset=[name], na_rep="")
     right = [name for name in table if name in numbers or _all_numbers(table[name])]
-    props = [{"selector": "", "props": "text-align: right; white-space: nowrap"}]
-    return style.set_table_styles(dict.fromkeys(right, props), overwrite=False).to_html()
+    styles = [{"selector": "", "props": "text-align: right"}, {"selector": "td", "props": "white-space: nowrap"}]
+    return style.set_table_styles(dict.fromkeys(right, styles), overwrite=False).to_html()
 
 
 def _decimals(numbers: pd.Series) -> int:
