@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from finished_runs import finished_run, logits_and_labels
 from scipy import stats
@@ -44,7 +45,7 @@ def test_comparisons_have_difference_interval_and_corrected_p_value(make):
     assert row["detectable"] == intervals.detectable_difference(100, 0.1)
     assert pairs.loc[("ResNet50", "SE-ResNet50"), "p"] == 1
     between = tables.comparisons(runs, "framework")
-    assert between[["network", "initial weights", "first", "second"]].values.tolist() == [
+    assert between[["network", "initial weights", "first", "second"]].to_numpy().tolist() == [
         ["ResNet50", "scratch", "Keras", "PyTorch"]
     ]
     assert tables.comparisons(runs, "initial weights").empty
@@ -95,6 +96,22 @@ def test_comparisons_are_readable_in_points(make):
     assert row["pair"] == "ResNet50 - Xception"
     assert row["points [95 % interval]"] == "+10.0 [+5.5, +17.4]"
     assert row["p (Holm)"] == "0.0016"
+
+
+def test_costs_are_readable_in_whole_numbers_and_millions(make):
+    table = tables.readable_costs(tables.result_table([make(80, parameters=20_817_197, seconds=4.6)]))
+    assert table[["seconds", "memory MB", "million parameters"]].to_numpy().tolist() == [[5, 1000, 20.8]]
+
+
+def test_claims_are_readable_with_two_digits_or_without_p_value():
+    table = tables.readable_claims(pd.DataFrame({"claim": ["a", "b"], "p (Holm)": [0.0123456, float("nan")]}))
+    assert table["p (Holm)"].to_list() == ["0.012", ""]
+
+
+def test_readable_numbers_are_french_on_french_slides(make, french):
+    assert tables.readable_results(tables.result_table([make(80)]))["scratch"][0] == "80,0 [71,1, 86,7]"
+    comparison = tables.readable_comparisons(tables.comparisons([make(80), make(70, "xception")], "network"))
+    assert comparison["p (Holm)"][0] == "0,0016"
 
 
 def test_variants_are_readable_with_the_first_as_reference(make):

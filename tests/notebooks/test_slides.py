@@ -139,7 +139,7 @@ def test_each_claim_of_2020_is_shown_with_a_measurement(home, deck):
     expected = {
         "20580": ["68", "20"],
         f"982%{of}164": [
-            f"{baselines.loc['controlled', 'test accuracy']:.1%}",
+            f"{100 * baselines.loc['controlled', 'test accuracy']:.1f}[",
             f"{baselines.loc['deck_2020', 'seconds']:.0f}",
         ],
         f"268%{of}164": [f"{share:.1%}" for share in measured[["while training", "new images"]].to_numpy().flat],

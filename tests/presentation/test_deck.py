@@ -10,7 +10,8 @@ import pytest
 from dogbreeds import figures
 from dogbreeds.errors import StudyError
 from dogbreeds.presentation import deck, slides
-from dogbreeds.study import Study
+from dogbreeds.study import Study, widgets
+from dogbreeds.study.html_tables import html_table
 
 
 def test_text_is_in_the_language_of_the_presentation(french):
@@ -23,7 +24,12 @@ def test_headers_and_cells_of_a_table_are_translated(french):
     table = pd.DataFrame({"claim": ["SE-ResNet50 is better than ResNet50", ""], "verdict": ["refuted", "restart"]})
     page = deck.table(table).data
     translated = ["affirmation de 2020", "verdict", "SE-ResNet50 est meilleur que ResNet50", "réfutée"]
-    assert re.findall(r"<t[hd]>([^<]*)", page) == [*translated, "", "restart"]
+    assert re.findall(r"<t[hd] [^>]*>([^<]*)", page) == [*translated, "", "restart"]
+
+
+def test_tables_of_slides_and_notebooks_have_the_same_html():
+    table = pd.DataFrame({"network": ["Xception"], "share": ["83.2 [75.2, 89.0]"]}, index=[3])
+    assert deck.table(table).data == widgets.show(table).data == html_table(table)
 
 
 def drawn(chart):
@@ -51,12 +57,11 @@ def test_figures_are_drawn_in_french(french):
     table = pd.DataFrame({"network": ["Xception", "ResNet50", "SE-ResNet50"]})
     table[["framework", "initial weights"]] = "Keras", "scratch"
     table[["test accuracy", "low", "high", "seconds"]] = 0.5, 0.4, 0.6, 9
-    figure = figures.accuracy_against_cost(table)
-    axis = figure.axes[0]
+    axis = figures.accuracy_against_cost(table).axes[0]
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("secondes d’entraînement", "exactitude sur le test")
-    assert axis.get_title() == "de zéro"
-    legend = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert legend == ["réseau", "Xception", "ResNet50", "SE-ResNet50", "framework", "Keras"]
+    assert axis.get_title() == "Keras\npoids initiaux : de zéro"
+    assert axis.get_legend() is None
+    assert [text.get_text() for text in axis.texts] == ["Xception", "ResNet50", "SE-ResNet50"]
 
 
 def test_code_is_shown_side_by_side():

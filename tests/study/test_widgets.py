@@ -64,5 +64,5 @@ def test_upload_is_drawn_and_an_invalid_file_gives_a_one_line_error(front_end, t
 def test_table_is_shown_without_index_and_missing_values():
     table = pd.DataFrame({"network": ["ResNet50", "Xception"], "accuracy": [0.25, float("nan")]}, index=[7, 8])
     page = widgets.show(table).data
-    assert re.findall(r"<t[hd] [^>]*>([^<]*)", page) == ["network", "accuracy", "ResNet50", "0.250", "Xception", ""]
+    assert re.findall(r"<t[hd] [^>]*>([^<]*)", page) == ["network", "accuracy", "ResNet50", "0.25", "Xception", ""]
     assert page == widgets.show(table).data  # so that nbval can compare it

@@ -9,6 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from dogbreeds.analysis import intervals, metrics
 from dogbreeds.training.runs import Run
+from dogbreeds.translation import number
 
 CHOICES = ("network", "framework", "initial weights")  # the names of the parts of `Run.choice` in tables
 COSTS = {"epochs": "epochs", "seconds": "seconds", "photos_per_second": "photos/s", "peak_memory_mb": "memory MB"}
@@ -155,12 +156,24 @@ def readable_results(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(cells=cells).pivot_table("cells", rows, column, "first", sort=False).reset_index()
 
 
+def readable_costs(table: pd.DataFrame) -> pd.DataFrame:
+    """The costs of a `result_table`: measured ones as whole numbers, parameters and multiply-adds in millions."""
+    shown = table[[*CHOICES, "photos/s", "seconds", "memory MB"]].round(0)
+    counts = ("parameters", "multiply-adds")
+    return shown.assign(**{f"million {name}": (table[name] / 1e6).round(1) for name in counts})
+
+
 def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `comparisons` as text, with differences in points of accuracy."""
     shown = table[[name for name in CHOICES if name in table]].assign(pair=table["first"] + " - " + table["second"])
     shown["points [95 % interval]"] = _with_intervals(table, ["difference", "low", "high"], "+.1f")
-    shown["p (Holm)"] = table["p (Holm)"].map("{:.2g}".format)
-    return shown.assign(detectable=(100 * table["detectable"]).map("{:.1f}".format))
+    shown["p (Holm)"] = _p_values(table["p (Holm)"])
+    return shown.assign(detectable=(100 * table["detectable"]).map(number, spec=".1f"))
+
+
+def readable_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `claims_2020.confront` with p-values as text; claims that are not tested have none."""
+    return table.assign(**{"p (Holm)": _p_values(table["p (Holm)"]).fillna("")})
 
 
 def readable_variants(table: pd.DataFrame) -> pd.DataFrame:
@@ -168,11 +181,16 @@ def readable_variants(table: pd.DataFrame) -> pd.DataFrame:
     shown = pd.DataFrame({"variant": table.index}, index=table.index)
     shown["test accuracy"] = _with_intervals(table, ["test accuracy", "low", "high"], ".1f")
     shown["ahead"] = _with_intervals(table, ["ahead", "from", "to"], "+z.1f")
-    shown["p"] = table["p"].map("{:.2g}".format)
+    shown["p"] = _p_values(table["p"])
     return shown.join(table[["best epoch", "steps", "seconds"]].map("{:.0f}".format))
 
 
 def _with_intervals(table: pd.DataFrame, columns: list[str], spec: str) -> list[str]:
     """A share and the ends of its interval per row, in per cent: `83.2 [75.2, 89.0]`."""
-    shares = (100 * table[columns]).map(lambda share: format(share, spec))
+    shares = (100 * table[columns]).map(number, spec=spec)
     return [f"{share} [{low}, {high}]" for share, low, high in shares.to_numpy()]
+
+
+def _p_values(values: pd.Series) -> pd.Series:
+    """P-values as text with two significant digits; missing values stay missing."""
+    return values.map(lambda value: number(value, ".2g"), na_action="ignore")

@@ -8,6 +8,7 @@ from dogbreeds.figures.diagrams import (
     separable_convolution as separable_convolution,
     squeeze_and_excitation as squeeze_and_excitation,
 )
+from dogbreeds.figures.failure import failure_of_2020 as failure_of_2020, healing as healing
 from dogbreeds.figures.photos import (
     activation_maps as activation_maps,
     captioned as captioned,
@@ -25,9 +26,7 @@ from dogbreeds.figures.results import (
     confidence as confidence,
     confusion as confusion,
     differences as differences,
-    failure_of_2020 as failure_of_2020,
     gates as gates,
-    healing as healing,
     learning_curves as learning_curves,
     noise_band as noise_band,
     reliability as reliability,

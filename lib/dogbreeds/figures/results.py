@@ -10,30 +10,41 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix
 
 from dogbreeds.analysis import metrics
+from dogbreeds.figures.labels import label_lines, label_points
 from dogbreeds.figures.style import MARKERS, make_figure
-from dogbreeds.models import TITLES
-from dogbreeds.training.runs import Run
+from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Run
 from dogbreeds.translation import _
+
+KINDS = (SCRATCH, OTHER_BREEDS, "imagenet")  # the order of panels by initial weights; others follow by their names
 
 
 def learning_curves(runs: list[Run], titles: list[str] | None = None) -> Figure:
-    """Training and validation accuracy by epoch: one panel per run, under the run's own title or those of `titles`."""
+    """Training and validation accuracy by epoch: one panel per run, under what differs between the runs or `titles`.
+
+    What all runs have in common is the title of the figure.
+    """
     columns = 2 if len(runs) == 4 else min(3, len(runs))
     rows = -(-len(runs) // columns)
-    figure, axes = make_figure(3.4 * columns + 0.6, 2.8 * rows, nrows=rows, ncols=columns, sharey=True, squeeze=False)
-    for axis, run, title in zip(axes.flat, runs, titles or [run.title for run in runs], strict=False):
+    grid = {"nrows": rows, "ncols": columns, "sharey": True, "squeeze": False}
+    figure, axes = make_figure(3.4 * columns + 0.6, 2.9 * rows + 0.6, **grid)
+    common, names = ("", titles) if titles else _titles(runs)
+    lowest = min(run.history[["training_accuracy", "validation_accuracy"]].min().min() for run in runs)
+    for axis, run, title in zip(axes.flat, runs, names, strict=False):
         for stage, dashes, label in (("training", "--", _("training")), ("validation", "-", _("validation"))):
             axis.plot(run.history["epoch"], run.history[f"{stage}_accuracy"], dashes, marker="o", label=label)
         axis.axhline(1 / len(run.record["breeds"]), color="grey", linewidth=1, linestyle=":", label=_("chance"))
-        axis.set(title=title, ylim=(0, 1), xticks=run.history["epoch"][:: 1 + len(run.history) // 10])
-    figure.supxlabel(_("epoch"), fontsize="medium")
-    axes[0, 0].set_ylabel(_("accuracy"))
-    axes[0, 0].legend(fontsize=8)
+        axis.set(title=title, ylim=_accuracy_limits(lowest), xlabel=_("epoch"))
+        axis.set_xticks(run.history["epoch"][:: 1 + len(run.history) // 10])
+    figure.suptitle(common)
+    for row in axes:
+        row[0].set_ylabel(_("accuracy"))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     for axis in axes.flat[len(runs) :]:
         axis.axis("off")
     return figure
@@ -59,98 +70,122 @@ def noise_band(band: Float[np.ndarray, "runs steps"], losses: dict[str, Float[np
 
 
 def accuracies(table: pd.DataFrame, chance: float) -> Figure:
-    """Test accuracy with its 95 % interval, one panel per initial weights, one row per network and framework."""
-    kinds = table.groupby("initial weights", sort=False)
-    height = 1.1 + 0.35 * (len(table) // len(kinds))
-    figure, axes = make_figure(0.6 + 4 * len(kinds), height, ncols=len(kinds), sharey=True, squeeze=False)
-    for axis, (weights, rows) in zip(axes[0], kinds, strict=True):
-        names = rows["network"] + ", " + rows["framework"]
-        _intervals(axis, names, rows[["test accuracy", "low", "high"]], rows["framework"])
-        axis.axvline(chance, color="grey", linestyle=":", label=_("chance"))
-        axis.set(title=_(weights), xlim=(0, 1), xlabel=_("test accuracy, 95 % interval"))
-    axes[0, 0].invert_yaxis()
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    """Test accuracy with its 95 % interval, one panel per initial weights, one row per network and framework.
+
+    The axis of the accuracy begins at 0.5 if all intervals are above it, else at 0.
+    """
+    common, names = _shortened(table[["network", "framework"]])
+    figure, panels = _panels(table.assign(name=names), common, 4, 1.3 + 0.35 * names.nunique())
+    for axis, rows in panels:
+        _intervals(axis, rows["name"], rows[["test accuracy", "low", "high"]], rows["framework"], names.unique())
+        axis.set(xlim=_accuracy_limits(table["low"].min()), xlabel=_("test accuracy, 95 % interval"))
+        if chance > axis.get_xlim()[0]:
+            axis.axvline(chance, color="grey", linestyle=":")
+            axis.text(chance, -0.6, " " + _("chance"), color="grey", fontsize=9, va="center")
     return figure
 
 
 def differences(table: pd.DataFrame) -> Figure:
-    """The differences of `tables.comparisons` in points of accuracy with their 95 % intervals, one row per pair."""
-    figure, axis = make_figure(8, 1.1 + 0.32 * len(table))
-    kept = [name for name in ("network", "framework", "initial weights") if name in table]
-    words = table[["first", "second", *kept]].map(_)
-    names = words["first"] + " - " + words["second"] + " (" + words[kept].agg(", ".join, axis=1) + ")"
-    _intervals(axis, names, 100 * table[["difference", "low", "high"]], ["Keras"] * len(table))
-    axis.axvline(0, color="grey", linestyle=":")
-    axis.set(xlabel=_("points of accuracy ahead, with 95 % interval"))
-    axis.invert_yaxis()
+    """The differences of `tables.comparisons` in points of accuracy with their 95 % intervals, one row per pair.
+
+    There is one panel per initial weights, or one panel for comparisons between initial weights.
+    """
+    words = table[[name for name in ("network", "framework") if name in table]].map(_)
+    words.insert(0, "pair", table["first"].map(_) + " - " + table["second"].map(_))
+    common, names = _shortened(words)
+    figure, panels = _panels(table.assign(name=names), common, 5.5, 1.3 + 0.35 * names.nunique())
+    for axis, rows in panels:
+        intervals = 100 * rows[["difference", "low", "high"]]
+        _intervals(axis, rows["name"], intervals, ["Keras"] * len(rows), names.unique())
+        axis.axvline(0, color="grey", linestyle=":")
+        axis.set_xlabel(_("points of accuracy ahead, with 95 % interval"))
     return figure
 
 
-def _intervals(axis, names, intervals: pd.DataFrame, frameworks) -> None:
-    """One row per name: the interval as a line, and the value with the colour and the marker of its framework."""
-    for place, ((value, low, high), framework) in enumerate(zip(intervals.to_numpy(), frameworks, strict=True)):
-        colour = sns.color_palette()[list(MARKERS).index(framework)]
+def _panels(table: pd.DataFrame, title: str, width: int | float, height: int | float) -> tuple[Figure, list]:
+    """A figure with one panel of this size per initial weights, and pairs of a panel and its rows of the table.
+
+    The title of a panel is `title` and its initial weights. Random weights come first, then those learned on other
+    breeds, then ImageNet's, then all others by their names. A table without initial weights has one panel.
+    """
+    kinds = table.get("initial weights", pd.Series("", table.index))
+    found = sorted(kinds.unique())
+    order = [kind for kind in KINDS if kind in found] + [kind for kind in found if kind not in KINDS]
+    grid = {"ncols": len(order), "sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = make_figure(width * len(order) + 1.5, height, **grid)
+    figure.get_layout_engine().set(wspace=0.06)
+    for axis, kind in zip(axes[0], order, strict=True):
+        axis.set_title("\n".join(line for line in (title, kind and _from(kind)) if line))
+    return figure, [(axis, table[kinds == kind]) for axis, kind in zip(axes[0], order, strict=True)]
+
+
+def _from(kind: str) -> str:
+    return _("initial weights: {kind}").format(kind=_(kind))
+
+
+def _choices(runs: list[Run]) -> pd.DataFrame:
+    """One row of words per run: network, framework and initial weights."""
+    words = pd.DataFrame([run.choice for run in runs], columns=["network", "framework", "initial weights"])
+    return words.assign(**{"initial weights": words["initial weights"].map(_from)})
+
+
+def _shortened(words: pd.DataFrame, separator: str = ", ") -> tuple[str, pd.Series]:
+    """The words that are the same in all rows as one text, and for each row the words that differ.
+
+    A single row keeps all its words.
+    """
+    same = [name for name in words if len(words) > 1 and (words[name] == words[name].iloc[0]).all()]
+    return ", ".join(words[same].head(1).to_numpy().ravel()), words.drop(columns=same).agg(separator.join, axis=1)
+
+
+def _titles(runs: list[Run]) -> tuple[str, pd.Series]:
+    """What all runs have in common as text, and the title of each run, with its initial weights on a second line."""
+    words = _choices(runs)
+    names = words["network"] + ", " + words["framework"]
+    return _shortened(pd.DataFrame({"name": names, "initial weights": words["initial weights"]}), "\n")
+
+
+def _accuracy_limits(lowest: float) -> tuple[float, float]:
+    """The limits of an axis of accuracies whose lowest value is `lowest`, both in 0 to 1."""
+    return 0.5 if lowest > 0.5 else 0.0, 1.0
+
+
+def _intervals(axis: Axes, names, intervals: pd.DataFrame, frameworks, order) -> None:
+    """One row per name: the interval as a line, and the value with the colour and the marker of its framework.
+
+    The rows are in the `order` of the names, from top to bottom.
+    """
+    order = list(order)
+    for name, (value, low, high), framework in zip(names, intervals.to_numpy(), frameworks, strict=True):
+        place, colour = order.index(name), _colour(framework)
         axis.plot([low, high], [place, place], color=colour, linewidth=2)
         axis.plot(value, place, MARKERS[framework], color=colour, markersize=8)
-    axis.set(yticks=range(len(names)), yticklabels=names)
+    axis.set(yticks=range(len(order)), yticklabels=order, ylim=(len(order) - 0.5, -0.9))
 
 
-def failure_of_2020(table: pd.DataFrame) -> Figure:
-    """The table of `failure_2020.results`: accuracy on new images, one panel per network, one row per frozen layers.
-
-    Filled markers with their 95 % intervals are the two kinds of colours; a cross is the accuracy while training.
-    """
-    networks = list(dict.fromkeys(table["network"]))
-    figure, axes = make_figure(4.2 * len(networks) + 2, 3.4, ncols=len(networks), sharey=True, squeeze=False)
-    frozen = list(dict.fromkeys(table["frozen"]))
-    for axis, network in zip(axes[0], networks, strict=True):
-        for number, (colours, marker, label) in enumerate(
-            (("expected", "o", _("colours expected")), ("rescaled", "s", _("colours divided by 255")))
-        ):
-            rows = table[(table["network"] == network) & (table["colours"] == colours)]
-            places = [frozen.index(kind) + 0.24 * number - 0.12 for kind in rows["frozen"]]
-            colour = sns.color_palette()[number]
-            axis.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2)
-            axis.plot(rows["new images"], places, marker, color=colour, markersize=8, label=label)
-            axis.plot(rows["while training"], places, "x", color=colour, label=_("while training") if number else None)
-        axis.axvline(table["chance"].iloc[0], color="grey", linestyle=":", label=_("chance"))
-        axis.set(title=TITLES[network], xlim=(0, 1.02), xlabel=_("accuracy on new images, 95 % interval"))
-    axes[0, 0].set(yticks=range(len(frozen)), yticklabels=[_(kind) for kind in frozen], ylabel=_("frozen"))
-    axes[0, 0].invert_yaxis()
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=9
-    )
-    return figure
-
-
-def healing(table: pd.DataFrame, predicted: float) -> Figure:
-    """The table of `failure_2020.healing`: accuracy over the steps, one line per seed, and the predicted step."""
-    figure, axis = make_figure(8, 3.4)
-    training, validation = sns.color_palette()[:2]
-    for place, (_seed, rows) in enumerate(table.groupby("seed")):
-        labels = (_("training"), _("validation")) if place == 0 else (None, None)
-        axis.plot(rows["steps"], rows["training"], "--", color=training, label=labels[0])
-        axis.plot(rows["steps"], rows["validation"], "-", color=validation, label=labels[1])
-    for chance in table["chance"].head(1):
-        axis.axhline(chance, color="grey", linestyle=":", label=_("chance"))
-    axis.axvline(predicted, color="black", linewidth=1, label=_("predicted"))
-    axis.set(xlabel=_("optimiser steps"), ylabel=_("accuracy"), ylim=(0, 1.02), xlim=(0, None))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    return figure
+def _colour(framework: str) -> tuple[float, float, float]:
+    return sns.color_palette()[list(MARKERS).index(framework)]
 
 
 def accuracy_against_cost(table: pd.DataFrame) -> Figure:
-    """Test accuracy with its 95 % interval against seconds of training, one panel per initial weights."""
-    kinds = table.groupby("initial weights", sort=False)
-    figure, axes = make_figure(4.4 * len(kinds) + 1.6, 3.6, ncols=len(kinds), sharey=True, squeeze=False)
-    for axis, (weights, rows) in zip(axes[0], kinds, strict=True):
-        seconds, network = rows["seconds"], rows["network"].rename(_("network"))
-        which = {"hue": network, "size": network, "sizes": [220, 120, 50], "markers": MARKERS}
-        which |= {"style": rows["framework"], "legend": axis is axes[0, -1]}
-        sns.scatterplot(x=seconds, y=rows["test accuracy"], ax=axis, **which)
-        axis.vlines(seconds, rows["low"], rows["high"], color="grey", linewidth=1, zorder=0)
-        axis.set(title=_(weights), xlabel=_("seconds of training"), ylabel=_("test accuracy"), ylim=(0, 1))
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    """Test accuracy with its 95 % interval against seconds of training, one panel per initial weights.
+
+    Each point has its name. The axis of the accuracy begins at 0.5 if all intervals are above it, else at 0.
+    """
+    common, names = _shortened(table[["network", "framework"]])
+    figure, panels = _panels(table.assign(name=names), common, 5.5, 4)
+    panels[0][0].set_ylabel(_("test accuracy"))
+    for axis, rows in panels:
+        for _place, row in rows.iterrows():
+            axis.plot([row["seconds"]] * 2, row[["low", "high"]], color="lightgrey", linewidth=2, zorder=0)
+            colour, marker = _colour(row["framework"]), MARKERS[row["framework"]]
+            axis.plot(row["seconds"], row["test accuracy"], marker, color=colour, markersize=8)
+        axis.margins(x=0.4)  # room for the names
+        axis.set(ylim=_accuracy_limits(table["low"].min()), xlabel=_("seconds of training"))
+    figure.draw_without_rendering()
+    for axis, rows in panels:
+        colours = [_colour(framework) for framework in rows["framework"]]
+        label_points(axis, rows[["seconds", "test accuracy"]].to_numpy(float), list(rows["name"]), colours)
     return figure
 
 
@@ -161,36 +196,55 @@ def confusion(run: Run) -> Figure:
     matrix = confusion_matrix(run.labels(), run.logits().argmax(axis=1), labels=range(len(breeds)))
     few = len(breeds) <= 20  # with more breeds the numbers would be too small to read
     sns.heatmap(pd.DataFrame(matrix, breeds, breeds), annot=few, cbar=not few, fmt="d", cmap="Greys", ax=axis)
-    axis.set(title=run.title, xlabel="predicted", ylabel="true")
+    axis.set(title=_titles([run])[1][0], xlabel="predicted", ylabel="true")
     return figure
 
 
 def reliability(runs: list[Run]) -> Figure:
-    """Reliability diagram: accuracy by predicted probability; a perfectly calibrated network is on the diagonal."""
-    figure, axis = make_figure(5.2, 4.4)
-    axis.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect calibration")
-    for run, marker in zip(runs, "osD^v<>", strict=False):
-        right, sure = calibration_curve(run.correct(), metrics.confidence(run.logits()), n_bins=10)
-        axis.plot(sure, right, marker=marker, label=run.title)
-    axis.set(xlabel="probability of the predicted breed", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
-    axis.legend(loc="lower right", fontsize=8)
+    """Reliability diagrams: accuracy by predicted probability; a perfectly calibrated network is on the diagonal.
+
+    There is one panel per network and one line with its name per run. What all runs share is the title of the figure.
+    """
+    words = _choices(runs)
+    common, names = _shortened(words.drop(columns="network"))
+    networks = words.groupby("network", sort=False).groups
+    grid = {"ncols": len(networks), "sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = make_figure(3.9 * len(networks), 4.2, **grid)
+    figure.get_layout_engine().set(wspace=0.06)
+    figure.suptitle(common)
+    axes[0, 0].set_ylabel("accuracy")
+    for axis, (network, places) in zip(axes[0], networks.items(), strict=True):
+        axis.plot([0, 1], [0, 1], color="grey", linestyle=":")
+        axis.set(title=network, xlabel="probability of the predicted breed", xlim=(0, 1), ylim=(0, 1))
+        for run in (runs[place] for place in places):
+            right, sure = calibration_curve(run.correct(), metrics.confidence(run.logits()), n_bins=10)
+            axis.plot(sure, right, marker=MARKERS[run.choice[1]], color=_colour(run.choice[1]))
+    figure.draw_without_rendering()
+    for axis, places in zip(axes[0], networks.values(), strict=True):
+        label_lines(axis, axis.lines[1:], list(names[places]))
     return figure
 
 
 def confidence(groups: dict[str, Float[np.ndarray, " photos"]]) -> Figure:
     """Cumulative distribution of the probability of the predicted breed, one line per group of photos."""
-    figure, axis = make_figure(6, 3.8)
+    figure, axis = make_figure(6.5, 4)
     for (name, values), dashes in zip(groups.items(), ("-", "--", ":", "-."), strict=False):
         sns.ecdfplot(x=values, ax=axis, label=f"{name} ({len(values)})", linestyle=dashes, linewidth=2)
     axis.set(xlabel="probability of the predicted breed", ylabel="share of images", xlim=(0, 1))
-    axis.legend(loc="upper left", fontsize=8)
+    axis.legend(loc="upper left", fontsize=10)
     return figure
 
 
-def agreement(table: pd.DataFrame) -> Figure:
-    """The share of test photos for which two networks predict the same breed (`metrics.agreement`)."""
-    figure, axis = make_figure(1.5 + 0.9 * len(table), 0.8 + 0.7 * len(table))
+def agreement(runs: list[Run]) -> Figure:
+    """The share of test photos for which two runs predict the same breed (`metrics.agreement`).
+
+    What all runs have in common is the title of the figure.
+    """
+    common, names = _shortened(_choices(runs))
+    figure, axis = make_figure(1.5 + 0.9 * len(runs), 1.2 + 0.7 * len(runs))
+    table = metrics.agreement(runs).set_axis(names, axis="index").set_axis(names, axis="columns")
     sns.heatmap(table, annot=True, fmt=".2f", cmap="Greys", vmin=0, vmax=1, cbar=False, ax=axis)
+    axis.set(title=common, xlabel="", ylabel="")
     return figure
 
 
@@ -202,5 +256,5 @@ def gates(means: pd.DataFrame, units: list[str]) -> Figure:
             axis.plot(row.to_numpy()[:48], dashes, label=breed, linewidth=1.2)
         axis.set(title=unit, xlabel="channel")
     axes[0, 0].set_ylabel("mean gate")
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=10)
     return figure

@@ -26,6 +26,7 @@ from pygments.lexers import PythonLexer
 
 from dogbreeds import translation
 from dogbreeds.errors import StudyError
+from dogbreeds.study.html_tables import html_table
 from dogbreeds.translation import _, number
 
 LANGUAGES = ("fr", "en")
@@ -60,8 +61,8 @@ def say(fr: str, en: str) -> Markdown:
 
 
 def table(table: pd.DataFrame) -> HTML:
-    """Returns a table of texts without its index; column names and cells that the catalogue contains are translated."""
-    return HTML(table.rename(columns=_).map(_).to_html(index=False, border=0))
+    """Returns a table with the style of `html_table`; names and cells that the catalogue contains are translated."""
+    return HTML(html_table(table.rename(columns=_).map(_)))
 
 
 def chart(figure: Figure, title: str) -> HTML:

@@ -1,6 +1,8 @@
-"""The report of a finished study: a page of its tables and figures that links to the notebooks and the presentation."""
+"""The report of a finished study: its answers first, then one chapter per notebook with its figures and tables."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -9,41 +11,98 @@ from jinja2 import Environment, PackageLoader
 from nbconvert import HTMLExporter
 
 from dogbreeds import files
-from dogbreeds.study import Study
+from dogbreeds.analysis import failure_2020, tables
+from dogbreeds.presentation import captions
+from dogbreeds.study import Study, answers
+from dogbreeds.study.html_tables import html_table
 
 TEMPLATES = Environment(loader=PackageLoader("dogbreeds", "presentation"), autoescape=True, trim_blocks=True)
+# The function that answers each notebook, by its number.
+ANSWERS = {"01": answers.data, "02": answers.baseline, "03": answers.squeeze_excitation, "04": answers.frameworks}
+ANSWERS |= {"05": answers.architectures, "06": answers.errors}
+# How a saved table is shown, by name; all others are shown as they are.
+READABLE: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    **dict.fromkeys(("baselines", "in_pytorch"), lambda table: tables.readable_variants(table.set_index("variant"))),
+    "failure_2020": failure_2020.readable,
+    "results": tables.readable_results,
+    **dict.fromkeys(("networks", "frameworks", "initial_weights"), tables.readable_comparisons),
+    "learning_speed": lambda table: table.drop(columns="to").round(1),
+    "claims": tables.readable_claims,
+}
+FIRST = ("accuracies", "claims")  # the figure and the table that follow the answers
+SAVED = re.compile(r'study\.(save|save_table)\(\s*"([^"]+)"')
+# The page of a notebook: code wraps at 88 columns, and no figure is broken over two printed pages.
+PAGE_STYLE = """<style>
+.highlight pre { white-space: pre-wrap !important; max-width: 88ch; }
+@media print { @page { size: A4; margin: 18mm; } img, table { break-inside: avoid; max-width: 100%; } }
+</style>
+</head>"""
 
 
 def write(study: Study, documents: list[Path]) -> Path:
     """Writes outputs/<profile>/report.html and returns its path.
 
-    The report links to `documents`, which are HTML pages and notebooks; each notebook is converted to a page first.
+    `documents` are executed notebooks and HTML pages, in order. Each notebook is a chapter with the figures and tables
+    that it saves, and is also converted to a page. The report ends with links to all pages.
     """
-    pages = [_page(each) if each.suffix == ".ipynb" else each for each in documents]
-    figures = sorted((study.folder / "figures").glob("*.svg"))
+    notebooks = [each for each in documents if each.suffix == ".ipynb"]
+    pages = [_page(each) if each in notebooks else each for each in documents]
     content = {
+        "answers": {_title(each): ANSWERS[each.stem[:2]](study)[0] for each in notebooks},
+        "first": [each for name in FIRST for each in _shown(study.folder, name)],
+        "chapters": {_title(each): _chapter(study.folder, each) for each in notebooks},
+        "parameters": [line.split(": ", 1) for line in str(study).splitlines()],
         "documents": {_address(page, study.folder): page.stem for page in pages},
-        "tables": {_name(file): pd.read_csv(file).round(3) for file in sorted((study.folder / "tables").glob("*.csv"))},
-        "figures": {_address(file, study.folder): _name(file) for file in figures},
     }
     report = TEMPLATES.get_template("report.html.j2").render(content, study=study)
     return _written(study.folder / "report.html", report)
 
 
+def _title(notebook: Path) -> str:
+    """The heading of a notebook, such as `01 Data exploration`."""
+    return nbformat.read(notebook, as_version=4).cells[0].source.partition("\n")[0].removeprefix("# ")
+
+
+def _chapter(folder: Path, notebook: Path) -> list[dict]:
+    """What `_shown` returns for the figures and tables that a notebook saves, in order, without those of FIRST."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    saved = [name for cell in cells for _, name in SAVED.findall(cell.source) if cell.cell_type == "code"]
+    return [each for name in dict.fromkeys(saved) if name not in FIRST for each in _shown(folder, name)]
+
+
+def _shown(folder: Path, name: str) -> list[dict]:
+    """The figure or the tables with this name: caption, address of the file, and HTML if it is a table.
+
+    Is empty if there is no such file, or if the table has no rows. The table of results is shown with its costs.
+    """
+    figure, table = folder / "figures" / f"{name}.svg", folder / "tables" / f"{name}.csv"
+    if figure.is_file():
+        return [{"caption": captions.caption(captions.FIGURES, name), "address": _address(figure, folder)}]
+    if not table.is_file() or (rows := pd.read_csv(table)).empty:
+        return []
+    views = {name: READABLE.get(name, lambda table: table)}
+    if name == "results":
+        views["costs"] = tables.readable_costs
+    return [
+        {
+            "caption": captions.caption(captions.TABLES, each),
+            "address": _address(table, folder),
+            "html": html_table(view(rows)),
+        }
+        for each, view in views.items()
+    ]
+
+
 def _page(notebook: Path) -> Path:
     """Converts an executed notebook to an HTML page in the same folder."""
     page, _ = HTMLExporter().from_notebook_node(nbformat.read(notebook, as_version=4))
-    return _written(notebook.with_suffix(".html"), page)
+    return _written(notebook.with_suffix(".html"), page.replace("</head>", PAGE_STYLE, 1))
 
 
 def _written(file: Path, page: str) -> Path:
     with files.atomic(file) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return file
-
-
-def _name(file: Path) -> str:
-    return file.stem.replace("_", " ")
 
 
 def _address(file: Path, folder: Path) -> str:

@@ -8,16 +8,15 @@ import pandas as pd
 from IPython.display import HTML, display
 from ipywidgets import Dropdown, FileUpload, Output, VBox, interactive
 from matplotlib.figure import Figure
-from pandas.io.formats.style import Styler
 
 from dogbreeds.errors import StudyError
+from dogbreeds.study.html_tables import html_table
 from dogbreeds.training.progress import watched
 
 
 def show(table: pd.DataFrame) -> HTML:
-    """Shows a table without its index, with the same look in every notebook; missing values stay empty."""
-    style = Styler(table, uuid="table", cell_ids=False).hide().format(na_rep="", precision=3)
-    return HTML(style.set_table_styles([{"selector": "th, td", "props": "text-align: left"}]).to_html())
+    """Shows a table with the style of `html_table`."""
+    return HTML(html_table(table))
 
 
 def choose(draw: Callable[..., Figure], **choices: list) -> VBox | Figure:
