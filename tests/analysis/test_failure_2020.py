@@ -39,6 +39,7 @@ def test_steps_until_healed_count_from_the_last_epoch_near_chance():
     table = failure_2020.healing([healed, ill, training()])
     assert table["steps"].tolist() == [10, 20, 30, 40, 50, 10, 20]
     assert failure_2020.steps_until_healed(table) == [40, None]
+    assert failure_2020.healed(table)["steps"].tolist() == ["40", "not reached"]
     assert failure_2020.steps_until_healed(failure_2020.healing([training()])) == []
 
 

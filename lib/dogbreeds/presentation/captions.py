@@ -6,7 +6,7 @@ FIGURES = {
     "sizes": "The left panel shows the width and height of each image, the right panel the ratio of width to height.",
     "baseline_curves": "Xception is trained in Keras with each recipe; the solid line is the validation accuracy.",
     "failure_of_2020": "The markers are accuracies on new images, and the crosses are accuracies while training.",
-    "healing": "ResNet50 is trained with colours divided by 255 until its running averages have caught up.",
+    "healing_curves": "ResNet50 is trained with colours divided by 255 until its running averages have caught up.",
     "se_resnet50_pytorch_curves": "The lines show the accuracy of SE-ResNet50 in PyTorch after each epoch.",
     "gates": "The lines show the mean gate of the first channels for each breed, in three residual units.",
     "keras_vs_pytorch_curves": "ResNet50 is trained in both frameworks on the same batches with the same recipe.",
@@ -26,6 +26,7 @@ FIGURES = {
 TABLES = {
     "baselines": "Accuracies are in per cent, differences from the first recipe in points, with 95 % intervals.",
     "failure_2020": "Each cell has the accuracy while training and the accuracy on new images, both in per cent.",
+    "healing": "The table has the steps after which ResNet50 leaves chance, measured and predicted.",
     "in_pytorch": "Accuracies are in per cent, differences from the controlled recipe in points, with 95 % intervals.",
     "backends": "The distance is the mean difference between the losses of a backend and PyTorch over the first steps.",
     "results": "Test accuracies are in per cent, with 95 % intervals; each column has other initial weights.",

@@ -24,6 +24,7 @@ ANSWERS |= {"05": answers.architectures, "06": answers.errors}
 READABLE: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     **dict.fromkeys(("baselines", "in_pytorch"), lambda table: tables.readable_variants(table.set_index("variant"))),
     "failure_2020": failure_2020.readable,
+    "healing": failure_2020.healed,
     "results": tables.readable_results,
     **dict.fromkeys(("networks", "frameworks", "initial_weights"), tables.readable_comparisons),
     "learning_speed": lambda table: table.drop(columns="to").round(1),
