@@ -194,11 +194,14 @@ def _failure(folder: Path) -> list[str]:
     about = json.loads((folder / "about.json").read_text())
     results, longer = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "healing"))
     steps = ", ".join(map(str, failure_2020.steps_until_healed(longer)))
+    expected = failure_2020.expectations(failure_2020.read(sorted(folder.glob("*.npz"))))
     return [
         f"{about['images']}, chance {results['chance'][0]:.0%}. `{about['command']}` on {about['machine']}, "
         f"{about['date']}. Each cell: accuracy while training; accuracy on new images with its 95 % interval; both in "
         "per cent.",
         _markdown(failure_2020.readable(results)),
+        "Nothing frozen: what this explanation expects of new images, and how many trainings are near chance.",
+        _markdown(expected),
         f"ResNet50 with colours divided by 255 and nothing frozen leaves chance after {steps} steps; about "
         f"{failure_2020.predicted_steps():,.0f} were predicted.",
     ]

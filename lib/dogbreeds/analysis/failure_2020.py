@@ -17,7 +17,12 @@ from dogbreeds.models.names import KERAS_APPLICATIONS, TITLES
 
 WHICH = ["network", "frozen", "colours"]
 # Network, colours, and whether new images should be near chance.
-EXPECTED = [("resnet50", "rescaled", True), ("resnet50", "expected", False), ("xception", "rescaled", False)]
+EXPECTED = [
+    ("resnet50", "rescaled", True),
+    ("resnet50", "expected", False),
+    ("xception", "rescaled", False),
+    ("xception", "expected", False),
+]
 SPLITS = {"train": "training images", "test": "new images"}
 
 
@@ -88,19 +93,23 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 def expectations(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """What the hypothesis about the colours expects of new images where nothing is frozen, and what came out.
 
-    Whether networks are near chance is the verdict of `claims_2020.near_chance`. The outcome is "as expected", "against
-    the hypothesis", "not trained", or the verdict where it decides neither.
+    "near chance" counts the trainings with an accuracy below twice the chance level. The outcome is the verdict of
+    `claims_2020.near_chance` on all seeds: "as expected", "against the hypothesis", or the verdict itself where it
+    decides neither; "not trained" if there is no such training.
     """
     rows, groups = [], _by_kind(trainings)
     for network, colours, low in EXPECTED:
-        outcome, mine = "not trained", groups.get((network, "nothing", colours), [])
+        outcome, counted, mine = "not trained", "", groups.get((network, "nothing", colours), [])
         if mine:
             right = [int((each["test, running"] == each["test, labels"]).sum()) for each in mine]
-            verdict = near_chance(right, len(mine[0]["test, labels"]), _chance(mine[0]))
+            photos, chance = len(mine[0]["test, labels"]), _chance(mine[0])
+            counted = f"{sum(each < NEAR_CHANCE * chance * photos for each in right)} of {len(right)}"
+            verdict = near_chance(right, photos, chance)
             outcome = {CONFIRMED: low, REFUTED: not low}.get(verdict, verdict)
             outcome = {True: "as expected", False: "against the hypothesis"}.get(outcome, outcome)
         expected = "near chance" if low else "well above chance"
-        rows.append({"network": TITLES[network], "colours": colours, "expected": expected, "outcome": outcome})
+        row = {"network": TITLES[network], "colours": colours, "expected": expected, "near chance": counted}
+        rows.append(row | {"outcome": outcome})
     return pd.DataFrame(rows)
 
 
