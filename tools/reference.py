@@ -140,12 +140,12 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
 def keep_failure(made: Path, command: str) -> Path:
     """Copies the trainings of notebook 02 on the failure of 2020 to outputs/reference and returns the folder.
 
-    Raises StudyError if there are none.
+    Raises StudyError if there are none, or those of several datasets.
     """
     files, folder = sorted(made.rglob("*.npz")), REFERENCE / "failure_2020"
     files = [file for file in files if file.parent.name != "sources"]
-    if not files:
-        raise StudyError(f"{made} has no trainings: run {command}")
+    if len({file.parent for file in files}) != 1:
+        raise StudyError(f"{made} must have the trainings of one dataset: empty it and run {command}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for file in files:
@@ -154,7 +154,7 @@ def keep_failure(made: Path, command: str) -> Path:
     failure_2020.results(trainings).to_csv(folder / "results.csv", index=False)
     failure_2020.healing(trainings).to_csv(folder / "healing.csv", index=False)
     images = len(trainings[0]["train, labels"]), len(trainings[0]["test, labels"])
-    about = {"images": f"{images[0]} drawn dogs of five breeds for training and {images[1]} new ones"}
+    about = {"images": f"{images[0]} {trainings[0]['kind']} for training and {images[1]} new ones"}
     _write_about(folder, about | {"trainings": len(files), "command": command}, threads=1)
     return folder
 
@@ -193,7 +193,6 @@ def block(folder: Path) -> str:
 def _failure(folder: Path) -> list[str]:
     about = json.loads((folder / "about.json").read_text())
     results, longer = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "healing"))
-    steps = ", ".join(map(str, failure_2020.steps_until_healed(longer)))
     expected = failure_2020.expectations(failure_2020.read(sorted(folder.glob("*.npz"))))
     return [
         f"{about['images']}, chance {results['chance'][0]:.0%}. `{about['command']}` on {about['machine']}, "
@@ -202,8 +201,8 @@ def _failure(folder: Path) -> list[str]:
         _markdown(failure_2020.readable(results)),
         "Nothing frozen: what this explanation expects of new images, and how many trainings are near chance.",
         _markdown(expected),
-        f"ResNet50 with colours divided by 255 and nothing frozen leaves chance after {steps} steps; about "
-        f"{failure_2020.predicted_steps():,.0f} were predicted.",
+        "Longer trainings of ResNet50 with colours divided by 255: the steps after which it leaves chance.",
+        _markdown(failure_2020.healed(longer)),
     ]
 
 

@@ -7,7 +7,15 @@ LABELS = np.arange(100, dtype=np.uint8) % 5
 
 def training(network="resnet50", colours="rescaled", right=100, repaired=100, **changes):
     """The arrays of a training that classifies `right` of 100 images correctly, and `repaired` after re-estimation."""
-    found = {"network": network, "frozen": "nothing", "colours": colours, "seed": 0, "longer": False, "steps": 10}
+    found = {
+        "network": network,
+        "frozen": "nothing",
+        "colours": colours,
+        "seed": 0,
+        "longer": False,
+        "steps": 10,
+        "kind": "drawn dogs",
+    }
     found |= {"training": [0.5, 0.9], "validation": [0.2, 0.2]}
     for split in ("train", "validation", "test"):
         found[f"{split}, labels"] = LABELS

@@ -106,7 +106,7 @@ def test_gpu_rows_are_empty_without_measurements(tmp_path):
 def test_the_trainings_on_the_failure_of_2020_are_stored_and_written_with_the_prediction(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     made = tmp_path / "made"
-    with pytest.raises(StudyError, match="has no trainings: run papermill notebooks/02"):
+    with pytest.raises(StudyError, match="must have the trainings of one dataset: empty it and run papermill"):
         reference.keep_failure(made, reference.FAILURE)
     (made / "sources").mkdir(parents=True)
     (made / "sources" / "resnet50-seed_0.npz").touch()  # weights are not stored
@@ -117,9 +117,9 @@ def test_the_trainings_on_the_failure_of_2020_are_stored_and_written_with_the_pr
     files = {"failed.npz", "control.npz", "long.npz", "results.csv", "healing.csv", "about.json"}
     assert {path.name for path in folder.iterdir()} == files
     text = without_padding(reference.block(folder))
-    assert text.startswith("100 drawn dogs of five breeds for training and 100 new ones, chance 20%.")
-    assert "| ResNet50 | nothing | 1 | 90; 100.0 [96.3, 100.0] | 90; 20.0 [13.3, 28.9] |" in text
-    assert "leaves chance after 20 steps; about 1,103 were predicted." in text
+    assert text.startswith("100 drawn dogs for training and 100 new ones, chance 20%.")
+    assert "| ResNet50 | nothing | 90; 100.0 [96.3, 100.0]; 1 seed | 90; 20.0 [13.3, 28.9]; 1 seed |" in text
+    assert "| 0 | 20 | 1103 |" in text
 
 
 def test_an_unfinished_study_without_tables_is_refused(tmp_path):

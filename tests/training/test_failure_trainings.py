@@ -60,12 +60,18 @@ def test_each_training_starts_from_the_learned_weights(dataset, tmp_path):
         np.testing.assert_allclose(first[name], second[name])
 
 
+def test_trainings_have_different_files_and_each_seed_counts_once():
+    trainings = Settings.of({"seeds": [0, 0, 3], "epochs": 40, "healing_epochs": 40}).trainings()
+    assert len(trainings) == len({training.file for training in trainings}) == 2 * (2 * 4 * 2 + 1)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"seed": [0]}, "unknown field of failure_2020 'seed'"),
         ({"frozen": ["everything"]}, "'frozen"),
         ({"epochs": 0}, "'epochs' must be"),
+        ({"seeds": []}, "'seeds'"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(values, message):

@@ -40,7 +40,8 @@ def results(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
 
     "while training" is measured on the batches of the last epoch. The other accuracies are in inference mode: on the
     "training images", and on "new images", which are the test split, with the 95 % interval of `intervals.accuracy`
-    ("low", "high"). In columns that end in "re-estimated", the statistics are averages over the training images.
+    ("low", "high"). In columns that end in "re-estimated", the statistics of all layers that are not frozen are
+    averages over the training images.
     """
     rows = []
     for which, mine in _by_kind(trainings).items():
@@ -52,7 +53,7 @@ def results(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
                 reached = intervals.accuracy(correct)
                 row |= {f"{images}{suffix}": reached["mean"]}
             row |= {f"{end}{suffix}": reached[end] for end in ("low", "high")}
-        rows.append(row | {"chance": _chance(mine[0]), "seeds": len(mine)})
+        rows.append(row | {"chance": _chance(mine[0]), "seeds": len(mine), "images": str(mine[0]["kind"])})
     return pd.DataFrame(rows)
 
 
@@ -66,7 +67,8 @@ def sentence(table: pd.DataFrame) -> str:
         f"{intervals.format_interval(row['new images'], row['low'], row['high'], '.1%')} on new images"
         for network, row in found.iterrows()
     ]
-    return f"With colours divided by 255, the networks of keras.applications reach: {', '.join(said)}."
+    kind = found["images"].iloc[0]
+    return f"With colours divided by 255, the networks of keras.applications reach on {kind}: {', '.join(said)}."
 
 
 def _by_kind(trainings: list[dict[str, np.ndarray]]) -> dict[tuple, list[dict[str, np.ndarray]]]:
@@ -81,12 +83,13 @@ def _by_kind(trainings: list[dict[str, np.ndarray]]) -> dict[tuple, list[dict[st
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `results` as text: one row per network and frozen layers, one column per kind of colours.
 
-    A cell such as `91; 20.0 [17.6, 22.6]` has the accuracy while training and, with its interval, on new images.
+    A cell such as `91; 20.0 [17.6, 22.6]; 3 seeds` has the accuracy while training and that on new images with its
+    interval, both in per cent.
     """
     shares = 100 * table[["while training", "new images", "low", "high"]]
     cells = [f"{a:.0f}; {b:.1f} [{c:.1f}, {d:.1f}]" for a, b, c, d in shares.to_numpy()]
-    rows = [*WHICH[:2], "seeds"]
-    shown = table.assign(cells=cells).pivot_table("cells", rows, "colours", "first", sort=False).fillna("not run")
+    cells = [f"{cell}; {seeds} seed{'s' * (seeds > 1)}" for cell, seeds in zip(cells, table["seeds"], strict=True)]
+    shown = table.assign(cells=cells).pivot_table("cells", WHICH[:2], "colours", "first", sort=False).fillna("not run")
     return shown.add_prefix("colours ").rename_axis(columns=None).reset_index().replace({"network": TITLES})
 
 
@@ -95,7 +98,7 @@ def expectations(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
 
     "near chance" counts the trainings with an accuracy below twice the chance level. The outcome is the verdict of
     `claims_2020.near_chance` on all seeds: "as expected", "against the hypothesis", or the verdict itself where it
-    decides neither; "not trained" if there is no such training.
+    decides neither; "one seed decides nothing" or "not trained" if there are too few trainings.
     """
     rows, groups = [], _by_kind(trainings)
     for network, colours, low in EXPECTED:
@@ -104,7 +107,7 @@ def expectations(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
             right = [int((each["test, running"] == each["test, labels"]).sum()) for each in mine]
             photos, chance = len(mine[0]["test, labels"]), _chance(mine[0])
             counted = f"{sum(each < NEAR_CHANCE * chance * photos for each in right)} of {len(right)}"
-            verdict = near_chance(right, photos, chance)
+            verdict = near_chance(right, photos, chance) if len(right) > 1 else "one seed decides nothing"
             outcome = {CONFIRMED: low, REFUTED: not low}.get(verdict, verdict)
             outcome = {True: "as expected", False: "against the hypothesis"}.get(outcome, outcome)
         expected = "near chance" if low else "well above chance"
@@ -123,27 +126,25 @@ def same_weights(table: pd.DataFrame) -> pd.DataFrame:
 def healing(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """The longer trainings, one row per seed and epoch: steps so far, and accuracies in 0 to 1.
 
-    "training" is measured on the batches of the epoch, "validation" in inference mode; "re-estimated" is the validation
-    accuracy that the last weights have with re-estimated statistics.
+    "training" is measured on the batches of the epoch, "validation" in inference mode.
     """
     rows = []
     for training in (each for each in trainings if each["longer"]):
-        reached = float((training["validation, re-estimated"] == training["validation, labels"]).mean())
         for epoch, (trained, validated) in enumerate(zip(training["training"], training["validation"], strict=True)):
             row = {"seed": int(training["seed"]), "steps": int((epoch + 1) * training["steps"])}
-            row |= {"training": trained, "validation": validated, "re-estimated": reached}
+            row |= {"training": trained, "validation": validated}
             rows.append(row | {"chance": _chance(training)})
-    return pd.DataFrame(rows, columns=["seed", "steps", "training", "validation", "re-estimated", "chance"])
+    return pd.DataFrame(rows, columns=["seed", "steps", "training", "validation", "chance"])
 
 
 def steps_until_healed(table: pd.DataFrame) -> list[int | None]:
-    """For each seed of a `healing` table, the steps after which validation stays above twice the chance level.
+    """For each seed of a `healing` table, the steps after which validation stays at or above twice the chance level.
 
     None if the training ends before.
     """
     found = []
-    for _, rows in table.groupby("seed"):
-        ill = rows.loc[rows["validation"] <= NEAR_CHANCE * rows["chance"], "steps"].max()
+    for _, rows in table.groupby("seed", sort=False):
+        ill = rows.loc[rows["validation"] < NEAR_CHANCE * rows["chance"], "steps"].max()
         after = rows.loc[~(rows["steps"] <= ill), "steps"]
         found.append(int(after.min()) if len(after) else None)
     return found
@@ -153,17 +154,17 @@ def healed(table: pd.DataFrame) -> pd.DataFrame:
     """One row per seed of a `healing` table: the steps until ResNet50 left chance, measured and predicted."""
     measured = ["not reached" if steps is None else str(steps) for steps in steps_until_healed(table)]
     predicted = f"{predicted_steps():.0f}"
-    return pd.DataFrame({"seed": table["seed"].unique(), "steps": measured, "predicted steps": predicted})
+    return pd.DataFrame({"seed": table["seed"].unique(), "steps": measured, "predicted at the latest": predicted})
 
 
 def _chance(training: dict[str, np.ndarray]) -> float:
     return 1 / (int(training["train, labels"].max()) + 1)
 
 
-def predicted_steps(momentum: float = 0.99, scale: float = 255.0) -> float:
-    """The steps after which the initial value contributes as much to a running variance as the batches do.
+def predicted_steps() -> float:
+    """The steps after which the initial running variance of the first layer contributes as much as the batches do.
 
-    The images are `scale` times too small, and so their variance is the square of that too small. `momentum` follows
-    Keras' convention: each step keeps this share of the running variance.
+    The images are 255 times too small, so that their variance is 255 squared times too small; each step keeps 99 % of
+    the running variance. Chance should be left at the latest by then.
     """
-    return 2 * math.log(scale) / -math.log(momentum)
+    return 2 * math.log(255) / -math.log(0.99)

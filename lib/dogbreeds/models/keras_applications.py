@@ -31,9 +31,9 @@ def inputs(
     network: str, images: UInt8[np.ndarray, "photos height width 3"], colours: str
 ) -> Float[np.ndarray, "photos height width 3"]:
     """Returns the input of a network: `preprocess_input` of Keras ("expected") or a division by 255 ("rescaled")."""
-    if colours == "rescaled":
-        return images.astype(np.float32) / 255
-    return getattr(keras.applications, network).preprocess_input(images.astype(np.float32))
+    values = images.astype(np.float32)
+    preprocess_input = getattr(keras.applications, network).preprocess_input
+    return {"rescaled": lambda: values / 255, "expected": lambda: preprocess_input(values)}[colours]()
 
 
 def freeze(model, frozen: str):
@@ -45,8 +45,9 @@ def freeze(model, frozen: str):
     its running statistics for ever, but normalised by the statistics of the batch while training
     (https://github.com/keras-team/keras/pull/9965).
     """
-    count = {"nothing": 0, "first 7 layers": 7}.get(frozen, len(model.layers) - 1)
-    for layer in model.layers[:count]:
+    backbone = model.layers[:-1]
+    layers = {"nothing": [], "first 7 layers": backbone[:7], "backbone": backbone, "backbone, Keras 2.3": backbone}
+    for layer in layers[frozen]:
         if frozen == "backbone, Keras 2.3" and isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 1.0
             layer.gamma.trainable = layer.beta.trainable = False

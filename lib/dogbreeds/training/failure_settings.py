@@ -20,11 +20,12 @@ class Training:
     colours: str
     seed: int
     epochs: int
-    longer: bool = False  # a training that continues until the running statistics have caught up
+    longer: bool = False  # a training that shows how long the failure lasts
 
     @property
     def file(self) -> str:
         words = (self.network, f"{self.frozen} frozen", f"{self.colours} colours", f"{self.epochs} epochs")
+        words += ("longer",) if self.longer else ()
         return "-".join((*words, f"seed {self.seed}.npz")).replace(", ", "_").replace(" ", "_")
 
 
@@ -32,12 +33,12 @@ class Training:
 class Settings:
     """Which trainings are made; `Settings.of` reads those that a user gives."""
 
-    seeds: list[NonNegativeInt] = Field(default_factory=lambda: [0, 1, 2])
-    frozen: list[Literal[KERAS_FROZEN]] = Field(default_factory=lambda: list(KERAS_FROZEN))
-    colours: list[Literal[PREPROCESSINGS]] = Field(default_factory=lambda: list(PREPROCESSINGS))
+    seeds: list[NonNegativeInt] = Field(default_factory=lambda: [0, 1, 2], min_length=1)
+    frozen: list[Literal[KERAS_FROZEN]] = Field(default_factory=lambda: list(KERAS_FROZEN), min_length=1)
+    colours: list[Literal[PREPROCESSINGS]] = Field(default_factory=lambda: list(PREPROCESSINGS), min_length=1)
     epochs: PositiveInt = 5
     source_epochs: NonNegativeInt = 5  # of the trainings on other breeds that provide the initial weights
-    healing_epochs: NonNegativeInt = 40  # of ResNet50 with rescaled colours, until it heals; 0: not trained
+    healing_epochs: NonNegativeInt = 40  # of the longer trainings of ResNet50 with rescaled colours; 0: none
 
     @classmethod
     def of(cls, values: dict) -> "Settings":
@@ -53,7 +54,8 @@ class Settings:
 
         Seeds come first, so that an interrupted series contains complete comparisons.
         """
-        which = product(self.seeds, KERAS_APPLICATIONS, self.frozen, self.colours)
+        seeds = dict.fromkeys(self.seeds)
+        which = product(seeds, KERAS_APPLICATIONS, self.frozen, self.colours)
         crossed = [Training(*choice, seed, self.epochs) for seed, *choice in which]
-        longer = [Training("resnet50", "nothing", "rescaled", seed, self.healing_epochs, True) for seed in self.seeds]
+        longer = [Training("resnet50", "nothing", "rescaled", seed, self.healing_epochs, True) for seed in seeds]
         return [*crossed, *(longer if self.healing_epochs else [])]

@@ -31,13 +31,13 @@ def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Pat
 
     The initial weights are learned on the breeds of `others`.
     """
-    which = f"{dataset.fingerprint} {others.fingerprint} {settings.source_epochs}"
+    which = f"{dataset.fingerprint} {others.fingerprint} {settings.source_epochs} {keras.config.backend()}"
     folder = folder / hashlib.sha256(which.encode()).hexdigest()[:12]
     trainings = settings.trainings()
     missing = [training for training in trainings if not (folder / training.file).is_file()]
     for training in tqdm(missing, desc="failure of 2020", unit="training"):
         learned = _source(training.network, training.seed, others, folder / "sources", settings.source_epochs)
-        arrays = asdict(training) | train(training, learned, dataset)
+        arrays = asdict(training) | {"kind": dataset.kind} | train(training, learned, dataset)
         with files.atomic(folder / training.file) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(file, **arrays)
     return [folder / training.file for training in trainings]
