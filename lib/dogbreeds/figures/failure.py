@@ -17,7 +17,10 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
     networks = list(dict.fromkeys(table["network"]))
     figure, axes = make_figure(4.2 * len(networks) + 2, 3.4, ncols=len(networks), sharey=True, squeeze=False)
     frozen = list(dict.fromkeys(table["frozen"]))
-    kinds = (("expected", "o", _("colours expected")), ("rescaled", "s", _("colours divided by 255")))
+    kinds = (
+        ("expected", "o", _("new images, colours expected")),
+        ("rescaled", "s", _("new images, colours divided by 255")),
+    )
     for axis, network in zip(axes[0], networks, strict=True):
         for number, (colours, marker, label) in enumerate(kinds):
             rows = table[(table["network"] == network) & (table["colours"] == colours)]
@@ -27,9 +30,9 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
             axis.plot(rows["new images"], places, marker, color=colour, markersize=8, label=label)
             axis.plot(rows["while training"], places, "x", color=colour, label=_("while training") if number else None)
         axis.axvline(table["chance"].iloc[0], color="grey", linestyle=":", label=_("chance"))
-        axis.set(title=TITLES[network], xlim=(0, 1.02), xlabel=_("accuracy on new images, 95 % interval"))
+        axis.set(title=TITLES[network], xlim=(0, 1.02), xlabel=_("accuracy"))
     axes[0, 0].set(yticks=range(len(frozen)), yticklabels=[_(kind) for kind in frozen], ylabel=_("frozen"))
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(frozen) - 0.5, -0.5)
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
     return figure

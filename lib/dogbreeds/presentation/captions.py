@@ -5,7 +5,7 @@ FIGURES = {
     "contact_sheet": "These are training images of each breed, as the networks receive them.",
     "sizes": "The left panel shows the width and height of each image, the right panel the ratio of width to height.",
     "baseline_curves": "Xception is trained in Keras with each recipe; the solid line is the validation accuracy.",
-    "failure_of_2020": "The markers are accuracies on new images, and the crosses are accuracies while training.",
+    "failure_of_2020": "Markers with their 95 % intervals are accuracies on new images; crosses are accuracies while training.",
     "healing_curves": "ResNet50 is trained with colours divided by 255 until its running averages have caught up.",
     "se_resnet50_pytorch_curves": "The lines show the accuracy of SE-ResNet50 in PyTorch after each epoch.",
     "gates": "The lines show the mean gate of the first channels for each breed, in three residual units.",

@@ -30,10 +30,15 @@ def data(study: Study) -> list[str]:
     dataset = study.dataset
     correct = shortcuts.colour_only_correct(dataset, study.pixels)
     most = dataset.photos[dataset.photos["split"] == "test"]["breed"].value_counts(normalize=True).max()
-    counts = ", ".join(f"{len(dataset.rows(split))} for {split}" for split in ("train", "validation", "test"))
+    counts = ", ".join(
+        f"{len(dataset.rows(split))} for {purpose}"
+        for split, purpose in (("train", "training"), ("validation", "validation"), ("test", "the test"))
+    )
+    low, chance = intervals.accuracy_interval(int(correct.sum()), len(correct))[0], 1 / len(dataset.breeds)
     return [
-        f"a classifier that sees colours alone has a test accuracy of {intervals.format_accuracy(correct)}; the chance "
-        f"level is {1 / len(dataset.breeds):.1%}.",
+        f"colours alone are {'better than chance' if low > chance else 'not shown to be better than chance'}: a "
+        f"classifier that sees nothing else has a test accuracy of {intervals.format_accuracy(correct)}; the chance "
+        f"level is {chance:.1%}.",
         f"There are {len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds: {counts}.",
         f"{len(dataset.left_out)} files were left out.",
         f"Always naming the most frequent breed of the test split would have an accuracy of {most:.1%}.",
@@ -46,13 +51,16 @@ def baseline(study: Study) -> list[str]:
     recipes, weights = variants.of_the_baseline(Recipe.of(study.recipe)), study.weights[-1]
     runs = study.variants(*variants.BASELINE, weights, recipes)
     controlled, frozen, deck = runs["controlled"], runs["block 1 frozen"], runs["deck_2020"]
+    trainings = failure_2020.read(study.failure_files())
+    expected = failure_2020.expectations(trainings)
+    near = [f"{row['near chance']} of {row['network']} with colours {row['colours']}" for _, row in expected.iterrows()]
     return [
         f"the test accuracy of Xception in Keras is {intervals.format_accuracy(controlled.correct())} with the "
-        "controlled recipe.",
+        f"controlled recipe. {failure_2020.sentence(failure_2020.results(trainings))}",
         f"Block 1 frozen: {_difference(frozen, controlled)} against nothing frozen.",
         f"The recipe reported in 2020: {_difference(deck, controlled)}, scored with the weights of epoch "
         f"{deck.record['best_epoch']} of {deck.record['epochs']}.",
-        failure_2020.sentence(failure_2020.results(failure_2020.read(study.failure_files()))),
+        f"Trainings with new images near chance, nothing frozen: {', '.join(near)}.",
     ]
 
 
@@ -63,9 +71,10 @@ def squeeze_excitation(study: Study) -> list[str]:
     count = {name: models.count_parameters(models.build(name, "pytorch", 1000)) for name in ("resnet50", "se_resnet50")}
     sums = {name: complexity.multiply_adds(name, 224) for name in count}
     return [
-        f"the test accuracy of SE-ResNet50 minus that of ResNet50 is {_gap(squeezed, plain)}.",
-        f"The modules add {count['se_resnet50'] / count['resnet50'] - 1:.1%} parameters, with 1000 classes.",
-        f"They add {sums['se_resnet50'] / sums['resnet50'] - 1:.2%} multiply-adds at 224 x 224 pixels.",
+        f"the test accuracy of SE-ResNet50 minus that of ResNet50 is {_gap(squeezed, plain)}; its modules add "
+        f"{count['se_resnet50'] / count['resnet50'] - 1:.1%} parameters.",
+        "The share of parameters is for 1000 classes, as in ImageNet.",
+        f"The modules add {sums['se_resnet50'] / sums['resnet50'] - 1:.2%} multiply-adds at 224 x 224 pixels.",
         f"The comparison averages {len(squeezed)} pairs of trainings, seeds: {len(study.seeds)}.",
     ]
 
@@ -82,8 +91,8 @@ def frameworks(study: Study) -> list[str]:
     return [
         f"the test accuracy in Keras minus that in PyTorch is {_gap(keras, pytorch)}; they are "
         f"{f'equal within {margin}' if equal else f'not shown to be equal within {margin}'}.",
-        f"The 90 % interval of the difference, {100 * low:+.1f} to {100 * high:+.1f} points, decides on equality: it "
-        f"must lie within {margin}.",
+        f"The 90 % interval of the difference is {100 * low:+.1f} to {100 * high:+.1f} points; within {margin} it "
+        "would show equality (two one-sided tests).",
         f"The comparison averages {len(keras)} pairs of trainings, seeds: {len(study.seeds)}.",
         f"Pairs with the same images, recipe, initial weights and number of parameters: {same} of {len(keras)}.",
     ]
@@ -98,13 +107,17 @@ def architectures(study: Study) -> list[str]:
     pairs = {choice: tables.comparisons(runs, choice) for choice in tables.CHOICES}
     networks = pairs["network"].sort_values("difference", key=abs).iloc[-1]
     verdicts = claims_2020.confront(runs)["verdict"].value_counts()
-    differ = [f"{(each['p (Holm)'] < 0.05).sum()} of {len(each)} by {choice}" for choice, each in pairs.items()]
+    differ = [
+        f"{(each['p (Holm)'] < 0.05).sum()} of {len(each)} by {choice}" for choice, each in pairs.items() if len(each)
+    ]
     return [
-        f"the highest test accuracy is {best['network']}'s in {best['framework']} from {best['initial weights']}, "
+        f"the largest difference between networks is {networks['first']} minus {networks['second']}, "
+        f"{intervals.format_difference(networks['difference'], networks['low'], networks['high'])}; pairs that differ "
+        f"by more than chance: {', '.join(differ)}.",
+        "More than chance means a p-value below 0.05 after Holm's correction.",
+        f"The highest test accuracy, chosen on these test images, is {best['network']}'s in {best['framework']} from "
+        f"{best['initial weights']}, "
         f"{intervals.format_interval(best['test accuracy'], best['low'], best['high'], '.1%')}.",
-        f"Pairs that differ by more than chance (p below 0.05 after Holm's correction): {', '.join(differ)}.",
-        f"The largest difference between networks is {networks['first']} minus {networks['second']}: "
-        f"{intervals.format_difference(networks['difference'], networks['low'], networks['high'])}.",
         f"The claims of 2020: {', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())}.",
     ]
 
@@ -118,14 +131,16 @@ def errors(study: Study) -> list[str]:
     confidence = metrics.confidence(best.logits())
     peers = [run for run in runs if (run.initial_weights, run.record["seed"]) == _start(best)]
     missed = int(np.all([~run.correct() for run in peers], axis=0).sum())
+    auroc = metrics.auroc(confidence[~wrong], confidence[wrong])
     return [
         f"{best.title}, the best in validation, misclassifies {wrong.sum()} of {len(wrong)} test images, most often "
-        f"{pair['true']} as {pair['predicted']} ({pair['photos']}).",
+        f"{pair['true']} as {pair['predicted']} ({pair['photos']}); its confidence separates correct from incorrect "
+        f"answers with an AUROC of {auroc:.2f}.",
+        "An AUROC of 0.50 is the chance level, 1.00 a perfect separation.",
         f"{missed} images are misclassified by all {len(peers)} networks with its initial weights and seed.",
-        f"Its confidence separates correct from incorrect answers with an AUROC of "
-        f"{metrics.auroc(confidence[~wrong], confidence[wrong]):.2f} (chance level 0.50).",
-        f"Its calibration error is {metrics.quality(best.logits(), best.labels())['calibration error']:.3f}; by chance "
-        f"alone, perfect calibration would give {metrics.calibration_error_by_chance(best.logits()):.3f}.",
+        f"The calibration error of the best run is "
+        f"{metrics.quality(best.logits(), best.labels())['calibration error']:.3f}; a perfectly calibrated network "
+        f"would average {metrics.calibration_error_by_chance(best.logits()):.3f} on this many images.",
     ]
 
 
