@@ -6,6 +6,7 @@ same weights changes when the averages are re-estimated, the difference was not 
 """
 
 import math
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 
 from dogbreeds.analysis import intervals
 from dogbreeds.analysis.claims_2020 import CONFIRMED, NEAR_CHANCE, REFUTED, near_chance
-from dogbreeds.models.names import KERAS_APPLICATIONS, TITLES
+from dogbreeds.models.names import KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS, TITLES
 
 WHICH = ["network", "frozen", "colours"]
 # Network, colours, and whether new images should be near chance.
@@ -72,12 +73,12 @@ def sentence(table: pd.DataFrame) -> str:
 
 
 def _by_kind(trainings: list[dict[str, np.ndarray]]) -> dict[tuple, list[dict[str, np.ndarray]]]:
-    """The trainings by network, frozen layers and colours, without the longer ones."""
-    groups: dict = {}
+    """The trainings by network, frozen layers and colours, in the order of these names, without the longer ones."""
+    groups: dict = {which: [] for which in product(KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS)}
     for training in trainings:
         if not training["longer"]:
-            groups.setdefault(tuple(str(training[name]) for name in WHICH), []).append(training)
-    return groups
+            groups[tuple(str(training[name]) for name in WHICH)].append(training)
+    return {which: mine for which, mine in groups.items() if mine}
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
