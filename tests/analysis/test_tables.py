@@ -123,6 +123,8 @@ def test_variants_are_readable_with_the_first_as_reference(make):
     assert table["test accuracy"].to_list() == ["80.0 [71.1, 86.7]", "70.0 [60.4, 78.1]"]
     assert table["ahead"].to_list() == ["+0.0 [+0.0, +0.0]", "-10.0 [-17.4, -5.5]"]
     assert table["best epoch"].to_list() == ["1", "1"]
+    assert table["variant"].to_list() == ["controlled", "deck_2020"]
+    assert table.index.names == [None]  # the variant is a column, so that no second one is shown
 
 
 def test_variant_table_has_the_validation_accuracy_of_the_scored_and_of_the_last_epoch(make):

@@ -27,8 +27,6 @@ def test_table_has_no_index_no_missing_values_and_no_empty_column():
 def test_named_index_becomes_the_first_columns():
     table = pd.DataFrame({"a": [1]}, index=pd.MultiIndex.from_tuples([("x", "y")], names=["colours", "statistics"]))
     assert cells(html_table(table)) == ["colours", "statistics", "a", "x", "y", "1"]
-    repeated = pd.DataFrame({"variant": ["x"]}, index=pd.Index(["x"], name="variant"))
-    assert cells(html_table(repeated)) == ["variant", "x"]
 
 
 def test_numbers_have_the_decimals_that_their_column_needs():

@@ -182,7 +182,7 @@ def readable_variants(table: pd.DataFrame) -> pd.DataFrame:
     shown["test accuracy"] = _with_intervals(table, ["test accuracy", "low", "high"], ".1f")
     shown["ahead"] = _with_intervals(table, ["ahead", "from", "to"], "+z.1f")
     shown["p"] = _p_values(table["p"])
-    return shown.join(table[["best epoch", "steps", "seconds"]].map("{:.0f}".format))
+    return shown.join(table[["best epoch", "steps", "seconds"]].map("{:.0f}".format)).reset_index(drop=True)
 
 
 def _with_intervals(table: pd.DataFrame, columns: list[str], spec: str) -> list[str]:

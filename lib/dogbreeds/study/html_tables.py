@@ -21,11 +21,10 @@ STYLE = [
 def html_table(table: pd.DataFrame) -> str:
     """Returns a table as HTML without its index and without columns that have no value; missing cells are empty.
 
-    A named index becomes the first columns, unless the table has these columns. Text is aligned left, numbers right.
-    Numbers have as many decimals as their column needs, at most three, and the separators of the active language. The
-    same table gives the same HTML.
+    A named index becomes the first columns. Text is aligned left, numbers right. Numbers have as many decimals as their
+    column needs, at most three, and the separators of the active language. The same table gives the same HTML.
     """
-    table = table.reset_index(drop=set(table.index.names) <= {None, *table.columns}).infer_objects()
+    table = table.reset_index(drop=table.index.names == [None]).infer_objects()
     table = table.dropna(axis=1, how="all") if len(table) else table
     style = Styler(table, uuid=hashlib.sha256(table.to_csv().encode()).hexdigest()[:8], cell_ids=False)
     style = style.hide().format(na_rep="", escape="html").format_index(axis=1, escape="html").set_table_styles(STYLE)
