@@ -5,6 +5,8 @@ from failure_files import training
 
 from dogbreeds.analysis import claims_2020, failure_2020
 
+ROLES = {"comparison": 20, "control": 85}  # images of 100 that are classified correctly
+
 
 def test_accuracies_and_intervals_by_network_and_colours():
     counts = ((20, 90), (30, 80), (25, 85))
@@ -25,25 +27,42 @@ def test_accuracies_and_intervals_by_network_and_colours():
 def test_the_hypothesis_is_judged_by_the_verdict_on_chance(right, outcome):
     """Near chance is below twice the chance level of 20 %."""
     two = [training(right=right, seed=seed) for seed in (0, 1)]
-    table = failure_2020.expectations([*two, training("xception", right=90)])
-    assert table["outcome"].tolist() == [outcome, "not trained", "one seed decides nothing", "not trained"]
+    outcomes = outcomes_of([*two, training("xception", right=90)])
+    assert outcomes.pop(("ResNet50", "rescaled")) == outcome
+    assert outcomes.pop(("Xception", "rescaled")) == "one seed decides nothing"
+    assert set(outcomes.values()) == {"not trained"}
 
 
-def test_a_control_that_fails_too_refutes_the_hypothesis():
+def outcomes_of(trainings):
+    return failure_2020.expectations(trainings).set_index(["network", "colours"])["outcome"].to_dict()
+
+
+def test_expected_colours_near_chance_refute_the_hypothesis():
     failed = [training(colours=colours, right=20, seed=seed) for colours in ("rescaled", "expected") for seed in (0, 1)]
-    outcomes = failure_2020.expectations(failed)["outcome"].tolist()
-    assert outcomes == ["as expected", "against the hypothesis", "not trained", "not trained"]
+    outcomes = outcomes_of(failed)
+    assert outcomes["ResNet50", "rescaled"] == "as expected"
+    assert outcomes["ResNet50", "expected"] == "against the hypothesis"
 
 
-def test_one_control_of_three_that_fails_leaves_the_outcome_open():
+def test_one_training_of_three_near_chance_leaves_the_outcome_open():
     controls = [training(colours="expected", right=right, seed=seed) for seed, right in enumerate((90, 20, 80))]
-    row = failure_2020.expectations(controls).iloc[1]
+    row = failure_2020.expectations(controls).iloc[0]
     assert row.tolist() == ["ResNet50", "expected", "well above chance", "1 of 3", claims_2020.OPEN]
 
 
+def test_a_control_has_the_same_colours_but_a_row_and_a_column_of_its_own():
+    trainings = [training(right=right, role=role, seed=seed) for role, right in ROLES.items() for seed in (0, 1)]
+    outcomes = outcomes_of(trainings)
+    assert outcomes["ResNet50", "rescaled"] == "as expected"
+    assert outcomes["ResNet50", failure_2020.CONTROL] == "as expected"
+    shown = failure_2020.readable(failure_2020.results(trainings)).iloc[0]
+    assert shown["colours rescaled"].startswith("90; 20.0 [")
+    assert shown[f"colours {failure_2020.CONTROL}"].startswith("90; 85.0 [")
+
+
 def test_steps_until_healed_count_from_the_last_epoch_near_chance():
-    healed = training(longer=True, validation=[0.2, 0.5, 0.3, 0.6, 0.9], training=[0.9] * 5)
-    ill = training(longer=True, seed=1, validation=[0.2, 0.2], training=[0.9] * 2)
+    healed = training(role="healing", validation=[0.2, 0.5, 0.3, 0.6, 0.9], training=[0.9] * 5)
+    ill = training(role="healing", seed=1, validation=[0.2, 0.2], training=[0.9] * 2)
     table = failure_2020.healing([ill, healed, training()])
     assert table["steps"].tolist() == [10, 20, 10, 20, 30, 40, 50]
     assert failure_2020.steps_until_healed(table) == [None, 40]

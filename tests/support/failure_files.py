@@ -12,7 +12,7 @@ def training(network="resnet50", colours="rescaled", right=100, repaired=100, **
         "frozen": "nothing",
         "colours": colours,
         "seed": 0,
-        "longer": False,
+        "role": "comparison",
         "steps": 10,
         "kind": "drawn dogs",
     }

@@ -110,7 +110,7 @@ def test_the_trainings_on_the_failure_of_2020_are_stored_and_written_with_the_pr
         reference.keep_failure(made, reference.FAILURE)
     (made / "sources").mkdir(parents=True)
     (made / "sources" / "resnet50-seed_0.npz").touch()  # weights are not stored
-    healed = training(longer=True, validation=[0.2, 0.5], training=[0.9, 0.9])
+    healed = training(role="healing", validation=[0.2, 0.5], training=[0.9, 0.9])
     for name, arrays in (("failed", training(right=20)), ("control", training(colours="expected")), ("long", healed)):
         np.savez(made / f"{name}.npz", **arrays)
     folder = reference.keep_failure(made, reference.FAILURE)

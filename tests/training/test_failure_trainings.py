@@ -7,7 +7,7 @@ from dogbreeds.data import datasets
 from dogbreeds.errors import StudyError
 from dogbreeds.models import keras_applications, keras_runtime
 from dogbreeds.training import failure_trainings
-from dogbreeds.training.failure_settings import Settings
+from dogbreeds.training.failure_settings import Settings, Training
 
 keras = keras_runtime.load_keras()
 SETTINGS = {"seeds": [0], "frozen": ["nothing", "backbone"], "epochs": 2, "source_epochs": 1, "healing_epochs": 3}
@@ -33,11 +33,12 @@ def small(monkeypatch):
 def test_every_training_is_stored_once_and_measured_on_all_splits(dataset, tmp_path):
     others = datasets.load("drawn_dogs", [], 8)
     files = failure_trainings.train_all(Settings.of(SETTINGS), dataset, others, tmp_path)
-    assert len(files) == len({file.name for file in files}) == 2 * 2 * 2 + 1
+    assert len(files) == len({file.name for file in files}) == 2 * 2 * 2 + 2 + 1
     found = [dict(np.load(file)) for file in files]
-    assert [bool(each["longer"]) for each in found] == [False] * 8 + [True]
+    roles = [str(each["role"]) for each in found]
+    assert roles == ["comparison"] * 8 + ["control"] * 2 + ["healing"]
     for each in found:
-        assert len(each["training"]) == len(each["validation"]) == (3 if each["longer"] else 2)
+        assert len(each["training"]) == len(each["validation"]) == (3 if each["role"] == "healing" else 2)
         for split in failure_trainings.SPLITS:
             for statistics in ("running", "re-estimated"):
                 assert len(each[f"{split}, {statistics}"]) == len(dataset.rows(split)) == len(each[f"{split}, labels"])
@@ -60,9 +61,26 @@ def test_each_training_starts_from_the_learned_weights(dataset, tmp_path):
         np.testing.assert_allclose(first[name], second[name])
 
 
+@pytest.mark.usefixtures("small")
+def test_only_a_control_begins_with_the_statistics_of_its_images(dataset, monkeypatch):
+    begun, fit = [], keras.Model.fit
+
+    def recorded(model, *inputs, **options):
+        begun.append(float(model.layers[2].moving_variance.numpy().max()))
+        return fit(model, *inputs, **options)
+
+    monkeypatch.setattr(keras.Model, "fit", recorded)
+    learned = small_network("resnet50", 2).get_weights()[:-2]
+    learned[-1][:] = 1e6  # the running variance
+    for role in ("comparison", "control"):
+        failure_trainings.train(Training("resnet50", "nothing", "rescaled", 0, 1, role), learned, dataset)
+    assert begun[0] == 1e6
+    assert begun[1] < 10
+
+
 def test_trainings_have_different_files_and_each_seed_counts_once():
     trainings = Settings.of({"seeds": [0, 0, 3], "epochs": 40, "healing_epochs": 40}).trainings()
-    assert len(trainings) == len({training.file for training in trainings}) == 2 * (2 * 4 * 2 + 1)
+    assert len(trainings) == len({training.file for training in trainings}) == 2 * (2 * 4 * 2 + 2 + 1)
 
 
 @pytest.mark.parametrize(

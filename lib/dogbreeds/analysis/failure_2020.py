@@ -17,13 +17,11 @@ from dogbreeds.analysis.claims_2020 import CONFIRMED, NEAR_CHANCE, REFUTED, near
 from dogbreeds.models.names import KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS, TITLES
 
 WHICH = ["network", "frozen", "colours"]
-# Network, colours, and whether new images should be near chance.
-EXPECTED = [
-    ("resnet50", "rescaled", True),
-    ("resnet50", "expected", False),
-    ("xception", "rescaled", False),
-    ("xception", "expected", False),
-]
+# The colours of a control: rescaled, but before the training the running statistics become those of its images.
+CONTROL = "rescaled, statistics re-estimated first"
+COLOURS = (*PREPROCESSINGS, CONTROL)
+# Where new images should be near chance if nothing is frozen: network and colours.
+NEAR = ("resnet50", "rescaled")
 SPLITS = {"train": "training images", "test": "new images"}
 
 
@@ -73,11 +71,12 @@ def sentence(table: pd.DataFrame) -> str:
 
 
 def _by_kind(trainings: list[dict[str, np.ndarray]]) -> dict[tuple, list[dict[str, np.ndarray]]]:
-    """The trainings by network, frozen layers and colours, in the order of these names, without the longer ones."""
-    groups: dict = {which: [] for which in product(KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS)}
+    """The trainings by network, frozen layers and colours, in the order of these names, without "healing"."""
+    groups: dict = {which: [] for which in product(KERAS_APPLICATIONS, KERAS_FROZEN, COLOURS)}
     for training in trainings:
-        if not training["longer"]:
-            groups[tuple(str(training[name]) for name in WHICH)].append(training)
+        network, frozen, colours, role = (str(training[name]) for name in (*WHICH, "role"))
+        if role != "healing":
+            groups[network, frozen, CONTROL if role == "control" else colours].append(training)
     return {which: mine for which, mine in groups.items() if mine}
 
 
@@ -102,7 +101,8 @@ def expectations(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     decides neither; "one seed decides nothing" or "not trained" if there are too few trainings.
     """
     rows, groups = [], _by_kind(trainings)
-    for network, colours, low in EXPECTED:
+    for network, colours in product(KERAS_APPLICATIONS, COLOURS):
+        low = (network, colours) == NEAR
         outcome, counted, mine = "not trained", "", groups.get((network, "nothing", colours), [])
         if mine:
             right = [int((each["test, running"] == each["test, labels"]).sum()) for each in mine]
@@ -125,12 +125,12 @@ def same_weights(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def healing(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    """The longer trainings, one row per seed and epoch: steps so far, and accuracies in 0 to 1.
+    """The trainings with the role "healing", one row per seed and epoch: steps so far, and accuracies in 0 to 1.
 
     "training" is measured on the batches of the epoch, "validation" in inference mode.
     """
     rows = []
-    for training in (each for each in trainings if each["longer"]):
+    for training in (each for each in trainings if each["role"] == "healing"):
         for epoch, (trained, validated) in enumerate(zip(training["training"], training["validation"], strict=True)):
             row = {"seed": int(training["seed"]), "steps": int((epoch + 1) * training["steps"])}
             row |= {"training": trained, "validation": validated}

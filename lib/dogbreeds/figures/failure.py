@@ -4,6 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from dogbreeds.analysis.failure_2020 import CONTROL
 from dogbreeds.figures.style import make_figure
 from dogbreeds.models import TITLES
 from dogbreeds.translation import _
@@ -12,7 +13,7 @@ from dogbreeds.translation import _
 def failure_of_2020(table: pd.DataFrame) -> Figure:
     """The table of `failure_2020.results`: accuracy on new images, one panel per network, one row per frozen layers.
 
-    Filled markers with their 95 % intervals are the two kinds of colours; a cross is the accuracy while training.
+    Filled markers with their 95 % intervals are the kinds of colours; a cross is the accuracy while training.
     """
     networks = list(dict.fromkeys(table["network"]))
     figure, axes = make_figure(4.2 * len(networks) + 2, 3.4, ncols=len(networks), sharey=True, squeeze=False)
@@ -20,15 +21,16 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
     kinds = (
         ("expected", "o", _("new images, colours expected")),
         ("rescaled", "s", _("new images, colours divided by 255")),
+        (CONTROL, "^", _("new images, divided by 255, statistics re-estimated first")),
     )
     for axis, network in zip(axes[0], networks, strict=True):
         for number, (colours, marker, label) in enumerate(kinds):
             rows = table[(table["network"] == network) & (table["colours"] == colours)]
-            places = [frozen.index(kind) + 0.24 * number - 0.12 for kind in rows["frozen"]]
+            places = [frozen.index(kind) + 0.24 * number - 0.24 for kind in rows["frozen"]]
             colour = sns.color_palette()[number]
             axis.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2)
             axis.plot(rows["new images"], places, marker, color=colour, markersize=8, label=label)
-            axis.plot(rows["while training"], places, "x", color=colour, label=_("while training") if number else None)
+            axis.plot(rows["while training"], places, "x", color=colour, label=None if number else _("while training"))
         axis.axvline(table["chance"].iloc[0], color="grey", linestyle=":", label=_("chance"))
         axis.set(title=TITLES[network], xlim=(0, 1.02), xlabel=_("accuracy"))
     axes[0, 0].set(yticks=range(len(frozen)), yticklabels=[_(kind) for kind in frozen], ylabel=_("frozen"))

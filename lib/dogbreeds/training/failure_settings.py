@@ -10,6 +10,10 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.models.names import KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS
 
+# "comparison": frozen layers and colours are crossed. "control": before the training, the running statistics become
+# averages over its images. "healing": a longer training that shows how long the failure lasts.
+ROLES = ("comparison", "control", "healing")
+
 
 @dataclass(frozen=True)
 class Training:
@@ -20,13 +24,12 @@ class Training:
     colours: str
     seed: int
     epochs: int
-    longer: bool = False  # a training that shows how long the failure lasts
+    role: str = "comparison"  # one of ROLES
 
     @property
     def file(self) -> str:
         words = (self.network, f"{self.frozen} frozen", f"{self.colours} colours", f"{self.epochs} epochs")
-        words += ("longer",) if self.longer else ()
-        return "-".join((*words, f"seed {self.seed}.npz")).replace(", ", "_").replace(" ", "_")
+        return "-".join((*words, self.role, f"seed {self.seed}.npz")).replace(", ", "_").replace(" ", "_")
 
 
 @validated_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
@@ -37,7 +40,7 @@ class Settings:
     frozen: list[Literal[KERAS_FROZEN]] = Field(default_factory=lambda: list(KERAS_FROZEN), min_length=1)
     colours: list[Literal[PREPROCESSINGS]] = Field(default_factory=lambda: list(PREPROCESSINGS), min_length=1)
     epochs: PositiveInt = 5
-    source_epochs: NonNegativeInt = 5  # of the trainings on other breeds that provide the initial weights
+    source_epochs: NonNegativeInt = 15  # of the trainings on other breeds that provide the initial weights
     healing_epochs: NonNegativeInt = 40  # of the longer trainings of ResNet50 with rescaled colours; 0: none
 
     @classmethod
@@ -50,12 +53,15 @@ class Settings:
             raise StudyError(first_problem(error, "field of failure_2020", known)) from error
 
     def trainings(self) -> list[Training]:
-        """Returns every combination of network, frozen layers, colours and seed, and one longer training per seed.
+        """Returns every combination of network, frozen layers, colours and seed, and what is asked of rescaled colours.
 
-        Seeds come first, so that an interrupted series contains complete comparisons.
+        These are a control of each network and a longer training of ResNet50 per seed, with nothing frozen. Seeds come
+        first, so that an interrupted series contains complete comparisons.
         """
-        seeds = dict.fromkeys(self.seeds)
+        seeds, asked = dict.fromkeys(self.seeds), ("nothing", "rescaled")
         which = product(seeds, KERAS_APPLICATIONS, self.frozen, self.colours)
         crossed = [Training(*choice, seed, self.epochs) for seed, *choice in which]
-        longer = [Training("resnet50", "nothing", "rescaled", seed, self.healing_epochs, True) for seed in seeds]
-        return [*crossed, *(longer if self.healing_epochs else [])]
+        each = product(seeds, KERAS_APPLICATIONS)
+        controls = [Training(network, *asked, seed, self.epochs, "control") for seed, network in each]
+        longer = [Training("resnet50", *asked, seed, self.healing_epochs, "healing") for seed in seeds]
+        return [*crossed, *controls, *(longer if self.healing_epochs else [])]

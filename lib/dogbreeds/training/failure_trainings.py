@@ -1,8 +1,9 @@
 """The trainings that ask why ResNet50 failed in 2020: both networks of `keras.applications`, trained with Keras' `fit`.
 
-Each training starts from weights that the same network learned on other breeds in the colours that it expects. They
-differ in the layers that are frozen and in the colours of the images; everything else is the same for all: batches of
-32, Adam with Keras' defaults, momentum 0.99 of the running statistics.
+All trainings of a network start from the same weights of its backbone, as they do with a file of ImageNet weights: the
+network learned them on other breeds in the colours that it expects. The trainings differ in the layers that are frozen
+and in the colours of the images; everything else is the same for all: batches of 32, Adam with Keras' defaults,
+momentum 0.99 of the running statistics. The seed decides the initial classifier and the order of the images.
 """
 
 import hashlib
@@ -36,22 +37,22 @@ def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Pat
     trainings = settings.trainings()
     missing = [training for training in trainings if not (folder / training.file).is_file()]
     for training in tqdm(missing, desc="failure of 2020", unit="training"):
-        learned = _source(training.network, training.seed, others, folder / "sources", settings.source_epochs)
+        learned = _source(training.network, others, folder / "sources", settings.source_epochs)
         arrays = asdict(training) | {"kind": dataset.kind} | train(training, learned, dataset)
         with files.atomic(folder / training.file) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(file, **arrays)
     return [folder / training.file for training in trainings]
 
 
-def _source(network: str, seed: int, others: Dataset, folder: Path, epochs: int) -> list[np.ndarray]:
+def _source(network: str, others: Dataset, folder: Path, epochs: int) -> list[np.ndarray]:
     """Returns the weights of a backbone that was trained on `others` in the colours that the network expects.
 
     Its running statistics are averages over all its training images, as after a long training. With no epochs, the
     weights are random and only the statistics are those of the images. The weights are kept in `folder`.
     """
-    file = folder / f"{network}-seed_{seed}.npz"
+    file = folder / f"{network}.npz"
     if not file.is_file():
-        keras.utils.set_random_seed(seed)
+        keras.utils.set_random_seed(0)
         model = keras_applications.build(network, len(others.breeds))
         images, labels = _inputs(network, "expected", others, "train")
         if epochs:
@@ -79,6 +80,8 @@ def train(training: Training, learned: list[np.ndarray], dataset: Dataset) -> di
     for variable, value in zip(model.optimizer.variables, optimizer_state, strict=True):
         variable.assign(value)
     inputs = {split: _inputs(training.network, training.colours, dataset, split) for split in SPLITS}
+    if training.role == "control":
+        reestimate_statistics(model, _batches(*inputs["train"]))
     options = {"batch_size": BATCH_SIZE, "epochs": training.epochs, "verbose": 0}
     history = model.fit(*inputs["train"], validation_data=inputs["validation"], **options).history
     found = {"training": history["accuracy"], "validation": history["val_accuracy"]}
