@@ -222,7 +222,7 @@ def test_study_and_pytorch_trainer_do_not_import_tensorflow():
 
 def test_print_versions_names_a_missing_package(capsys):
     print_versions("torch", "no-such-package")
-    assert capsys.readouterr().out == f"torch {metadata.version('torch')}\nno-such-package is not installed\n"
+    assert capsys.readouterr().out == f"torch {metadata.version('torch')}, no-such-package is not installed\n"
 
 
 def test_both_frameworks_are_given_the_same_batches(dataset):

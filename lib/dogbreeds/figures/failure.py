@@ -16,6 +16,8 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
     Filled markers with their 95 % intervals are the kinds of colours; a cross is the accuracy while training.
     """
     networks = list(dict.fromkeys(table["network"]))
+    images = table["images"].iloc[0]
+    accuracy = _("accuracy on {kind}").format(kind=_(images))
     figure, axes = make_figure(4.2 * len(networks) + 2, 3.4, ncols=len(networks), sharey=True, squeeze=False)
     frozen = list(dict.fromkeys(table["frozen"]))
     kinds = (
@@ -23,6 +25,7 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
         ("rescaled", "s", _("new images, colours divided by 255")),
         (CONTROL, "^", _("new images, divided by 255, statistics re-estimated first")),
     )
+    kinds = [kind for kind in kinds if kind[0] in set(table["colours"])]
     for axis, network in zip(axes[0], networks, strict=True):
         for number, (colours, marker, label) in enumerate(kinds):
             rows = table[(table["network"] == network) & (table["colours"] == colours)]
@@ -32,7 +35,7 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
             axis.plot(rows["new images"], places, marker, color=colour, markersize=8, label=label)
             axis.plot(rows["while training"], places, "x", color=colour, label=None if number else _("while training"))
         axis.axvline(table["chance"].iloc[0], color="grey", linestyle=":", label=_("chance"))
-        axis.set(title=TITLES[network], xlim=(0, 1.02), xlabel=_("accuracy"))
+        axis.set(title=TITLES[network], xlim=(0, 1.02), xlabel=accuracy)
     axes[0, 0].set(yticks=range(len(frozen)), yticklabels=[_(kind) for kind in frozen], ylabel=_("frozen"))
     axes[0, 0].set_ylim(len(frozen) - 0.5, -0.5)
     handles = axes[0, 0].get_legend_handles_labels()

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -80,8 +81,10 @@ def activation_maps(
     maps: list[Float[np.ndarray, "photos height width"]],
     titles: list[str],
 ) -> Figure:
-    """One row per network: the photos, each overlaid with its class activation map."""
+    """One row per network: the photos, each overlaid with its class activation map, and the scale of the colours."""
     figure, axes = _image_grid(len(maps), len(photos), 1.6, 1.8)
+    scale = figure.colorbar(ScalarMappable(cmap="inferno"), ax=axes, shrink=0.6, ticks=[0, 1])
+    scale.ax.set_yticklabels(["least evidence", "most evidence"])
     for row, row_maps, title in zip(axes, maps, titles, strict=True):
         row[0].set_title(title, loc="left", fontsize=9)
         for axis, photo, activation in zip(row, photos, row_maps, strict=True):

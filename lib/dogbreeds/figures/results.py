@@ -65,7 +65,7 @@ def noise_band(band: Float[np.ndarray, "runs steps"], losses: dict[str, Float[np
         below.plot(steps, abs(values - band[0]).clip(smallest), marker, markersize=4)
     above.set(ylabel="training loss of a step, nats")
     above.legend(frameon=False)
-    below.set(yscale="log", xlabel="step", ylabel="distance, nats")
+    below.set(yscale="log", xlabel="step", ylabel="distance, nats", xticks=steps[4::5])
     return figure
 
 

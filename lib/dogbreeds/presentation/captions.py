@@ -8,7 +8,7 @@ FIGURES = {
     "failure_of_2020": "Markers are accuracies on new images, with intervals; crosses are accuracies while training.",
     "healing_curves": "ResNet50 is trained with colours divided by 255 for many more steps.",
     "se_resnet50_pytorch_curves": "The lines show the accuracy of SE-ResNet50 in PyTorch after each epoch.",
-    "gates": "The lines show the mean gate of the first channels for each breed, in three residual units.",
+    "gates": "The lines show the mean gate of the first channels for each breed, in four residual units.",
     "keras_vs_pytorch_curves": "ResNet50 is trained in both frameworks on the same batches with the same recipe.",
     "keras_vs_pytorch_noise": "The grey band shows how far changes of the last bit move the training loss of PyTorch.",
     "minimal_loops": "The lines show the validation accuracy of the same simple training, written for each framework.",

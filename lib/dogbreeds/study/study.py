@@ -307,7 +307,6 @@ class Study:
 
 
 def print_versions(*packages: str) -> None:
-    """Prints one line per package, also if it is not installed, as in some GPU images; `nbval` ignores the output."""
+    """Prints versions in one line, also if a package is not installed, as in some GPU images; `nbval` ignores it."""
     found = provenance.installed(packages)
-    for package in packages:
-        print(package, found.get(package, "is not installed"))
+    print(", ".join(f"{package} {found.get(package, 'is not installed')}" for package in packages))

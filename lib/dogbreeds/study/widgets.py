@@ -1,6 +1,7 @@
-"""Tables, menus and a file upload for notebooks; figures without menus where no front end can show them."""
+"""Sentences, tables, menus and a file upload for notebooks; without a front end, figures in place of menus."""
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,9 +15,14 @@ from dogbreeds.study.html_tables import html_table
 from dogbreeds.training.progress import watched
 
 
+def say(*sentences: str) -> HTML:
+    """Shows each sentence as a paragraph, in the font of the text cells."""
+    return HTML("\n".join(f'<p style="font-size: 110%">{escape(sentence)}</p>' for sentence in sentences))
+
+
 def show(table: pd.DataFrame) -> HTML:
-    """Shows a table with the style of `html_table`."""
-    return HTML(html_table(table))
+    """Shows a table with the style of `html_table`, or that it has no rows."""
+    return HTML(html_table(table)) if len(table) else say("The table has no rows.")
 
 
 def choose(draw: Callable[..., Figure], **choices: list) -> VBox | Figure:
