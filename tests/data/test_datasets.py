@@ -45,8 +45,12 @@ def test_breeds_and_photos_per_breed_can_be_selected(photo_folder):
     [
         (lambda folder: shutil.rmtree(folder), "no folder"),
         (lambda folder: [shutil.rmtree(entry) for entry in list(folder.iterdir())], "0 breeds"),
-        (lambda folder: shutil.rmtree(folder / "pug"), "1 breeds"),
-        (lambda folder: (folder / "pug" / "notes.txt").write_text("no image"), "notes.txt is not a readable image"),
+        (
+            lambda folder: shutil.rmtree(folder / "pug"),
+            "1 breed in .*: the study needs sub-folders of at least two breeds",
+        ),
+        (lambda folder: (folder / "pug" / "notes.jpg").write_text("no image"), "notes.jpg is not a readable image"),
+        (lambda folder: (folder / "pug" / "notes").write_text("no image"), "notes is not a readable image"),
         (lambda folder: (folder / "pug" / "empty.jpg").touch(), "empty.jpg is not a readable image"),
         (lambda folder: [path.unlink() for path in sorted((folder / "pug").iterdir())[3:]], "3 photos of pug"),
     ],
@@ -59,7 +63,7 @@ def test_unusable_folder_is_refused_in_one_line(photo_folder, damage, message):
 
 
 def test_unknown_breeds_are_refused(photo_folder):
-    with pytest.raises(StudyError, match="no sub-folder for wolf"):
+    with pytest.raises(StudyError, match="no breed wolf in .* it has Chihuahua, pug"):
         datasets.load(photo_folder, breeds=["pug", "wolf"])
     with pytest.raises(StudyError, match="no drawing of wolf"):
         datasets.load("drawn_dogs", breeds=["pug", "wolf"])
@@ -85,10 +89,10 @@ def test_folder_can_define_its_own_splits(photo_folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: {k: v for k, v in rows.items() if k != "pug/03.jpg"}, "has no split for 'pug/03.jpg'"),
+        (lambda rows: {k: v for k, v in rows.items() if k != "pug/03.jpg"}, "no split for 'pug/03.jpg' in splits.csv"),
         (lambda rows: rows | {"pug/03.jpg": "holdout"}, "with one of train, validation, test"),
-        (lambda rows: dict.fromkeys(rows, "train"), "assigns no photo to validation, test"),
-        (lambda rows: {}, "has no split for"),
+        (lambda rows: dict.fromkeys(rows, "test"), "too few training photos to take a validation split from"),
+        (lambda rows: {}, "no split for"),
     ],
 )
 def test_incomplete_or_invalid_splits_are_refused(photo_folder, change, message):
@@ -106,12 +110,13 @@ def test_list_without_the_required_columns_is_refused(photo_folder):
 def test_unreadable_photos_are_left_out_on_request_and_reported(photo_folder, capsys):
     truncated = photo_folder / "pug" / "05.jpg"
     truncated.write_bytes(truncated.read_bytes()[:-300])
-    (photo_folder / "pug" / "notes.txt").write_text("no image")
+    (photo_folder / "pug" / "notes.png").write_text("no image")
     dataset = datasets.load(photo_folder, leave_out_broken=True)
-    assert dataset.left_out == dict.fromkeys(("pug/05.jpg", "pug/notes.txt"), "cannot be read")
+    assert dataset.left_out == dict.fromkeys(("pug/05.jpg", "pug/notes.png"), "cannot be read")
     assert len(dataset.photos) == 23
-    lines = capsys.readouterr().err.splitlines()
+    *lines, found = capsys.readouterr().err.splitlines()
     assert [line.startswith("dogbreeds: left out: ") for line in lines] == [True, True]
+    assert found == "dogbreeds: found: one folder per breed, 2 breeds, 23 photos"
 
 
 def test_more_than_eight_bits_per_channel_are_refused(photo_folder):

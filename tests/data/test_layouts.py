@@ -36,9 +36,10 @@ def test_plain_folder_has_one_breed_per_sub_folder(folder):
     (folder / "pug").rename(folder / "n02110958-pug")
     layout = find(folder)
     assert (layout.name, layout.root, layout.boxes, layout.near_duplicates) == ("dogs", folder, None, True)
-    assert layout.folders == {breed: [folder / breed] for breed in BREEDS[:3]} | {"pug": [folder / "n02110958-pug"]}
-    assert list(find(folder, ["pug", "corgi"]).folders) == ["corgi", "pug"]
-    assert list(find(folder, study_breeds=["pug", "corgi"]).folders) == ["beagle", "poodle"]
+    places = {breed: folder / breed for breed in BREEDS[:3]} | {"pug": folder / "n02110958-pug"}
+    assert layout.files == {breed: sorted(place.iterdir()) for breed, place in places.items()}
+    assert list(find(folder, ["pug", "corgi"]).files) == ["corgi", "pug"]
+    assert list(find(folder, study_breeds=["pug", "corgi"]).files) == ["beagle", "poodle"]
 
 
 def test_split_lists_apply_only_to_the_breeds_of_the_study(folder):

@@ -5,7 +5,6 @@ import pytest
 from scenes import folder_of_scenes, scene
 
 from dogbreeds.data import datasets, near_duplicates
-from dogbreeds.data.photo_files import photo_name
 from dogbreeds.errors import StudyError
 from dogbreeds.study import Study
 
@@ -39,7 +38,7 @@ def test_other_breeds_exclude_near_duplicates_of_the_study(folder, capsys, size)
     message = (
         "dogbreeds: left out: 13 of 37 photos (near-duplicate of a photo of the study), the first 'beagle/copy00.png'"
     )
-    assert capsys.readouterr().err.splitlines()[-1] == message
+    assert message in capsys.readouterr().err.splitlines()
     assert len(study.dataset.photos) == 24
 
 
@@ -55,7 +54,7 @@ def test_near_duplicates_get_the_same_split(folder):
         scene(number).resize((120, 100)).save(folder / "corgi" / f"copy{number}.png")
     for seed in range(5):
         photos = datasets.load(folder, split_seed=seed).photos
-        split = dict(zip(photos["path"].map(photo_name), photos["split"], strict=True))
+        split = dict(zip(photos["name"], photos["split"], strict=True))
         assert len(split) == 54
         assert all(split[f"beagle/{n:02d}.png"] == split[f"corgi/copy{n}.png"] for n in range(6))
 

@@ -8,7 +8,6 @@ from tqdm.contrib.concurrent import thread_map
 
 from dogbreeds.data import near_duplicates
 from dogbreeds.data.datasets import Dataset
-from dogbreeds.data.photo_files import photo_name
 
 TINY = 32  # pixels; the last feature maps of all three networks have 1/32 of the side length of their input
 COLOUR_MODELS = {"L": "grey", "1": "black and white", "P": "palette", "CMYK": "CMYK", "RGBA": "transparent"}
@@ -22,8 +21,8 @@ def check(dataset: Dataset) -> pd.DataFrame:
     """
     rows = [(photo, "left out", reason, True) for photo, reason in dataset.left_out.items()]
     inspected = thread_map(_inspect, dataset.photos["path"], desc="checking photos", unit="photo")
-    for path, findings in zip(dataset.photos["path"], inspected, strict=True):
-        rows += [(photo_name(path), finding, detail, finding == "tiny") for finding, detail in findings]
+    for name, findings in zip(dataset.photos["name"], inspected, strict=True):
+        rows += [(name, finding, detail, finding == "tiny") for finding, detail in findings]
     return pd.DataFrame(rows + _duplicates(dataset), columns=["photo", "finding", "detail", "harmful"])
 
 
@@ -50,9 +49,9 @@ def _duplicates(dataset: Dataset) -> list[tuple]:
     for pair in near_duplicates.pairs(near_duplicates.hashes(dataset.photos)):
         one, other = dataset.photos.iloc[pair].itertuples()
         finding = "same bytes" if one.digest == other.digest else "near-duplicate"
-        detail = f"{photo_name(other.path)} ({one.split}, {other.split})"
+        detail = f"{other.name} ({one.split}, {other.split})"
         harmful = one.split != other.split or one.breed != other.breed
-        findings.append((photo_name(one.path), finding, detail, harmful))
+        findings.append((one.name, finding, detail, harmful))
     return findings
 
 

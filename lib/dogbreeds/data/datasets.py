@@ -12,8 +12,9 @@ import pandas as pd
 from jaxtyping import Bool
 
 from dogbreeds.data import layouts, near_duplicates, splits
+from dogbreeds.data.file_names import name_of
 from dogbreeds.data.layouts import PhotoLayout
-from dogbreeds.data.photo_files import photo_name, size_and_digest
+from dogbreeds.data.photo_files import size_and_digest
 from dogbreeds.errors import StudyError
 from dogbreeds.translation import _
 
@@ -26,10 +27,11 @@ LEAKED = "near-duplicate of a photo in a later split"
 class Dataset:
     """Photos of several breeds, with their splits.
 
-    `photos` has one row per photo: path, breed, label (0 to breeds - 1), split, the sha256 of its bytes, and the width
-    and height in pixels as displayed (EXIF rotation applied); for Stanford Dogs also its bounding box and the size of
-    the frame that the box refers to. `fingerprint` changes with any byte of any photo, any box, the breeds and the
-    split. `left_out` maps each file that was left out of `photos` to the reason.
+    `photos` has one row per photo: path, name (the path below the folder), breed, label (0 to breeds - 1), split, the
+    sha256 of its bytes, and the width and height in pixels as displayed (EXIF rotation applied); for Stanford Dogs also
+    its bounding box and the size of the frame that the box refers to. `fingerprint` changes with any byte of any photo,
+    any box, the breeds and the split. `left_out` maps each file or breed that was left out of `photos` to the reason,
+    and `split_origin` maps each split to where it comes from.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Dataset:
     breeds: tuple[str, ...]
     fingerprint: str
     left_out: dict[str, str] = field(default_factory=dict)
+    split_origin: dict[str, str] = field(default_factory=dict)
 
     @property
     def drawn(self) -> bool:
@@ -60,35 +63,53 @@ def load(
     leave_out_broken: bool = False,
     other_than: Dataset | None = None,
     test_drawings_per_breed: int = 0,
+    labels: str = "",
+    breed_from: str = "folder",
+    leave_out_small: bool = False,
 ) -> Dataset:
     """Returns the dataset in the folder `photos`, or the dataset with that name. For the kinds of folder see `layouts`.
 
     `breeds` selects breeds (all if empty), and `photos_per_breed` limits the number of photos of each. `split_seed`
-    draws the part of the split that no list gives. With `leave_out_broken`, every photo is decoded first; photos that
-    cannot be decoded are left out, and standard error lists each of them. With `other_than`, the dataset contains the
-    breeds that are not in that dataset, to learn initial weights from. `test_drawings_per_breed` is for drawn dogs.
+    draws the part of the split that no list and no folder gives. With `leave_out_broken`, every photo is decoded first;
+    photos that cannot be decoded are left out, and standard error lists each of them. With `leave_out_small`, breeds
+    with fewer than 8 photos are left out. With `other_than`, the dataset contains the breeds that are not in that
+    dataset, to learn initial weights from. `test_drawings_per_breed` is for drawn dogs. For `labels` and `breed_from`
+    see `layouts.find`. One line on standard error says what was found in a folder of photos.
 
     Raises StudyError if the folder is missing or empty, if there is only one breed, if a breed is unknown or has fewer
-    than 8 photos, if a file is not an image, and if the splits do not fit the photos.
+    than 8 photos or no training photo, if a file is not an image, and if the splits do not fit the photos.
     """
     study_breeds = other_than.breeds if other_than else ()
-    layout = layouts.find(photos, breeds, study_breeds, photos_per_breed, test_drawings_per_breed)
+    layout = layouts.find(photos, breeds, study_breeds, photos_per_breed, test_drawings_per_breed, labels, breed_from)
     most = photos_per_breed and photos_per_breed + test_drawings_per_breed
-    table, left_out = _photo_table(layout, most, leave_out_broken)
-    table = _split(layout, table, split_seed, other_than, left_out)
+    left_out: dict[str, str] = {}
+    table = _photo_table(layout, most, leave_out_broken, left_out)
+    table, names = _without_small_breeds(layout, tuple(layout.files), table, leave_out_small, left_out)
+    if layout.near_duplicates:
+        table["hash"] = near_duplicates.hashes(table)
+    if layout.near_duplicates and other_than:
+        of_study = near_duplicates.within(table["hash"].to_numpy(), near_duplicates.hashes(other_than.photos))
+        table = _leave_out(table, of_study, OF_STUDY, left_out)
+        table, names = _without_small_breeds(layout, names, table, leave_out_small, left_out)
+    table["split"], origin = layout.split(table, split_seed)
+    if layout.near_duplicates:
+        table = _leave_out(table, splits.leaks(table), LEAKED, left_out).drop(columns="hash")
+    _require_every_split(layout, table, names)
     boxes = layout.boxes(list(table["path"])) if layout.boxes else pd.DataFrame(index=table.index)
-    empty = ", ".join(split for split in splits.SPLITS if split not in set(table["split"]))
-    if empty:
-        raise StudyError(f"{layout.name} has too many near-duplicates, no photo is left for {empty}: add photos")
-    return Dataset(layout.name, table.join(boxes), tuple(layout.folders), _fingerprint(layout, table, boxes), left_out)
+    if layout.name != "drawn_dogs":
+        _say(f"found: {layout.kind}, {len(names)} breeds, {len(table)} photos")
+        for split, source in origin.items():
+            if source != origin["train"]:
+                _say(f"{split} split: {source}")
+    return Dataset(layout.name, table.join(boxes), names, _fingerprint(names, table, boxes), left_out, origin)
 
 
-def _photo_table(layout: PhotoLayout, most: int | None, leave_out_broken: bool) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Returns one row per photo, at most `most` per breed, and the files that were left out because of errors."""
-    rows, left_out = [], {}
-    for label, (breed, folders) in enumerate(layout.folders.items()):
-        entries = sorted(entry for folder in folders for entry in folder.iterdir())
-        files = [path for path in entries if path.is_file() and not path.name.startswith(".")]
+def _photo_table(
+    layout: PhotoLayout, most: int | None, leave_out_broken: bool, left_out: dict[str, str]
+) -> pd.DataFrame:
+    """Returns one row per photo, at most `most` per breed; adds the files that cannot be read to `left_out`."""
+    rows = []
+    for label, (breed, files) in enumerate(layout.files.items()):
         if most and len(files) > most:
             chosen = np.random.default_rng([0, label]).choice(len(files), most, replace=False)
             files = [files[index] for index in sorted(chosen)]
@@ -96,59 +117,69 @@ def _photo_table(layout: PhotoLayout, most: int | None, leave_out_broken: bool) 
             read = [pool.submit(size_and_digest, path, leave_out_broken) for path in files]
         for path, found in zip(files, read, strict=True):
             try:
-                rows.append((path, breed, label, *found.result()))
+                rows.append((path, name_of(path, layout.root), breed, *found.result()))
             except StudyError as error:
                 if not leave_out_broken:
                     raise
-                left_out[photo_name(path)] = "cannot be read"
-                print(f"dogbreeds: left out: {error}", file=sys.stderr)
-    table = pd.DataFrame(rows, columns=["path", "breed", "label", "width", "height", "digest"])
-    _require_enough_photos(layout, table)
-    return table, left_out
-
-
-def _split(
-    layout: PhotoLayout, table: pd.DataFrame, seed: int, other_than: Dataset | None, left_out: dict[str, str]
-) -> pd.DataFrame:
-    """Returns the table with its splits, in which no photos of the same scene are in different splits.
-
-    If the split is drawn, near-duplicates get the same split. If a list gives the split, the photo in the earlier split
-    is left out. Photos that are near-duplicates of photos in `other_than` are also left out.
-    """
-    if not layout.near_duplicates:
-        return table.assign(split=layout.splits(table, seed))
-    table["hash"] = near_duplicates.hashes(table)
-    if other_than:
-        of_study = near_duplicates.within(table["hash"].to_numpy(), near_duplicates.hashes(other_than.photos))
-        table = _leave_out(table, of_study, OF_STUDY, left_out)
-        _require_enough_photos(layout, table)
-    table["split"] = layout.splits(table, seed)
-    return _leave_out(table, splits.leaks(table), LEAKED, left_out).drop(columns="hash")
+                left_out[name_of(path, layout.root)] = "cannot be read"
+                _say(f"left out: {error}")
+    return pd.DataFrame(rows, columns=["path", "name", "breed", "width", "height", "digest"])
 
 
 def _leave_out(
     table: pd.DataFrame, rows: Bool[np.ndarray, " photos"], reason: str, left_out: dict[str, str]
 ) -> pd.DataFrame:
     """Returns the table without `rows`, adds these to `left_out`, and prints their number to standard error."""
-    names = table.loc[rows, "path"].map(photo_name)
+    names = table.loc[rows, "name"]
     left_out.update(dict.fromkeys(names, reason))
     if len(names):
-        counted = f"{len(names)} of {len(table)} photos ({reason}), the first {names.iloc[0]!r}"
-        print(f"dogbreeds: left out: {counted}", file=sys.stderr)
+        _say(f"left out: {len(names)} of {len(table)} photos ({reason}), the first {names.iloc[0]!r}")
     return table[~rows].reset_index(drop=True)
 
 
-def _require_enough_photos(layout: PhotoLayout, table: pd.DataFrame) -> None:
-    counts = table["breed"].value_counts().reindex(list(layout.folders), fill_value=0)
-    few = [f"{count} photos of {breed}" for breed, count in counts.items() if count < FEWEST_PHOTOS]
-    if few:
-        raise StudyError(f"{', '.join(few)} in {layout.root}: each breed needs at least {FEWEST_PHOTOS} photos")
+def _without_small_breeds(
+    layout: PhotoLayout, names: tuple[str, ...], table: pd.DataFrame, leave_out: bool, left_out: dict[str, str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Returns the table with labels, and those of the breeds `names` that are not small; see `load`."""
+    counts = table["breed"].value_counts().reindex(list(names), fill_value=0)
+    small = counts[counts < FEWEST_PHOTOS]
+    listed = ", ".join(f"{count} photos of {breed}" for breed, count in small.items())
+    if len(small) and not leave_out:
+        way_on = "add photos, choose breeds, or set leave_out_small to true"
+        raise StudyError(f"{listed} in {layout.root}: each breed needs at least {FEWEST_PHOTOS} photos; {way_on}")
+    if len(small):
+        left_out.update({breed: f"only {count} photos" for breed, count in small.items()})
+        _say(f"left out: {len(small)} of {len(counts)} breeds ({listed})")
+    names = tuple(breed for breed in names if breed not in small)
+    if len(names) < 2:
+        raise StudyError(f"{len(names)} breeds in {layout.root} have {FEWEST_PHOTOS} photos: the study needs two")
+    table = table[~table["breed"].isin(small.index)].reset_index(drop=True)
+    return table.assign(label=table["breed"].map(names.index)), names
 
 
-def _fingerprint(layout: PhotoLayout, table: pd.DataFrame, boxes: pd.DataFrame) -> str:
-    digest = hashlib.sha256(repr(tuple(layout.folders)).encode())
-    if layout.boxes:
+def _require_every_split(layout: PhotoLayout, table: pd.DataFrame, names: tuple[str, ...]) -> None:
+    """Raises StudyError if a split is empty or a breed has no training photos; names the breeds that a split lacks."""
+    empty = ", ".join(split for split in splits.SPLITS if split not in set(table["split"]))
+    if empty:
+        raise StudyError(f"{layout.name} has too many near-duplicates, no photo is left for {empty}: add photos")
+    for split in splits.SPLITS:
+        present = set(table["breed"][table["split"] == split])
+        lacking = ", ".join(breed for breed in names if breed not in present)
+        if lacking and split == "train":
+            raise StudyError(f"no training photos of {lacking} in {layout.root}: add some, or choose other breeds")
+        if lacking:
+            _say(f"the {split} split has no photos of {lacking}")
+
+
+def _fingerprint(names: tuple[str, ...], table: pd.DataFrame, boxes: pd.DataFrame) -> str:
+    """Identifies photos, breeds, boxes and splits, but not the folders that the photos are in."""
+    digest = hashlib.sha256(repr(names).encode())
+    if len(boxes.columns):
         digest.update(boxes.to_csv().encode())
     for row in table.itertuples():
-        digest.update(f"{row.split} {photo_name(row.path)!r} {row.digest} ".encode())
+        digest.update(f"{row.split} {f'{row.breed}/{row.path.name}'!r} {row.digest} ".encode())
     return digest.hexdigest()[:16]
+
+
+def _say(line: str) -> None:
+    print(f"dogbreeds: {line}", file=sys.stderr)

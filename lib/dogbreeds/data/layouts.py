@@ -1,24 +1,25 @@
-"""One PhotoLayout per kind of input: where the photos of each breed are, how they are split, and their boxes.
+"""One PhotoLayout per kind of input: which files are photos of each breed, how they are split, and their boxes.
 
 A new kind of folder needs a function that returns its layout, and a condition in `_of_folder`.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from dogbreeds import paths
-from dogbreeds.data import drawn_dogs, splits, stanford_dogs
+from dogbreeds.data import drawn_dogs, label_table, splits, stanford_dogs
+from dogbreeds.data.file_names import as_listed, breed_names, breed_of, name_of, photos_below, sub_folders
 from dogbreeds.errors import StudyError
 
 DRAWINGS = 110  # per breed, unless photos_per_breed is given
-STANFORD_PREFIX = re.compile(r"^n\d{8}-")  # the WordNet id before a breed's name
+BREED_FROM = ("folder", "filename")
+LABELS_FILE = "labels.csv"  # in a folder of photos, see `label_table`
+SPLITS_FILE = "splits.csv"  # in a folder of photos, with the columns path (below the folder) and split
 
 
 @dataclass(frozen=True)
@@ -26,31 +27,45 @@ class PhotoLayout:
     """What differs between the kinds of input."""
 
     name: str  # of the dataset
-    root: Path  # contains all folders
-    folders: dict[str, list[Path]]  # of each breed
-    splits: Callable[[pd.DataFrame, int], np.ndarray]  # of the photos in a table, for a seed
+    kind: str  # of input, in words
+    root: Path  # contains all photos
+    files: dict[str, list[Path]]  # of each breed
+    split: Callable[[pd.DataFrame, int], splits.Split] = splits.random_split  # of a table of photos, for a seed
     boxes: Callable[[list[Path]], pd.DataFrame] | None = None  # of photo files
     near_duplicates: bool = True  # whether some photos may show the same scene
 
 
 def find(
-    photos: str | Path, breeds: Sequence[str], study_breeds: Sequence[str], drawings: int | None, test_drawings: int
+    photos: str | Path,
+    breeds: Sequence[str],
+    study_breeds: Sequence[str],
+    drawings: int | None,
+    test_drawings: int,
+    labels: str = "",
+    breed_from: str = "folder",
 ) -> PhotoLayout:
     """Returns the layout of the folder or dataset `photos`, with `breeds` (all if empty).
 
-    With `study_breeds`, it has the breeds that are not among these, and lists of splits are ignored. Raises StudyError
-    if the folder is missing, if a breed is unknown, or if there are fewer than two breeds.
+    With `study_breeds`, it has the breeds that are not among these, and given splits are ignored. `labels` is a table
+    that names the breed of each photo; `breed_from` is one of BREED_FROM. Raises StudyError if the folder is missing,
+    if a breed is unknown, or if there are fewer than two breeds.
     """
     if str(photos) == "drawn_dogs":
         layout = drawn_folder(breeds, study_breeds, drawings or DRAWINGS, test_drawings)
     elif test_drawings:
         raise StudyError(f"only drawn dogs can have extra test drawings: set test_drawings_per_breed to 0 for {photos}")
     else:
-        layout = _selected(_of_folder(photos), breeds, study_breeds)
-    count = len(layout.folders)
+        layout = _of_folder(photos, labels, breed_from)
+        _require_breeds(layout)
+        layout = _selected(layout, breeds, study_breeds)
+    _require_breeds(layout)
+    return replace(layout, split=splits.split_of_other_breeds) if study_breeds else layout
+
+
+def _require_breeds(layout: PhotoLayout) -> None:
+    count = len(layout.files)
     if count < 2:
-        raise StudyError(f"{count} breeds in {layout.root}: the study needs sub-folders of at least two breeds")
-    return replace(layout, splits=splits.split_of_other_breeds) if study_breeds else layout
+        raise StudyError(f"{count} breed{'s' * (count != 1)} in {layout.root}: {_way_on(layout.root)}")
 
 
 def drawn_folder(breeds: Sequence[str], study_breeds: Sequence[str], drawings: int, test_drawings: int) -> PhotoLayout:
@@ -75,54 +90,127 @@ def drawn_folder(breeds: Sequence[str], study_breeds: Sequence[str], drawings: i
     share = test_drawings / each
     shares = {"test": share, "validation": 0.2 * (1 - share)} if test_drawings else {}
     split = partial(splits.random_split, **shares)
-    return PhotoLayout("drawn_dogs", root, _sub_folders(root), split, near_duplicates=False)
+    files = {breed: photos_below(root / breed) for breed in sorted(set(wanted))}
+    return PhotoLayout("drawn_dogs", "drawn dogs", root, files, split, near_duplicates=False)
 
 
 def stanford_folder(folder: Path) -> PhotoLayout:
     """Returns the layout of Stanford Dogs, which has official lists of splits and bounding boxes."""
-    split, boxes = partial(splits.official_split, folder), partial(stanford_dogs.boxes, folder)
-    return PhotoLayout("stanford_dogs", folder / "Images", _sub_folders(folder / "Images"), split, boxes)
+    split = partial(splits.given_split, partial(stanford_dogs.official_splits, folder), "the official lists")
+    layout = replace(breed_folders(folder / "Images"), name="stanford_dogs", kind="Stanford Dogs", split=split)
+    return replace(layout, boxes=partial(stanford_dogs.boxes, folder))
 
 
-def folder_with_splits(folder: Path) -> PhotoLayout:
-    """Returns the layout of a folder that has a `splits.csv` beside its sub-folders."""
-    return replace(plain_folder(folder), splits=partial(splits.split_of_file, folder / splits.SPLITS_FILE))
+def breed_folders(folder: Path) -> PhotoLayout:
+    """Returns the layout of a folder that has one sub-folder per breed, which may have sub-folders.
+
+    The split is that of `splits.csv`, if there is such a file, else random.
+    """
+    layout = PhotoLayout(folder.resolve().name, "one folder per breed", folder, _by_folder([folder]))
+    listed = folder / SPLITS_FILE
+    if not listed.is_file():
+        return layout
+    return replace(layout, split=partial(splits.given_split, partial(splits.read_splits, listed), SPLITS_FILE))
 
 
-def plain_folder(folder: Path) -> PhotoLayout:
-    """Returns the layout of a folder that has one sub-folder per breed, which is split at random."""
-    return PhotoLayout(folder.resolve().name, folder, _sub_folders(folder), splits.random_split)
+def split_folders(folder: Path) -> PhotoLayout:
+    """Returns the layout of a folder with sub-folders for training, validation and test, which contain the breeds.
+
+    A folder for the test may have photos without breeds, as in competitions; it is then ignored, and `kind` says so.
+    """
+    found = {place: splits.split_of_name(place.name) for place in sub_folders(folder)}
+    found = {place: split for place, split in found.items() if split}
+    unlabelled = [place for place, split in found.items() if split == "test" and not sub_folders(place)]
+    used = {place: split for place, split in found.items() if place not in unlabelled}
+    given = {as_listed(name_of(path, folder)): split for place, split in used.items() for path in photos_below(place)}
+    kind = f"tree of {', '.join(place.name for place in used)}"
+    kind += "".join(f", {place.name} has no breeds and is ignored" for place in unlabelled)
+    split = partial(splits.given_split, lambda: given, "the folders")
+    return PhotoLayout(folder.resolve().name, kind, folder, _by_folder(list(used)), split)
 
 
-def _of_folder(photos: str | Path) -> PhotoLayout:
-    """Returns the first layout that fits the folder; any folder can be a plain one."""
+def labelled_photos(folder: Path, table: Path) -> PhotoLayout:
+    """Returns the layout of photos anywhere below a folder whose breeds, and perhaps splits, are in a table."""
+    listed, others = label_table.read(table, folder)
+    kind = f"photos with the labels of {table.name}" + (f", {others} other photos are ignored" if others else "")
+    files = _by_breed(zip(listed["breed"], listed["photo"], strict=True))
+    layout = PhotoLayout(folder.resolve().name, kind, folder, files)
+    if "split" not in listed:
+        return layout
+    given = {as_listed(name_of(row.photo, folder)): row.split for row in listed.itertuples()}
+    return replace(layout, split=partial(splits.given_split, lambda: given, table.name))
+
+
+def named_photos(folder: Path) -> PhotoLayout:
+    """Returns the layout of photos whose names consist of a breed and a number, such as `american_bulldog_3.jpg`."""
+    found = _by_breed((breed_of(photo), photo) for photo in photos_below(folder))
+    return PhotoLayout(folder.resolve().name, "breeds in the file names", folder, found)
+
+
+def _of_folder(photos: str | Path, labels: str, breed_from: str) -> PhotoLayout:
+    """Returns the first layout that fits the folder; any folder can have one sub-folder per breed."""
     folder = Path(photos)
     if str(photos) == "stanford_dogs":
         folder = paths.data() / "stanford_dogs"
         if not folder.is_dir():
             raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or set PHOTOS=folder")
-    if (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file():
-        return stanford_folder(folder)
-    if (folder / splits.SPLITS_FILE).is_file():
-        return folder_with_splits(folder)
-    return plain_folder(folder)
-
-
-def _sub_folders(folder: Path) -> dict[str, list[Path]]:
-    """Returns the sub-folder of each breed."""
     if not folder.is_dir():
         raise StudyError(f"no folder {folder}: give a folder that has one sub-folder of photos per breed")
-    entries = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    return {STANFORD_PREFIX.sub("", entry.name): [entry] for entry in entries}
+    if breed_from == "filename":
+        return named_photos(folder)
+    if labels:
+        return labelled_photos(folder, Path(labels))
+    if (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file():
+        return stanford_folder(folder)
+    if (folder / LABELS_FILE).is_file():
+        return labelled_photos(folder, folder / LABELS_FILE)
+    return split_folders(folder) if _has_splits(folder) else breed_folders(folder)
+
+
+def _has_splits(folder: Path) -> bool:
+    """Whether a folder has a sub-folder for training with sub-folders, and one for another split or nothing else."""
+    places = sub_folders(folder)
+    split = {splits.split_of_name(place.name) for place in places}
+    training = [place for place in places if splits.split_of_name(place.name) == "train" and sub_folders(place)]
+    return bool(training) and (len(places) == 1 or bool(split & {"validation", "test"}))
+
+
+def _way_on(folder: Path) -> str:
+    """What to do with a folder in which fewer than two breeds were found."""
+    places = sub_folders(folder)
+    if len(places) == 1 and len(sub_folders(places[0])) > 1:
+        return f"give {places[0]} if its sub-folders are breeds"
+    return (
+        "the study needs sub-folders of at least two breeds, a table (set labels), or file names such as pug_12.jpg "
+        "(set breed_from to filename)"
+    )
+
+
+def _by_folder(places: list[Path]) -> dict[str, list[Path]]:
+    """Returns the photos below the sub-folders of all `places`, by the names of these sub-folders."""
+    folders = [folder for place in places for folder in sub_folders(place)]
+    return _by_breed((folder.name, photo) for folder in folders for photo in photos_below(folder) or [None])
+
+
+def _by_breed(found) -> dict[str, list[Path]]:
+    """Returns the photos of each breed, in alphabetical order of breeds and file names, from (label, photo) pairs.
+
+    A label whose photo is None stands for a breed without photos.
+    """
+    found = list(found)
+    names, files = breed_names(label for label, _ in found), {}
+    for label, photo in found:
+        files.setdefault(names[label], []).extend([photo] if photo else [])
+    return {breed: sorted(files[breed], key=lambda path: (path.name, path)) for breed in sorted(files)}
 
 
 def _selected(layout: PhotoLayout, breeds: Sequence[str], study_breeds: Sequence[str]) -> PhotoLayout:
-    """Returns the layout with `breeds` that are not in the study, in alphabetical order."""
-    found = {breed: folders for breed, folders in layout.folders.items() if breed not in study_breeds}
+    """Returns the layout with `breeds` that are not in the study."""
+    found = {breed: files for breed, files in layout.files.items() if breed not in study_breeds}
     if study_breeds and len(found) < 2:
         count = len(study_breeds)
         raise StudyError(f"{layout.root} has fewer than two breeds besides the {count} of the study: add breeds")
     missing = ", ".join(breed for breed in breeds if breed not in found)
     if missing:
-        raise StudyError(f"no sub-folder for {missing} in {layout.root}; it has {', '.join(found) or 'none'}")
-    return replace(layout, folders={breed: found[breed] for breed in sorted(breeds or found)})
+        raise StudyError(f"no breed {missing} in {layout.root}; it has {', '.join(found) or 'none'}")
+    return replace(layout, files={breed: found[breed] for breed in sorted(set(breeds) or found)})

@@ -1,4 +1,4 @@
-"""Reads one photo file: its name, header, pixels and perceptual hash."""
+"""Reads one photo file: its header, pixels and perceptual hash."""
 
 import warnings
 from pathlib import Path
@@ -54,11 +54,6 @@ def size_and_digest(path: Path, decode: bool = False) -> tuple[int, int, str]:
 def perceptual_hash(path: Path) -> int:
     """Returns 64 bits that change little with size, compression or brightness of the photo (pHash of imagehash)."""
     return int(str(imagehash.phash(open_photo(path))), 16)
-
-
-def photo_name(path: Path) -> str:
-    """Returns the name of a photo in the lists of a dataset: breed folder/file."""
-    return f"{path.parent.name}/{path.name}"
 
 
 def shown(path: Path) -> str:

@@ -1,21 +1,39 @@
-"""Assigns photos to training, validation and test: at random with a seed, or from lists."""
+"""Assigns photos to training, validation and test: at random with a seed, or as lists and folders say."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 from sklearn.model_selection import train_test_split
 
-from dogbreeds.data import near_duplicates, stanford_dogs
-from dogbreeds.data.photo_files import photo_name
+from dogbreeds.data import near_duplicates
+from dogbreeds.data.file_names import as_listed
 from dogbreeds.errors import StudyError
 
 SPLITS = ("train", "validation", "test")
-SPLITS_FILE = "splits.csv"  # in a folder of photos, with the columns path (breed folder/file) and split
+NAMES = {"training": "train", "valid": "validation", "val": "validation", "dev": "validation", "testing": "test"}
+# The share of the training photos that a split takes if no list or folder gives it. As many as in Stanford Dogs.
+TAKEN = {"test": 0.25, "validation": 0.1}
+AT_RANDOM = "drawn at random"
 
 
-def random_split(photos: pd.DataFrame, seed: int, test: float = 0.25, validation: float = 0.15) -> np.ndarray:
+class Split(NamedTuple):
+    """The split of each photo in a table, and where each of SPLITS comes from."""
+
+    of_photos: np.ndarray
+    origin: dict[str, str]
+
+
+def split_of_name(name: str) -> str | None:
+    """Returns the split that a word such as `Train`, `val` or `dev` means, or None."""
+    name = name.strip().lower()
+    return name if name in SPLITS else NAMES.get(name)
+
+
+def random_split(photos: pd.DataFrame, seed: int, test: float = 0.25, validation: float = 0.15) -> Split:
     """Returns a random stratified split; `test` and `validation` are shares of all photos.
 
     Near-duplicates (by the perceptual hashes in the column hash, if any) get the split of the first of them.
@@ -25,55 +43,54 @@ def random_split(photos: pd.DataFrame, seed: int, test: float = 0.25, validation
     rest, test = train_test_split(np.arange(len(labels)), test_size=test, stratify=labels, random_state=seed)
     _, validation = train_test_split(rest, test_size=share, stratify=labels.iloc[rest], random_state=seed)
     splits[test], splits[validation] = "test", "validation"
-    if "hash" not in photos:
-        return splits
-    groups = near_duplicates.groups(photos["hash"].to_numpy())
-    first = np.unique(groups, return_index=True)[1]
-    return splits[first[groups]]
+    if "hash" in photos:
+        groups = near_duplicates.groups(photos["hash"].to_numpy())
+        first = np.unique(groups, return_index=True)[1]
+        splits = splits[first[groups]]
+    return Split(splits, dict.fromkeys(SPLITS, AT_RANDOM))
 
 
-def split_of_other_breeds(photos: pd.DataFrame, seed: int) -> np.ndarray:
+def split_of_other_breeds(photos: pd.DataFrame, seed: int) -> Split:
     """Returns a random split in which 90 % of the photos are for training: no test of these breeds is needed."""
     share = max(0.05, photos["label"].nunique() / len(photos))  # at least one photo of each breed
     return random_split(photos, seed, test=share, validation=share)
 
 
-def official_split(folder: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
-    """Returns the official split, in which a tenth of the training photos, stratified and seeded, are validation.
+def given_split(given: Callable[[], dict[str, str]], source: str, photos: pd.DataFrame, seed: int) -> Split:
+    """Returns the split that `given()` assigns to the names of photos. `source` says in words where this is from.
 
-    Raises StudyError if a photo is on neither list, or if there are too few photos for validation.
+    A test or validation split that is not given is taken from the training photos, stratified and seeded (TAKEN).
+    Raises StudyError if a photo has no split, or if there are too few training photos.
     """
-    names = photos["path"].map(photo_name)
-    splits = names.map(stanford_dogs.official_splits(folder)).to_numpy()
+    splits = photos["name"].map(as_listed).map(given()).to_numpy(dtype=object)
     if pd.isna(splits).any():
-        first = names[pd.isna(splits)].iloc[0]
-        raise StudyError(f"{first!r} is on neither official list: remove it, or use the Images folder itself as photos")
-    train = np.flatnonzero(splits == "train")
-    labels = photos["label"].iloc[train]
-    wanted = max(round(len(train) / 10), photos["label"].nunique())  # at least one of each breed
-    try:
-        _, validation = train_test_split(train, test_size=wanted, stratify=labels, random_state=seed)
-    except ValueError as error:
-        raise StudyError("too few photos on the training list for validation: increase photos_per_breed") from error
-    splits[validation] = "validation"
-    return splits
+        first = photos["name"][pd.isna(splits)].iloc[0]
+        raise StudyError(f"no split for {first!r} in {source}: add it, or remove the photo")
+    origin = dict.fromkeys(SPLITS, source)
+    for split, share in TAKEN.items():
+        if (splits == split).any():
+            continue
+        train = np.flatnonzero(splits == "train")
+        labels = photos["label"].iloc[train]
+        wanted = max(round(share * len(train)), labels.nunique())  # at least one of each breed
+        try:
+            _, taken = train_test_split(train, test_size=wanted, stratify=labels, random_state=seed)
+        except ValueError as error:
+            raise StudyError(f"too few training photos to take a {split} split from: add photos") from error
+        splits[taken], origin[split] = split, f"taken from the training photos of {source}"
+    return Split(splits, origin)
 
 
-def split_of_file(file: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
-    """Returns the split in `file`; the seed has no effect. Raises StudyError if it does not fit the photos."""
+def read_splits(file: Path) -> dict[str, str]:
+    """Returns the split of each photo on a list with the columns path and split; StudyError if it is malformed."""
     try:
-        listed = pd.read_csv(file, dtype=str).set_index("path")["split"]
+        listed = pd.read_csv(file, dtype=str, encoding="utf-8-sig", keep_default_na=False)
+        names, splits = listed["path"].map(as_listed), listed["split"].map(split_of_name)
     except (OSError, ValueError, KeyError) as error:
         raise StudyError(f"{file} is not a list of splits: it needs the columns path and split") from error
-    if listed.index.has_duplicates or not listed.isin(SPLITS).all():
+    if names.duplicated().any() or splits.isna().any():
         raise StudyError(f"{file} must list each photo once, with one of {', '.join(SPLITS)}")
-    names = photos["path"].map(photo_name)
-    splits = names.map(listed)
-    if splits.isna().any():
-        raise StudyError(f"{file} has no split for {names[splits.isna()].iloc[0]!r}: add one line per photo")
-    if lacking := [split for split in SPLITS if split not in set(splits)]:
-        raise StudyError(f"{file} assigns no photo to {', '.join(lacking)}: each split needs at least one")
-    return splits.to_numpy()
+    return dict(zip(names, splits, strict=True))
 
 
 def leaks(photos: pd.DataFrame) -> Bool[np.ndarray, " photos"]:

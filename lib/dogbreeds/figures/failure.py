@@ -29,7 +29,7 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
     for axis, network in zip(axes[0], networks, strict=True):
         for number, (colours, marker, label) in enumerate(kinds):
             rows = table[(table["network"] == network) & (table["colours"] == colours)]
-            places = [frozen.index(kind) + 0.24 * number - 0.24 for kind in rows["frozen"]]
+            places = [frozen.index(kind) + 0.24 * (number - (len(kinds) - 1) / 2) for kind in rows["frozen"]]
             colour = sns.color_palette()[number]
             axis.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2)
             axis.plot(rows["new images"], places, marker, color=colour, markersize=8, label=label)

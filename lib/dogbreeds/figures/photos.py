@@ -82,7 +82,7 @@ def activation_maps(
     titles: list[str],
 ) -> Figure:
     """One row per network: the photos, each overlaid with its class activation map, and the scale of the colours."""
-    figure, axes = _image_grid(len(maps), len(photos), 1.6, 1.8)
+    figure, axes = _image_grid(len(maps), len(photos), 2.1, 1.8)  # wider than the images, for the scale
     scale = figure.colorbar(ScalarMappable(cmap="inferno"), ax=axes, shrink=0.6, ticks=[0, 1])
     scale.ax.set_yticklabels(["least evidence", "most evidence"])
     for row, row_maps, title in zip(axes, maps, titles, strict=True):

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationE
 from pydantic.dataclasses import dataclass
 
 from dogbreeds import files, models, paths
-from dogbreeds.data import datasets, pixel_cache
+from dogbreeds.data import datasets, layouts, pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.models import weight_files
@@ -45,6 +45,9 @@ class Study:
     recipe: dict = Field(default_factory=dict)
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] = Field(default_factory=lambda: [0])
     crop: Literal[pixel_cache.CROPS] = "centre"
+    labels: str = ""  # a table with the breed of each photo; empty: labels.csv, if the folder has one
+    breed_from: Literal[layouts.BREED_FROM] = "folder"  # or "filename", such as pug_12.jpg
+    leave_out_small: bool = False  # report and skip breeds with too few photos, instead of stopping the study
     leave_out_broken: bool = False  # report and skip photos that cannot be decoded, instead of stopping the study
     weights: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: [SCRATCH])  # initial weights
     source_recipe: dict = Field(default_factory=dict)  # recipe of the trainings that provide the "other-breeds" weights
@@ -91,7 +94,8 @@ class Study:
         return self._load(other_than=self.dataset)
 
     def _load(self, **which) -> Dataset:
-        options = {"split_seed": self.split_seed, "leave_out_broken": self.leave_out_broken}
+        names = ("split_seed", "labels", "breed_from", "leave_out_small", "leave_out_broken")
+        options = {name: getattr(self, name) for name in names}
         return datasets.load(self.photos, photos_per_breed=self.photos_per_breed or None, **options, **which)
 
     def out_of_distribution_images(self, count: int = 200) -> tuple[str, np.ndarray]:

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from dogbreeds import paths
+from dogbreeds.data.datasets import Dataset
 from dogbreeds.models import complexity
 from dogbreeds.training.devices import peak_memory
 from dogbreeds.training.runs import Run, RunConfig
 from dogbreeds.training.training_state import TrainingState
 
 
-def record_of(config: RunConfig, training_state: TrainingState, run: Run, left_out: dict[str, str]) -> dict:
+def record_of(config: RunConfig, training_state: TrainingState, run: Run, dataset: Dataset) -> dict:
     """Returns the contents of `run.json`, from a finished training and the stored predictions of its `run`."""
     speeds = [row["photos_per_second"] for row in training_state.history]
     packages = ("torch", "torchvision", "lightning", "keras", "tensorflow", "jax", "numpy")
@@ -32,7 +33,8 @@ def record_of(config: RunConfig, training_state: TrainingState, run: Run, left_o
         "validation_accuracy": float(run.correct("validation").mean()),
         "test_accuracy": float(run.correct().mean()),
         "test_photos": len(run.labels()),
-        "left_out": list(left_out),
+        "left_out": list(dataset.left_out),
+        "split_origin": dataset.split_origin,
         "threads": torch.get_num_threads(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),

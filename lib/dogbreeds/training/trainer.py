@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from dogbreeds import models
 from dogbreeds.data.batches import Batches
 from dogbreeds.data.datasets import Dataset
-from dogbreeds.data.photo_files import photo_name
 from dogbreeds.errors import StudyError
 from dogbreeds.models import freezing, keras_runtime, weight_conversion, weight_files
 from dogbreeds.training.backends import framework_module
@@ -119,7 +118,7 @@ def _finish(
     model, predictions = _network(config, state), {}
     for split in ("validation", "test"):
         photos = dataset.photos.iloc[dataset.rows(split)]
-        predictions[f"{split}_photos"] = np.array([photo_name(path) for path in photos["path"]])
+        predictions[f"{split}_photos"] = photos["name"].to_numpy(str)
         predictions[f"{split}_labels"] = photos["label"].to_numpy()
         predictions[f"{split}_logits"] = framework.predict(model, streams[split])
     if config.crop == "box":  # users' photos have no boxes: `dogbreeds predict` compares them with these
@@ -128,7 +127,7 @@ def _finish(
     pd.DataFrame(training_state.history).to_csv(folder / "history.csv", index=False)
     np.savez_compressed(folder / "predictions.npz", **predictions)
     run.weights.write_bytes(weight_files.to_bytes(state, config.breeds))
-    record = record_of(config, training_state, run, dataset.left_out)
+    record = record_of(config, training_state, run, dataset)
     record |= {"device": framework.device(model), "parameters": models.count_parameters(model)}
     (folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
 
