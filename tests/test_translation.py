@@ -44,12 +44,12 @@ def test_numbers_are_french(french):
 def test_intervals_are_formatted_in_both_languages(french):
     space = "\N{NO-BREAK SPACE}"
     accuracy, gap = (RESNET50_2020,), (0.065, -0.014, 0.123)
-    french = "26,8 % de 164 (intervalle à 95 % : 20,6 % à 34,1 %)"
+    french = "26,8 % (n = 164, intervalle à 95 % : 20,6 % à 34,1 %)"
     assert intervals.format_accuracy(*accuracy).replace(space, " ") == french
     assert intervals.format_difference(*gap).replace(space, " ") == "+6,5 points (intervalle à 95 % : -1,4 à +12,3)"
     assert intervals.format_interval(*gap, ".1%").replace(space, " ") == "6,5 % (-1,4 % à 12,3 %)"
     deck.set_language("en")
-    assert intervals.format_accuracy(*accuracy) == "26.8% of 164 (95 % interval 20.6% to 34.1%)"
+    assert intervals.format_accuracy(*accuracy) == "26.8% (n = 164, 95 % interval 20.6% to 34.1%)"
     assert intervals.format_difference(*gap) == "+6.5 points (95 % interval -1.4 to +12.3)"
     assert intervals.format_interval(*gap, ".1%") == "6.5% (-1.4% to 12.3%)"
 

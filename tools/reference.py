@@ -201,7 +201,7 @@ def _failure(folder: Path) -> list[str]:
         _markdown(failure_2020.readable(results)),
         "Nothing frozen: what this explanation expects of new images, and how many trainings are near chance.",
         _markdown(expected),
-        "Longer trainings of ResNet50 with colours divided by 255: the steps after which it leaves chance.",
+        "Longer trainings of ResNet50 on images divided by 255: the steps after which it leaves chance.",
         _markdown(failure_2020.healed(longer)),
     ]
 

@@ -8,7 +8,7 @@ from dogbreeds.analysis import claims_2020, failure_2020
 ROLES = {"comparison": 20, "control": 85}  # images of 100 that are classified correctly
 
 
-def test_accuracies_and_intervals_by_network_and_colours():
+def test_accuracies_and_intervals_by_network_and_preprocessing():
     counts = ((20, 90), (30, 80), (25, 85))
     table = failure_2020.results([training(right=right, repaired=repaired) for right, repaired in counts])
     row = table.iloc[0]
@@ -30,34 +30,34 @@ def test_the_hypothesis_is_judged_by_the_verdict_on_chance(right, outcome):
     outcomes = outcomes_of([*two, training("xception", right=90)])
     assert outcomes.pop(("ResNet50", "rescaled")) == outcome
     assert outcomes.pop(("Xception", "rescaled")) == "one seed decides nothing"
-    assert set(outcomes.values()) == {"not trained"}
+    assert set(outcomes.values()) == {"not run"}
 
 
 def outcomes_of(trainings):
-    return failure_2020.expectations(trainings).set_index(["network", "colours"])["outcome"].to_dict()
+    return failure_2020.expectations(trainings).set_index(["network", "preprocessing"])["outcome"].to_dict()
 
 
-def test_expected_colours_near_chance_refute_the_hypothesis():
-    failed = [training(colours=colours, right=20, seed=seed) for colours in ("rescaled", "expected") for seed in (0, 1)]
+def test_expected_preprocessing_near_chance_refute_the_hypothesis():
+    failed = [training(preprocessing=kind, right=20, seed=seed) for kind in ("rescaled", "expected") for seed in (0, 1)]
     outcomes = outcomes_of(failed)
     assert outcomes["ResNet50", "rescaled"] == "as expected"
     assert outcomes["ResNet50", "expected"] == "against the hypothesis"
 
 
 def test_one_training_of_three_near_chance_leaves_the_outcome_open():
-    controls = [training(colours="expected", right=right, seed=seed) for seed, right in enumerate((90, 20, 80))]
+    controls = [training(preprocessing="expected", right=right, seed=seed) for seed, right in enumerate((90, 20, 80))]
     row = failure_2020.expectations(controls).iloc[0]
     assert row.tolist() == ["ResNet50", "expected", "well above chance", "1 of 3", claims_2020.OPEN]
 
 
-def test_a_control_has_the_same_colours_but_a_row_and_a_column_of_its_own():
+def test_a_control_has_the_same_preprocessing_but_a_row_and_a_column_of_its_own():
     trainings = [training(right=right, role=role, seed=seed) for role, right in ROLES.items() for seed in (0, 1)]
     outcomes = outcomes_of(trainings)
     assert outcomes["ResNet50", "rescaled"] == "as expected"
     assert outcomes["ResNet50", failure_2020.CONTROL] == "as expected"
     shown = failure_2020.readable(failure_2020.results(trainings)).iloc[0]
-    assert shown["colours rescaled"].startswith("90; 20.0 [")
-    assert shown[f"colours {failure_2020.CONTROL}"].startswith("90; 85.0 [")
+    assert shown["preprocessing rescaled"].startswith("90; 20.0 [")
+    assert shown[f"preprocessing {failure_2020.CONTROL}"].startswith("90; 85.0 [")
 
 
 def test_steps_until_healed_count_from_the_last_epoch_near_chance():
@@ -76,9 +76,19 @@ def test_the_prediction_follows_from_the_momentum():
     assert 0.99**steps * 255**2 == pytest.approx(1)
 
 
-def test_the_sentence_names_both_networks_or_says_that_they_were_not_trained():
-    table = failure_2020.results([training(right=20), training("xception", right=95)])
-    assert "ResNet50 90.0% while training and 20.0% (" in failure_2020.sentence(table)
-    assert "Xception 90.0% while training and 95.0% (" in failure_2020.sentence(table)
-    for some in (table.head(1), failure_2020.results([])):
-        assert failure_2020.sentence(some) == "Why ResNet50 failed in 2020 was not asked here."
+def test_the_sentences_count_and_compare_the_runs_of_resnet50():
+    trainings = [training(right=20, repaired=85), training("xception", right=95)]
+    assert failure_2020.counted(trainings) == (
+        "With pixel values divided by 255, 1 of 1 of ResNet50 and 0 of 1 of Xception are near chance on new drawn "
+        "dogs; with the preprocessing that each network expects, not run of ResNet50 and not run of Xception."
+    )
+    assert failure_2020.repaired(failure_2020.results(trainings)) == (
+        "ResNet50 on pixel values divided by 255 has an accuracy of 90.0% in training, 20.0% on new drawn dogs, and "
+        "85.0% with re-estimated running statistics."
+    )
+
+
+@pytest.mark.parametrize("trainings", [[], [training(right=20)]])
+def test_the_sentence_says_that_a_comparison_was_not_made(trainings):
+    assert failure_2020.counted(trainings) == "Why ResNet50 failed in 2020 was not asked here."
+    assert failure_2020.repaired(failure_2020.results([])) == "No ResNet50 was trained on rescaled images."

@@ -113,4 +113,4 @@ def test_box_summary_with_and_without_boxes():
     assert audit.box_share(boxed).tolist() == [0.25, 0.5]
     assert audit.box_summary(boxed).startswith("The median box covers 38% of the frame")
     plain = datasets.Dataset("dogs", pd.DataFrame({"width": [1]}), ("pug",), "0")
-    assert audit.box_summary(plain) == "No boxes: these photographs carry none."
+    assert audit.box_summary(plain) == "These photographs have no bounding boxes."

@@ -10,7 +10,7 @@ keras = keras_runtime.load_keras()
 PIXELS = np.array([0, 127, 255], np.uint8).repeat(3 * 16).reshape(3, 4, 4, 3)
 
 
-def test_expected_colours_are_those_of_keras_and_rescaled_ones_are_between_0_and_1():
+def test_expected_preprocessing_is_that_of_keras_and_rescaled_values_are_between_0_and_1():
     """The means of blue, green and red in ImageNet are 103.939, 116.779 and 123.68 (`preprocess_input` of ResNet50)."""
     resnet50, xception = (keras_applications.inputs(name, PIXELS, "expected") for name in ("resnet50", "xception"))
     np.testing.assert_allclose(resnet50[2, 0, 0], [255 - 103.939, 255 - 116.779, 255 - 123.68], rtol=1e-5)

@@ -132,7 +132,7 @@ def test_each_claim_of_2020_is_shown_with_a_measurement(home, deck):
     """Key figures in sections 3 to 6 of the presentation of 2020, each with this study's result on the same slide."""
     tables = home["study"] / "tables"
     baselines = pd.read_csv(tables / "baselines.csv").set_index("variant")
-    measured = pd.read_csv(tables / "failure_2020.csv").query("frozen == 'nothing' and colours == 'rescaled'")
+    measured = pd.read_csv(tables / "failure_2020.csv").query("frozen == 'nothing' and preprocessing == 'rescaled'")
     wished = pd.read_csv(tables / "in_pytorch.csv").set_index("variant")
     claims = pd.read_csv(tables / "claims.csv")
     of = {"fr": "de", "en": "of"}[deck["language"]]

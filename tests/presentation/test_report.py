@@ -56,7 +56,7 @@ def test_answers_accuracies_and_claims_come_first_then_chapters_parameters_and_d
     before = page.partition('<h2 id="chapter-1"')[0]
     assert re.findall(r"<dt><a [^>]*>(.+)</a></dt>", before) == chapters
     answers = re.findall(r"<dd>(.+)</dd>", before)
-    assert answers[0].startswith("Colours alone are better than chance: a classifier that sees nothing else has")
+    assert answers[0].startswith("Colour alone is better than the chance level of 50.0%: a classifier that sees only")
     assert answers[1:] == ["Not known before the study has run: run dogbreeds study"] * 2
     assert re.findall(r'src="([^"]+)"', before) == ["figures/accuracies.svg"]
     assert "It flies" in before

@@ -34,7 +34,7 @@ def test_data_are_described_before_any_training(photo_folder):
     study = Study("toy", str(photo_folder), image_size=32)
     answer, counts, left_out, most = answers.data(study)
     assert "test accuracy of" in answer
-    assert "the chance level is 50.0%" in answer
+    assert "the chance level of 50.0%" in answer
     assert counts.startswith(f"There are {len(study.dataset.photos)} photographs of 2 breeds: ")
     assert left_out == "0 files were left out."
     assert most == "Always naming the most frequent breed of the test split would have an accuracy of 50.0%."
@@ -52,10 +52,12 @@ def test_frameworks_with_equal_accuracies_on_few_photos_are_not_called_equal(fin
     study = finished()
     assert answers.frameworks(study)[0] == (
         "the test accuracy in Keras minus that in PyTorch is +0.0 points (95 % interval -45.9 to +45.9); they are not "
-        "shown to be equal within 2 points."
+        "shown to be equal within 2 points, for these trained networks (one seed)."
     )
     monkeypatch.setattr(intervals, "MARGIN", 0.5)
-    assert answers.frameworks(study)[0].endswith("they are equal within 50 points.")
+    assert answers.frameworks(study)[0].endswith(
+        "they are equal within 50 points, for these trained networks (one seed)."
+    )
 
 
 def test_the_best_network_is_the_best_in_validation(finished):
@@ -66,4 +68,4 @@ def test_the_best_network_is_the_best_in_validation(finished):
         return {"validation": 4, "test": 3} if is_best else {}
 
     first = answers.errors(finished(change))[0]
-    assert first.startswith("SE-ResNet50, PyTorch, the best in validation, misclassifies 3 of 6 test images")
+    assert first.startswith("SE-ResNet50, PyTorch, the best run in validation, misclassifies 3 of 6 test images")

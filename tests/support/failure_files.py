@@ -5,12 +5,12 @@ import numpy as np
 LABELS = np.arange(100, dtype=np.uint8) % 5
 
 
-def training(network="resnet50", colours="rescaled", right=100, repaired=100, **changes):
+def training(network="resnet50", preprocessing="rescaled", right=100, repaired=100, **changes):
     """The arrays of a training that classifies `right` of 100 images correctly, and `repaired` after re-estimation."""
     found = {
         "network": network,
         "frozen": "nothing",
-        "colours": colours,
+        "preprocessing": preprocessing,
         "seed": 0,
         "role": "comparison",
         "steps": 10,

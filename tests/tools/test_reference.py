@@ -111,7 +111,11 @@ def test_the_trainings_on_the_failure_of_2020_are_stored_and_written_with_the_pr
     (made / "sources").mkdir(parents=True)
     (made / "sources" / "resnet50-seed_0.npz").touch()  # weights are not stored
     healed = training(role="healing", validation=[0.2, 0.5], training=[0.9, 0.9])
-    for name, arrays in (("failed", training(right=20)), ("control", training(colours="expected")), ("long", healed)):
+    for name, arrays in (
+        ("failed", training(right=20)),
+        ("control", training(preprocessing="expected")),
+        ("long", healed),
+    ):
         np.savez(made / f"{name}.npz", **arrays)
     folder = reference.keep_failure(made, reference.FAILURE)
     files = {"failed.npz", "control.npz", "long.npz", "results.csv", "healing.csv", "about.json"}

@@ -16,11 +16,11 @@ from dogbreeds.analysis import intervals
 from dogbreeds.analysis.claims_2020 import CONFIRMED, NEAR_CHANCE, REFUTED, near_chance
 from dogbreeds.models.names import KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS, TITLES
 
-WHICH = ["network", "frozen", "colours"]
-# The colours of a control: rescaled, but before the training the running statistics become those of its images.
+WHICH = ["network", "frozen", "preprocessing"]
+# The preprocessing of a control: rescaled, but before the training the running statistics become those of its images.
 CONTROL = "rescaled, statistics re-estimated first"
-COLOURS = (*PREPROCESSINGS, CONTROL)
-# Where new images should be near chance if nothing is frozen: network and colours.
+SHOWN = (*PREPROCESSINGS, CONTROL)
+# Where new images should be near chance if nothing is frozen: network and preprocessing.
 NEAR = ("resnet50", "rescaled")
 SPLITS = {"train": "training images", "test": "new images"}
 
@@ -35,7 +35,7 @@ def read(files: list[Path]) -> list[dict[str, np.ndarray]]:
 
 
 def results(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    """One row per network, frozen layers and colours, with accuracies in 0 to 1 as means over seeds.
+    """One row per network, frozen layers and preprocessing, with accuracies in 0 to 1 as means over seeds.
 
     "while training" is measured on the batches of the last epoch. The other accuracies are in inference mode: on the
     "training images", and on "new images", which are the test split, with the 95 % interval of `intervals.accuracy`
@@ -56,32 +56,51 @@ def results(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sentence(table: pd.DataFrame) -> str:
-    """What colours divided by 255 do to both networks if nothing is frozen, or that this was not trained."""
-    found = table.query("frozen == 'nothing' and colours == 'rescaled'").set_index("network") if len(table) else table
-    if set(found.index) != set(KERAS_APPLICATIONS):
+def counted(trainings: list[dict[str, np.ndarray]]) -> str:
+    """A sentence that counts the runs near chance by network and preprocessing, or says that there were none."""
+    expected = expectations(trainings).set_index(["preprocessing", "network"])
+    if (expected["outcome"] == "not run").loc["rescaled"].any():
         return "Why ResNet50 failed in 2020 was not asked here."
-    said = [
-        f"{TITLES[network]} {row['while training']:.1%} while training and "
-        f"{intervals.format_interval(row['new images'], row['low'], row['high'], '.1%')} on new images"
-        for network, row in found.iterrows()
-    ]
-    kind = found["images"].iloc[0]
-    return f"With colours divided by 255, the networks of keras.applications reach on {kind}: {', '.join(said)}."
+    near = expected["runs near chance"].replace("", "not run")
+    said = {
+        preprocessing: " and ".join(f"{near[preprocessing, name]} of {name}" for name in near.loc[preprocessing].index)
+        for preprocessing in PREPROCESSINGS
+    }
+    return (
+        f"With pixel values divided by 255, {said['rescaled']} are near chance on new {trainings[0]['kind']}; with the "
+        f"preprocessing that each network expects, {said['expected']}."
+    )
+
+
+def repaired(table: pd.DataFrame) -> str:
+    """A sentence on ResNet50 with rescaled images and re-estimated statistics, or that this was not run."""
+    rows = (
+        table.query("network == 'resnet50' and frozen == 'nothing' and preprocessing == 'rescaled'")
+        if len(table)
+        else table
+    )
+    if rows.empty:
+        return "No ResNet50 was trained on rescaled images."
+    row = rows.iloc[0]
+    return (
+        f"ResNet50 on pixel values divided by 255 has an accuracy of {row['while training']:.1%} in training, "
+        f"{row['new images']:.1%} on new {row['images']}, and {row['new images, re-estimated']:.1%} with re-estimated "
+        f"running statistics."
+    )
 
 
 def _by_kind(trainings: list[dict[str, np.ndarray]]) -> dict[tuple, list[dict[str, np.ndarray]]]:
-    """The trainings by network, frozen layers and colours, in the order of these names, without "healing"."""
-    groups: dict = {which: [] for which in product(KERAS_APPLICATIONS, KERAS_FROZEN, COLOURS)}
+    """The trainings by network, frozen layers and preprocessing, in the order of these names, without "healing"."""
+    groups: dict = {which: [] for which in product(KERAS_APPLICATIONS, KERAS_FROZEN, SHOWN)}
     for training in trainings:
-        network, frozen, colours, role = (str(training[name]) for name in (*WHICH, "role"))
+        network, frozen, preprocessing, role = (str(training[name]) for name in (*WHICH, "role"))
         if role != "healing":
-            groups[network, frozen, CONTROL if role == "control" else colours].append(training)
+            groups[network, frozen, CONTROL if role == "control" else preprocessing].append(training)
     return {which: mine for which, mine in groups.items() if mine}
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `results` as text: one row per network and frozen layers, one column per kind of colours.
+    """The table of `results` as text: one row per network and frozen layers, one column per kind of preprocessing.
 
     A cell such as `91; 20.0 [17.6, 22.6]; 3 seeds` has the accuracy while training and that on new images with its
     interval, both in per cent.
@@ -89,21 +108,25 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     shares = 100 * table[["while training", "new images", "low", "high"]]
     cells = [f"{a:.0f}; {b:.1f} [{c:.1f}, {d:.1f}]" for a, b, c, d in shares.to_numpy()]
     cells = [f"{cell}; {seeds} seed{'s' * (seeds > 1)}" for cell, seeds in zip(cells, table["seeds"], strict=True)]
-    shown = table.assign(cells=cells).pivot_table("cells", WHICH[:2], "colours", "first", sort=False).fillna("not run")
-    return shown.add_prefix("colours ").rename_axis(columns=None).reset_index().replace({"network": TITLES})
+    shown = (
+        table.assign(cells=cells)
+        .pivot_table("cells", WHICH[:2], "preprocessing", "first", sort=False)
+        .fillna("not run")
+    )
+    return shown.add_prefix("preprocessing ").rename_axis(columns=None).reset_index().replace({"network": TITLES})
 
 
 def expectations(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    """What the hypothesis about the colours expects of new images where nothing is frozen, and what came out.
+    """What the hypothesis predicts for new images where nothing is frozen, and what came out.
 
-    "near chance" counts the trainings with an accuracy below twice the chance level. The outcome is the verdict of
+    "runs near chance" counts the trainings with an accuracy below twice the chance level. The outcome is the verdict of
     `claims_2020.near_chance` on all seeds: "as expected", "against the hypothesis", or the verdict itself where it
-    decides neither; "one seed decides nothing" or "not trained" if there are too few trainings.
+    decides neither; "one seed decides nothing" or "not run" if there are too few trainings.
     """
     rows, groups = [], _by_kind(trainings)
-    for network, colours in product(KERAS_APPLICATIONS, COLOURS):
-        low = (network, colours) == NEAR
-        outcome, counted, mine = "not trained", "", groups.get((network, "nothing", colours), [])
+    for network, preprocessing in product(KERAS_APPLICATIONS, SHOWN):
+        low = (network, preprocessing) == NEAR
+        outcome, counted, mine = "not run", "", groups.get((network, "nothing", preprocessing), [])
         if mine:
             right = [int((each["test, running"] == each["test, labels"]).sum()) for each in mine]
             photos, chance = len(mine[0]["test, labels"]), _chance(mine[0])
@@ -112,8 +135,8 @@ def expectations(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
             outcome = {CONFIRMED: low, REFUTED: not low}.get(verdict, verdict)
             outcome = {True: "as expected", False: "against the hypothesis"}.get(outcome, outcome)
         expected = "near chance" if low else "well above chance"
-        row = {"network": TITLES[network], "colours": colours, "expected": expected, "near chance": counted}
-        rows.append(row | {"outcome": outcome})
+        row = {"network": TITLES[network], "preprocessing": preprocessing, "prediction": expected}
+        rows.append(row | {"runs near chance": counted, "outcome": outcome})
     return pd.DataFrame(rows)
 
 
@@ -121,7 +144,7 @@ def same_weights(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `results` where nothing is frozen, in per cent: with running and with re-estimated statistics."""
     names = ["while training"] + [f"{images}{kind}" for kind in ("", ", re-estimated") for images in SPLITS.values()]
     rows = table[table["frozen"] == "nothing"]
-    return rows[["network", "colours"]].replace(TITLES).join((100 * rows[names]).map("{:.1f}".format))
+    return rows[["network", "preprocessing"]].replace(TITLES).join((100 * rows[names]).map("{:.1f}".format))
 
 
 def healing(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:

@@ -18,13 +18,13 @@ def accuracy_interval(correct: int, photos: int, confidence: float = 0.95) -> tu
 
 
 def format_accuracy(correct: Bool[np.ndarray, " photos"] | tuple[int, int]) -> str:
-    """An accuracy as text: `87.0 % of 138 (95 % interval 80.3 % to 91.6 %)`.
+    """An accuracy as text: `87.0 % (n = 138, 95 % interval 80.3 % to 91.6 %)`.
 
     `correct` says for each photo whether it is correctly classified, or is the pair (number correct, number of photos).
     """
     right, photos = correct if isinstance(correct, tuple) else (int(correct.sum()), len(correct))
     low, high = accuracy_interval(right, photos)
-    return _("{accuracy} of {photos} (95 % interval {low} to {high})").format(
+    return _("{accuracy} (n = {photos}, 95 % interval {low} to {high})").format(
         accuracy=number(right / photos, ".1%"), photos=photos, low=number(low, ".1%"), high=number(high, ".1%")
     )
 

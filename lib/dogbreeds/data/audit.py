@@ -79,6 +79,6 @@ def box_share(dataset: Dataset) -> pd.Series:
 def box_summary(dataset: Dataset) -> str:
     """Returns one line that says how much of the frame the boxes cover, or that there are no boxes."""
     if "left" not in dataset.photos:
-        return f"No boxes: these {dataset.kind} carry none."
+        return f"These {dataset.kind} have no bounding boxes."
     low, middle, high = box_share(dataset).quantile([0.05, 0.5, 0.95])
     return f"The median box covers {middle:.0%} of the frame; 90% of the boxes cover {low:.0%} to {high:.0%}."

@@ -13,7 +13,7 @@ from dogbreeds.translation import _
 def failure_of_2020(table: pd.DataFrame) -> Figure:
     """The table of `failure_2020.results`: accuracy on new images, one panel per network, one row per frozen layers.
 
-    Filled markers with their 95 % intervals are the kinds of colours; a cross is the accuracy while training.
+    Filled markers with their 95 % intervals are the kinds of preprocessing; a cross is the accuracy while training.
     """
     networks = list(dict.fromkeys(table["network"]))
     images = table["images"].iloc[0]
@@ -21,14 +21,14 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
     figure, axes = make_figure(4.2 * len(networks) + 2, 3.4, ncols=len(networks), sharey=True, squeeze=False)
     frozen = list(dict.fromkeys(table["frozen"]))
     kinds = (
-        ("expected", "o", _("new images, colours expected")),
-        ("rescaled", "s", _("new images, colours divided by 255")),
+        ("expected", "o", _("new images, preprocessing expected")),
+        ("rescaled", "s", _("new images, divided by 255")),
         (CONTROL, "^", _("new images, divided by 255, statistics re-estimated first")),
     )
-    kinds = [kind for kind in kinds if kind[0] in set(table["colours"])]
+    kinds = [kind for kind in kinds if kind[0] in set(table["preprocessing"])]
     for axis, network in zip(axes[0], networks, strict=True):
-        for number, (colours, marker, label) in enumerate(kinds):
-            rows = table[(table["network"] == network) & (table["colours"] == colours)]
+        for number, (preprocessing, marker, label) in enumerate(kinds):
+            rows = table[(table["network"] == network) & (table["preprocessing"] == preprocessing)]
             places = [frozen.index(kind) + 0.24 * (number - (len(kinds) - 1) / 2) for kind in rows["frozen"]]
             colour = sns.color_palette()[number]
             axis.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2)

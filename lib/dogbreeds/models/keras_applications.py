@@ -28,12 +28,12 @@ def build(network: str, num_classes: int):
 
 
 def inputs(
-    network: str, images: UInt8[np.ndarray, "photos height width 3"], colours: str
+    network: str, images: UInt8[np.ndarray, "photos height width 3"], preprocessing: str
 ) -> Float[np.ndarray, "photos height width 3"]:
     """Returns the input of a network: `preprocess_input` of Keras ("expected") or a division by 255 ("rescaled")."""
     values = images.astype(np.float32)
     preprocess_input = getattr(keras.applications, network).preprocess_input
-    return {"rescaled": lambda: values / 255, "expected": lambda: preprocess_input(values)}[colours]()
+    return {"rescaled": lambda: values / 255, "expected": lambda: preprocess_input(values)}[preprocessing]()
 
 
 def freeze(model, frozen: str):

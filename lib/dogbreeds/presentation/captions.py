@@ -6,7 +6,7 @@ FIGURES = {
     "sizes": "The left panel shows the width and height of each image, the right panel the ratio of width to height.",
     "baseline_curves": "Xception is trained in Keras with each recipe; the solid line is the validation accuracy.",
     "failure_of_2020": "Markers are accuracies on new images, with intervals; crosses are accuracies while training.",
-    "healing_curves": "ResNet50 is trained with colours divided by 255 for many more steps.",
+    "healing_curves": "ResNet50 is trained on images divided by 255 for many more steps.",
     "se_resnet50_pytorch_curves": "The lines show the accuracy of SE-ResNet50 in PyTorch after each epoch.",
     "gates": "The lines show the mean gate of the first channels for each breed, in four residual units.",
     "keras_vs_pytorch_curves": "ResNet50 is trained in both frameworks on the same batches with the same recipe.",

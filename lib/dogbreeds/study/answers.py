@@ -32,13 +32,12 @@ def data(study: Study) -> list[str]:
     most = dataset.photos[dataset.photos["split"] == "test"]["breed"].value_counts(normalize=True).max()
     counts = ", ".join(
         f"{len(dataset.rows(split))} for {purpose}"
-        for split, purpose in (("train", "training"), ("validation", "validation"), ("test", "the test"))
+        for split, purpose in (("train", "training"), ("validation", "validation"), ("test", "testing"))
     )
     low, chance = intervals.accuracy_interval(int(correct.sum()), len(correct))[0], 1 / len(dataset.breeds)
     return [
-        f"colours alone are {'better than chance' if low > chance else 'not shown to be better than chance'}: a "
-        f"classifier that sees nothing else has a test accuracy of {intervals.format_accuracy(correct)}; the chance "
-        f"level is {chance:.1%}.",
+        f"colour alone {'is' if low > chance else 'is not shown to be'} better than the chance level of {chance:.1%}: "
+        f"a classifier that sees only colour histograms has a test accuracy of {intervals.format_accuracy(correct)}.",
         f"There are {len(dataset.photos)} {dataset.kind} of {len(dataset.breeds)} breeds: {counts}.",
         f"{len(dataset.left_out)} files were left out.",
         f"Always naming the most frequent breed of the test split would have an accuracy of {most:.1%}.",
@@ -52,15 +51,13 @@ def baseline(study: Study) -> list[str]:
     runs = study.variants(*variants.BASELINE, weights, recipes)
     controlled, frozen, deck = runs["controlled"], runs["block 1 frozen"], runs["deck_2020"]
     trainings = failure_2020.read(study.failure_files())
-    expected = failure_2020.expectations(trainings).query("outcome != 'not trained'")
-    near = [f"{row['near chance']} of {row['network']} with colours {row['colours']}" for _, row in expected.iterrows()]
     return [
         f"the test accuracy of Xception in Keras is {intervals.format_accuracy(controlled.correct())} with the "
-        f"controlled recipe. {failure_2020.sentence(failure_2020.results(trainings))}",
-        f"Block 1 frozen: {_difference(frozen, controlled)} against nothing frozen.",
-        f"The recipe reported in 2020: {_difference(deck, controlled)}, scored with the weights of epoch "
+        f"controlled recipe. {failure_2020.counted(trainings)}",
+        f"Freezing block 1 changes it by {_difference(frozen, controlled)}.",
+        f"The preset deck_2020 changes it by {_difference(deck, controlled)}, scored with the weights of epoch "
         f"{deck.record['best_epoch']} of {deck.record['epochs']}.",
-        f"Trainings with new images near chance, nothing frozen: {', '.join(near)}.",
+        failure_2020.repaired(failure_2020.results(trainings)),
     ]
 
 
@@ -70,12 +67,16 @@ def squeeze_excitation(study: Study) -> list[str]:
     squeezed, plain = (_runs_of(study, "architecture", name) for name in ("se_resnet50", "resnet50"))
     count = {name: models.count_parameters(models.build(name, "pytorch", 1000)) for name in ("resnet50", "se_resnet50")}
     sums = {name: complexity.multiply_adds(name, 224) for name in count}
+    gap = tables.gap(squeezed, plain)
+    compared = "more accurate than" if gap["low"] > 0 else "less accurate than" if gap["high"] < 0 else None
     return [
-        f"the test accuracy of SE-ResNet50 minus that of ResNet50 is {_gap(squeezed, plain)}; its modules add "
+        f"SE-ResNet50 is {compared or 'not shown to differ in accuracy from'} ResNet50 here: its test accuracy minus "
+        f"that of ResNet50 is {_gap(squeezed, plain)}; its modules add "
         f"{count['se_resnet50'] / count['resnet50'] - 1:.1%} parameters.",
         "The share of parameters is for 1000 classes, as in ImageNet.",
-        f"The modules add {sums['se_resnet50'] / sums['resnet50'] - 1:.2%} multiply-adds at 224 x 224 pixels.",
-        f"The comparison averages {len(squeezed)} pairs of trainings, seeds: {len(study.seeds)}.",
+        f"The modules add {sums['se_resnet50'] / sums['resnet50'] - 1:.2%} multiply-adds in convolutions and fully "
+        "connected layers, at 224 x 224 pixels.",
+        f"The comparison averages {len(squeezed)} pairs of runs, seeds: {len(study.seeds)}.",
     ]
 
 
@@ -85,15 +86,16 @@ def frameworks(study: Study) -> list[str]:
     keras, pytorch = (_runs_of(study, "framework", name) for name in models.FRAMEWORKS)
     equal, low, high = intervals.equivalence(tables.by_seed(keras), tables.by_seed(pytorch))
     margin = f"{100 * intervals.MARGIN:.0f} points"
+    about = "" if len(study.seeds) > 1 else ", for these trained networks (one seed)"
     fields = ("architecture", "seed", "fingerprint", "recipe", "initialisation", "parameters")
     keys = [[tuple(str(run.record[field]) for field in fields) for run in runs] for runs in (keras, pytorch)]
     same = len(set(keys[0]) & set(keys[1]))
     return [
         f"the test accuracy in Keras minus that in PyTorch is {_gap(keras, pytorch)}; they are "
-        f"{f'equal within {margin}' if equal else f'not shown to be equal within {margin}'}.",
+        f"{f'equal within {margin}' if equal else f'not shown to be equal within {margin}'}{about}.",
         f"The 90 % interval of the difference is {100 * low:+.1f} to {100 * high:+.1f} points; within {margin} it "
         "would show equality (two one-sided tests).",
-        f"The comparison averages {len(keras)} pairs of trainings, seeds: {len(study.seeds)}.",
+        f"The comparison averages {len(keras)} pairs of runs, seeds: {len(study.seeds)}.",
         f"Pairs with the same images, recipe, initial weights and number of parameters: {same} of {len(keras)}.",
     ]
 
@@ -111,13 +113,14 @@ def architectures(study: Study) -> list[str]:
         f"{(each['p (Holm)'] < 0.05).sum()} of {len(each)} by {choice}" for choice, each in pairs.items() if len(each)
     ]
     return [
-        f"the largest difference between networks is {networks['first']} minus {networks['second']}, "
-        f"{intervals.format_difference(networks['difference'], networks['low'], networks['high'])}; pairs that differ "
-        f"by more than chance: {', '.join(differ)}.",
-        "More than chance means a p-value below 0.05 after Holm's correction.",
-        f"The highest test accuracy, chosen on these test images, is {best['network']}'s in {best['framework']} from "
+        f"the highest test accuracy is that of {best['network']} in {best['framework']} with the initial weights "
         f"{best['initial weights']}, "
-        f"{intervals.format_interval(best['test accuracy'], best['low'], best['high'], '.1%')}.",
+        f"{intervals.format_interval(best['test accuracy'], best['low'], best['high'], '.1%')}; pairs with a "
+        f"significant difference: {', '.join(differ)}.",
+        "Significant means a p-value below 0.05 after Holm's correction; the highest accuracy is chosen on the test "
+        "images themselves.",
+        f"The largest difference between networks is {networks['first']} minus {networks['second']}, "
+        f"{intervals.format_difference(networks['difference'], networks['low'], networks['high'])}.",
         f"The claims of 2020: {', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())}.",
     ]
 
@@ -133,11 +136,12 @@ def errors(study: Study) -> list[str]:
     missed = int(np.all([~run.correct() for run in peers], axis=0).sum())
     auroc = metrics.auroc(confidence[~wrong], confidence[wrong])
     return [
-        f"{best.title}, the best in validation, misclassifies {wrong.sum()} of {len(wrong)} test images, most often "
-        f"{pair['true']} as {pair['predicted']} ({pair['photos']}); its confidence separates correct from incorrect "
-        f"answers with an AUROC of {auroc:.2f}.",
-        "An AUROC of 0.50 is the chance level, 1.00 a perfect separation.",
-        f"{missed} images are misclassified by all {len(peers)} networks with its initial weights and seed.",
+        f"{best.title}, the best run in validation, misclassifies {wrong.sum()} of {len(wrong)} test images, most "
+        f"often {pair['true']} as {pair['predicted']} ({pair['photos']}). Its confidence separates correct from "
+        f"incorrect predictions with an AUROC of {auroc:.2f} (chance 0.50, perfect 1.00).",
+        f"Its error rate is {wrong.mean():.1%}, a random choice between the breeds would have "
+        f"{1 - 1 / len(study.dataset.breeds):.1%}.",
+        f"{missed} images are misclassified by all {len(peers)} networks with the same initial weights and seed.",
         f"The calibration error of the best run is "
         f"{metrics.quality(best.logits(), best.labels())['calibration error']:.3f}; a perfectly calibrated network "
         f"would average {metrics.calibration_error_by_chance(best.logits()):.3f} on this many images.",

@@ -10,25 +10,25 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.models.names import KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS
 
-# "comparison": frozen layers and colours are crossed. "control": before the training, the running statistics become
-# averages over its images. "healing": a longer training that shows how long the failure lasts.
+# "comparison": frozen layers and preprocessing are crossed. "control": before the training, the running statistics
+# become averages over its images. "healing": a longer training that shows how long the failure lasts.
 ROLES = ("comparison", "control", "healing")
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training: a network of `keras_applications`, its frozen layers, the colours of its images, and its seed."""
+    """One training: a network of `keras_applications`, frozen layers, the preprocessing of the images, and a seed."""
 
     network: str
     frozen: str
-    colours: str
+    preprocessing: str
     seed: int
     epochs: int
     role: str = "comparison"  # one of ROLES
 
     @property
     def file(self) -> str:
-        words = (self.network, f"{self.frozen} frozen", f"{self.colours} colours", f"{self.epochs} epochs")
+        words = (self.network, f"{self.frozen} frozen", f"{self.preprocessing} preprocessing", f"{self.epochs} epochs")
         return "-".join((*words, self.role, f"seed {self.seed}.npz")).replace(", ", "_").replace(" ", "_")
 
 
@@ -38,10 +38,10 @@ class Settings:
 
     seeds: list[NonNegativeInt] = Field(default_factory=lambda: [0, 1, 2], min_length=1)
     frozen: list[Literal[KERAS_FROZEN]] = Field(default_factory=lambda: list(KERAS_FROZEN), min_length=1)
-    colours: list[Literal[PREPROCESSINGS]] = Field(default_factory=lambda: list(PREPROCESSINGS), min_length=1)
+    preprocessing: list[Literal[PREPROCESSINGS]] = Field(default_factory=lambda: list(PREPROCESSINGS), min_length=1)
     epochs: PositiveInt = 5
     source_epochs: NonNegativeInt = 15  # of the trainings on other breeds that provide the initial weights
-    healing_epochs: NonNegativeInt = 40  # of the longer trainings of ResNet50 with rescaled colours; 0: none
+    healing_epochs: NonNegativeInt = 40  # of the longer trainings of ResNet50 with rescaled images; 0: none
 
     @classmethod
     def of(cls, values: dict) -> "Settings":
@@ -53,13 +53,13 @@ class Settings:
             raise StudyError(first_problem(error, "field of failure_2020", known)) from error
 
     def trainings(self) -> list[Training]:
-        """Returns every combination of network, frozen layers, colours and seed, and what is asked of rescaled colours.
+        """Returns every combination of network, frozen layers, preprocessing and seed, the controls and longer ones.
 
-        These are a control of each network and a longer training of ResNet50 per seed, with nothing frozen. Seeds come
-        first, so that an interrupted series contains complete comparisons.
+        A control of each network and a longer training of ResNet50 per seed have rescaled images and nothing frozen.
+        Seeds come first, so that an interrupted series contains complete comparisons.
         """
         seeds, asked = dict.fromkeys(self.seeds), ("nothing", "rescaled")
-        which = product(seeds, KERAS_APPLICATIONS, self.frozen, self.colours)
+        which = product(seeds, KERAS_APPLICATIONS, self.frozen, self.preprocessing)
         crossed = [Training(*choice, seed, self.epochs) for seed, *choice in which]
         each = product(seeds, KERAS_APPLICATIONS)
         controls = [Training(network, *asked, seed, self.epochs, "control") for seed, network in each]

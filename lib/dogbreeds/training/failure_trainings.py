@@ -1,9 +1,9 @@
 """The trainings that ask why ResNet50 failed in 2020: both networks of `keras.applications`, trained with Keras' `fit`.
 
 All trainings of a network start from the same weights of its backbone, as they do with a file of ImageNet weights: the
-network learned them on other breeds in the colours that it expects. The trainings differ in the layers that are frozen
-and in the colours of the images; everything else is the same for all: batches of 32, Adam with Keras' defaults,
-momentum 0.99 of the running statistics. The seed decides the initial classifier and the order of the images.
+network learned them on other breeds with the preprocessing that it expects. The trainings differ in the layers that are
+frozen and in the preprocessing of the images; everything else is the same for all: batches of 32, Adam with Keras'
+defaults, momentum 0.99 of the running statistics. The seed decides the initial classifier and the order of the images.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Pat
 
 
 def _source(network: str, others: Dataset, folder: Path, epochs: int) -> list[np.ndarray]:
-    """Returns the weights of a backbone that was trained on `others` in the colours that the network expects.
+    """Returns the weights of a backbone that was trained on `others` with the preprocessing that it expects.
 
     Its running statistics are averages over all its training images, as after a long training. With no epochs, the
     weights are random and only the statistics are those of the images. The weights are kept in `folder`.
@@ -79,7 +79,7 @@ def train(training: Training, learned: list[np.ndarray], dataset: Dataset) -> di
     model.set_weights([*learned, keras.initializers.GlorotUniform(training.seed)(kernel.shape), np.zeros_like(bias)])
     for variable, value in zip(model.optimizer.variables, optimizer_state, strict=True):
         variable.assign(value)
-    inputs = {split: _inputs(training.network, training.colours, dataset, split) for split in SPLITS}
+    inputs = {split: _inputs(training.network, training.preprocessing, dataset, split) for split in SPLITS}
     if training.role == "control":
         reestimate_statistics(model, _batches(*inputs["train"]))
     options = {"batch_size": BATCH_SIZE, "epochs": training.epochs, "verbose": 0}
@@ -95,10 +95,10 @@ def train(training: Training, learned: list[np.ndarray], dataset: Dataset) -> di
     return found
 
 
-def _inputs(network: str, colours: str, dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _inputs(network: str, preprocessing: str, dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
     rows = dataset.rows(split)
     images = pixel_cache.load(dataset, keras_applications.IMAGE_SIZES[network])[rows]
-    return keras_applications.inputs(network, images, colours), dataset.photos["label"].to_numpy()[rows]
+    return keras_applications.inputs(network, images, preprocessing), dataset.photos["label"].to_numpy()[rows]
 
 
 def _batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
