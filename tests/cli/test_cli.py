@@ -46,7 +46,7 @@ def test_invalid_argument_is_named_in_the_error(capsys, words, message):
 
 
 def not_an_image(folder):
-    (folder / "pug" / "notes.txt").write_text("no image")
+    (folder / "pug" / "notes.jpg").write_text("no image")
 
 
 def truncated(folder):
@@ -63,8 +63,8 @@ def decompression_bomb(folder):
     [
         (shutil.rmtree, "no folder"),
         (lambda folder: [shutil.rmtree(entry) for entry in list(folder.iterdir())], "0 breeds"),
-        (lambda folder: shutil.rmtree(folder / "pug"), "1 breeds"),
-        (not_an_image, "notes.txt is not a readable image"),
+        (lambda folder: shutil.rmtree(folder / "pug"), "1 breed in"),
+        (not_an_image, "notes.jpg is not a readable image"),
         (truncated, "05.jpg cannot be decoded"),
         (decompression_bomb, "05.png is not a readable image"),
     ],

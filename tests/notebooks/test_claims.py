@@ -140,7 +140,7 @@ def test_predicted_confusions_are_compared_with_the_observed_ones_and_the_misses
     predicted = pd.DataFrame({"breed": ["pug", "corgi"], "other": ["poodle", "beagle"]})
     confused = pd.DataFrame([["pug", "corgi", 9], ["poodle", "pug", 5], ["corgi", "pug", 2]])
     names = {
-        "study": SimpleNamespace(dataset=None, pixels=None),
+        "study": SimpleNamespace(dataset=SimpleNamespace(breeds=("beagle", "corgi", "poodle", "pug")), pixels=None),
         "best": None,
         "shortcuts": SimpleNamespace(similar_breeds=lambda *_: predicted),
         "error_analysis": SimpleNamespace(
@@ -149,7 +149,7 @@ def test_predicted_confusions_are_compared_with_the_observed_ones_and_the_misses
     }
     executed(NUMBERED["06"], "predicted-06", **names)
     assert capsys.readouterr().out.splitlines() == [
-        "predicted and observed: 1 of 2",
+        "predicted and observed: 1 of 2, by chance 0.7",
         "observed and not predicted: corgi and pug",
         "most confused pair (corgi, pug) predicted: no",
     ]
