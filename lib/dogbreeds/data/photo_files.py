@@ -10,6 +10,13 @@ from dogbreeds.errors import StudyError
 from dogbreeds.files import digest
 
 REMEDY = "repair it, remove it, or set leave_out_broken"
+HEIC = {".heic", ".heif"}
+try:
+    import pillow_heif
+except ImportError:  # an image for GPUs may lack it
+    pillow_heif = None
+else:
+    pillow_heif.register_heif_opener()
 # Pillow only warns if a header claims suspiciously many pixels. Here the warning is an error, in the whole process:
 # photos are read in threads, and before Python 3.14 `warnings.catch_warnings` is not safe there.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -31,7 +38,7 @@ def open_photo(path: Path) -> Image.Image:
     except StudyError:
         raise
     except UnidentifiedImageError as error:
-        raise StudyError(f"{shown(path)} is not a readable image: {REMEDY}") from error
+        raise _unreadable(path) from error
     except Exception as error:  # Pillow's two dozen decoders raise all kinds of exceptions for damaged files
         raise StudyError(f"{shown(path)} cannot be decoded ({type(error).__name__}): {REMEDY}") from error
 
@@ -45,10 +52,17 @@ def size_and_digest(path: Path, decode: bool = False) -> tuple[int, int, str]:
         return *open_photo(path).size, digest(path)
     try:
         with Image.open(path) as photo:
-            turned = photo.getexif().get(0x0112, 1) >= 5  # these EXIF orientations swap width and height
+            # These EXIF orientations swap width and height. Pillow has already swapped them in the size of a TIFF file.
+            turned = photo.getexif().get(0x0112, 1) in range(5, 9) and photo.format != "TIFF"
             return *(photo.size[::-1] if turned else photo.size), digest(path)
     except Exception as error:  # see open_photo
-        raise StudyError(f"{shown(path)} is not a readable image: {REMEDY}") from error
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> StudyError:
+    if path.suffix.lower() in HEIC and not pillow_heif:
+        return StudyError(f"{shown(path)} needs the package pillow-heif: run pip install pillow-heif")
+    return StudyError(f"{shown(path)} is not a readable image: {REMEDY}")
 
 
 def perceptual_hash(path: Path) -> int:
