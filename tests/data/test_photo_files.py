@@ -1,7 +1,6 @@
 """Photo files of phones and scanners: formats, and sizes as displayed."""
 
 import numpy as np
-import pillow_heif
 import pytest
 from PIL import Image
 
@@ -30,6 +29,7 @@ def test_heic_without_its_decoder_is_refused_with_the_name_of_the_package(image,
     file = tmp_path / "phone.heic"
     image.save(file)
     monkeypatch.setattr(photo_files, "pillow_heif", None)
+    Image.init()  # registers all other formats
     monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
     for read in (photo_files.open_photo, photo_files.size_and_digest):
         with pytest.raises(
