@@ -14,7 +14,7 @@ from jaxtyping import Bool
 from dogbreeds.data import layouts, near_duplicates, splits
 from dogbreeds.data.file_names import name_of
 from dogbreeds.data.layouts import PhotoLayout
-from dogbreeds.data.photo_files import size_and_digest
+from dogbreeds.data.photo_files import shown, size_and_digest
 from dogbreeds.errors import StudyError
 from dogbreeds.translation import _
 
@@ -146,13 +146,17 @@ def _without_small_breeds(
     listed = ", ".join(f"{count} photos of {breed}" for breed, count in small.items())
     if len(small) and not leave_out:
         way_on = "add photos, choose breeds, or set leave_out_small to true"
-        raise StudyError(f"{listed} in {layout.root}: each breed needs at least {FEWEST_PHOTOS} photos; {way_on}")
+        raise StudyError(
+            f"{listed} in {shown(layout.root)}: each breed needs at least {FEWEST_PHOTOS} photos; {way_on}"
+        )
     if len(small):
         left_out.update({breed: f"only {count} photos" for breed, count in small.items()})
         _say(f"left out: {len(small)} of {len(counts)} breeds ({listed})")
     names = tuple(breed for breed in names if breed not in small)
     if len(names) < 2:
-        raise StudyError(f"{len(names)} breeds in {layout.root} have {FEWEST_PHOTOS} photos: the study needs two")
+        raise StudyError(
+            f"{len(names)} breeds in {shown(layout.root)} have {FEWEST_PHOTOS} photos: the study needs two"
+        )
     table = table[~table["breed"].isin(small.index)].reset_index(drop=True)
     return table.assign(label=table["breed"].map(names.index)), names
 
@@ -166,7 +170,9 @@ def _require_every_split(layout: PhotoLayout, table: pd.DataFrame, names: tuple[
         present = set(table["breed"][table["split"] == split])
         lacking = ", ".join(breed for breed in names if breed not in present)
         if lacking and split == "train":
-            raise StudyError(f"no training photos of {lacking} in {layout.root}: add some, or choose other breeds")
+            raise StudyError(
+                f"no training photos of {lacking} in {shown(layout.root)}: add some, or choose other breeds"
+            )
         if lacking:
             _say(f"the {split} split has no photos of {lacking}")
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
+from dogbreeds.data.photo_files import shown
 from dogbreeds.errors import StudyError
 
 # Files and folders that operating systems and tools add. Names that begin with a dot are passed over as well.
@@ -53,7 +54,7 @@ def breed_of(photo: Path) -> str:
     """Returns the breed in a file name such as `american_bulldog_3.jpg`. Raises StudyError if it has no number."""
     breed = NUMBER.sub("", photo.stem)
     if not breed or breed == photo.stem:
-        raise StudyError(f"{photo.name!r} is not a breed and a number, such as pug_12.jpg: rename or remove {photo}")
+        raise StudyError(f"{shown(photo)} is not a breed and a number, such as pug_12.jpg: rename or remove it")
     return breed
 
 
@@ -63,8 +64,8 @@ def breed_names(labels: Iterable[str]) -> dict[str, str]:
     Numbers in front (PREFIX) are removed from those labels that stay different from all others without them.
     """
     labels = sorted(set(labels))
-    written = {label: unicodedata.normalize("NFC", label).strip() or label for label in labels}
-    short = {text.casefold(): PREFIX.sub("", text) for text in written.values()}
+    written = {label: _printable(unicodedata.normalize("NFC", label).strip() or label) for label in labels}
+    short = {text.casefold(): PREFIX.sub("", text) for text in reversed(written.values())}  # the first spelling stays
     shared = Counter(name.casefold() for name in short.values())
     # A label that keeps its number must not be what another label is without its number.
     shared.update(folded for folded, name in short.items() if name.casefold() != folded)
@@ -73,3 +74,7 @@ def breed_names(labels: Iterable[str]) -> dict[str, str]:
         name = short[text.casefold()]
         first.setdefault(text.casefold(), name if shared[name.casefold()] == 1 else text)
     return {label: first[text.casefold()] for label, text in written.items()}
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -14,6 +14,7 @@ import pandas as pd
 from dogbreeds import paths
 from dogbreeds.data import drawn_dogs, label_table, splits, stanford_dogs
 from dogbreeds.data.file_names import as_listed, breed_names, breed_of, name_of, photos_below, sub_folders
+from dogbreeds.data.photo_files import shown
 from dogbreeds.errors import StudyError
 
 DRAWINGS = 110  # per breed, unless photos_per_breed is given
@@ -65,7 +66,7 @@ def find(
 def _require_breeds(layout: PhotoLayout) -> None:
     count = len(layout.files)
     if count < 2:
-        raise StudyError(f"{count} breed{'s' * (count != 1)} in {layout.root}: {_way_on(layout.root)}")
+        raise StudyError(f"{count} breed{'s' * (count != 1)} in {shown(layout.root)}: {_way_on(layout.root)}")
 
 
 def drawn_folder(breeds: Sequence[str], study_breeds: Sequence[str], drawings: int, test_drawings: int) -> PhotoLayout:
@@ -155,7 +156,7 @@ def _of_folder(photos: str | Path, labels: str, breed_from: str) -> PhotoLayout:
         if not folder.is_dir():
             raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or set PHOTOS=folder")
     if not folder.is_dir():
-        raise StudyError(f"no folder {folder}: give a folder that has one sub-folder of photos per breed")
+        raise StudyError(f"no folder {shown(folder)}: give a folder that has one sub-folder of photos per breed")
     if breed_from == "filename":
         return named_photos(folder)
     if labels:
@@ -179,7 +180,7 @@ def _way_on(folder: Path) -> str:
     """What to do with a folder in which fewer than two breeds were found."""
     places = sub_folders(folder)
     if len(places) == 1 and len(sub_folders(places[0])) > 1:
-        return f"give {places[0]} if its sub-folders are breeds"
+        return f"give {shown(places[0])} if its sub-folders are breeds"
     return (
         "the study needs sub-folders of at least two breeds, a table (set labels), or file names such as pug_12.jpg "
         "(set breed_from to filename)"
@@ -209,8 +210,8 @@ def _selected(layout: PhotoLayout, breeds: Sequence[str], study_breeds: Sequence
     found = {breed: files for breed, files in layout.files.items() if breed not in study_breeds}
     if study_breeds and len(found) < 2:
         count = len(study_breeds)
-        raise StudyError(f"{layout.root} has fewer than two breeds besides the {count} of the study: add breeds")
+        raise StudyError(f"{shown(layout.root)} has fewer than two breeds besides the {count} of the study: add breeds")
     missing = ", ".join(breed for breed in breeds if breed not in found)
     if missing:
-        raise StudyError(f"no breed {missing} in {layout.root}; it has {', '.join(found) or 'none'}")
+        raise StudyError(f"no breed {missing} in {shown(layout.root)}; it has {', '.join(found) or 'none'}")
     return replace(layout, files={breed: found[breed] for breed in sorted(set(breeds) or found)})

@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from dogbreeds.data import near_duplicates
 from dogbreeds.data.file_names import as_listed
+from dogbreeds.data.photo_files import shown
 from dogbreeds.errors import StudyError
 
 SPLITS = ("train", "validation", "test")
@@ -87,9 +88,9 @@ def read_splits(file: Path) -> dict[str, str]:
         listed = pd.read_csv(file, dtype=str, encoding="utf-8-sig", keep_default_na=False)
         names, splits = listed["path"].map(as_listed), listed["split"].map(split_of_name)
     except (OSError, ValueError, KeyError) as error:
-        raise StudyError(f"{file} is not a list of splits: it needs the columns path and split") from error
+        raise StudyError(f"{shown(file)} is not a list of splits: it needs the columns path and split") from error
     if names.duplicated().any() or splits.isna().any():
-        raise StudyError(f"{file} must list each photo once, with one of {', '.join(SPLITS)}")
+        raise StudyError(f"{shown(file)} must list each photo once, with one of {', '.join(SPLITS)}")
     return dict(zip(names, splits, strict=True))
 
 
