@@ -258,7 +258,7 @@ WAY_ON = (
     "the study needs sub-folders of at least two breeds, a table (set labels), or file names such as pug_12.jpg (set "
     "breed_from to filename)"
 )
-RENAME = "such as pug_12.jpg: rename or remove it"
+RENAME = "{folder}/pug.jpg is not a breed and a number, such as pug_12.jpg: rename or remove it"
 GIVE_A_TABLE = "give a CSV file with columns for file and breed"
 
 
@@ -270,7 +270,7 @@ GIVE_A_TABLE = "give a CSV file with columns for file and breed"
         (
             ("pug.jpg", "corgi_1.jpg"),
             {"breed_from": "filename"},
-            f"{{folder}}/pug.jpg is not named by a breed and a number, {RENAME}",
+            RENAME,
         ),
         (("pug_1.jpg",), {"breed_from": "filename"}, f"1 breed in {{folder}}: {WAY_ON}"),
         (("pug_1.jpg",), {"labels": "nowhere.csv"}, f"nowhere.csv is not a table: {GIVE_A_TABLE}"),
