@@ -117,15 +117,14 @@ def breed_folders(folder: Path) -> PhotoLayout:
 def split_folders(folder: Path) -> PhotoLayout:
     """Returns the layout of a folder with sub-folders for training, validation and test, which contain the breeds.
 
-    A folder for the test may have photos without breeds, as in competitions; it is then ignored, and `kind` says so.
+    A folder that has no breeds, as the test of a competition, is ignored, and `kind` says so.
     """
     found = {place: splits.split_of_name(place.name) for place in sub_folders(folder)}
-    found = {place: split for place, split in found.items() if split}
-    unlabelled = [place for place, split in found.items() if split == "test" and not sub_folders(place)]
-    used = {place: split for place, split in found.items() if place not in unlabelled}
+    used = {place: split for place, split in found.items() if split and sub_folders(place)}
+    ignored = {place: "has no breeds and is ignored" if split else "is ignored" for place, split in found.items()}
     given = {as_listed(name_of(path, folder)): split for place, split in used.items() for path in photos_below(place)}
     kind = f"tree of {', '.join(place.name for place in used)}"
-    kind += "".join(f", {place.name} has no breeds and is ignored" for place in unlabelled)
+    kind += "".join(f", {place.name} {why}" for place, why in ignored.items() if place not in used)
     split = partial(splits.given_split, lambda: given, "the folders")
     return PhotoLayout(folder.resolve().name, kind, folder, _by_folder(list(used)), split)
 
