@@ -126,7 +126,7 @@ def se_residual_unit() -> Figure:
     for top, bottom in ((4.85, 4.25), (3.67, 3.4), (2.82, 2.55), (1.97, 1.7), (1.12, 0.8), (0.35, 0.02)):
         _arrow(axis, (x, top), (x, bottom))
     _arrow(axis, (x, 4.55), (x + 1.6, 4.55), (x + 1.6, 0.57), (x + 0.27, 0.57), colour=SHORTCUT, width=2.6)
-    axis.text(x + 1.7, 2.7, _("identity"), va="center", fontsize=12, color=SHORTCUT)
+    axis.text(x + 1.7, 2.7, _("shortcut"), va="center", fontsize=12, color=SHORTCUT)
     _sign(axis, x, 0.57, "+")
     return figure
 

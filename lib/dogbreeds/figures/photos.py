@@ -57,7 +57,7 @@ def excitation(network: nn.Module, image: UInt8[np.ndarray, "size size 3"], unit
     figure, axes = make_figure(12, 3, ncols=4, width_ratios=[1, 1, 1, 1.6])
     order = gates.argsort(descending=True)
     most, least = order[0], order[-1]
-    titles = ["the image", f"let through most: {gates[most]:.2f}", f"held back most: {gates[least]:.2f}"]
+    titles = ["the image", f"largest gate: {gates[most]:.2f}", f"smallest gate: {gates[least]:.2f}"]
     for axis, title, shown in zip(axes, titles, [image, maps[most], maps[least]], strict=False):
         axis.imshow(shown)
         axis.set_title(title, fontsize=10)
