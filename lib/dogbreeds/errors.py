@@ -13,6 +13,12 @@ class TrainingsFailed(StudyError):
     status = 1
 
 
+class Interrupted(StudyError):
+    """The user interrupted work of which nothing is kept."""
+
+    status = 130
+
+
 def first_problem(error, kind: str, known: list[str]) -> str:
     """Returns the first problem in a ValidationError of pydantic as one line.
 
