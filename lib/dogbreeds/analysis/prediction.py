@@ -11,8 +11,7 @@ from scipy.special import logsumexp, softmax
 
 from dogbreeds import paths
 from dogbreeds.analysis import activation_maps
-from dogbreeds.data import pixel_cache
-from dogbreeds.data.photo_files import REMEDY, shown
+from dogbreeds.data.photo_files import REMEDY, decode, shown
 from dogbreeds.errors import StudyError
 from dogbreeds.training import inference
 from dogbreeds.training.runs import Run, RunStore
@@ -88,6 +87,6 @@ def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Pred
 
 def _image(photo: Path, size: int, crop: str) -> UInt8[np.ndarray, "size size 3"]:
     try:
-        return pixel_cache.decode(photo, size, crop)
+        return decode(photo, size, crop)
     except StudyError as error:  # the remedies for photos of a data set do not apply here
         raise StudyError(str(error).replace(REMEDY, "choose another")) from error
