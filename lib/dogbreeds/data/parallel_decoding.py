@@ -8,19 +8,19 @@ from tqdm.auto import tqdm
 
 from dogbreeds.errors import StudyError
 
-# Photos from which on processes are faster. They need about a second to start, but threads wait for each other: Python
-# runs one at a time, so that on two cores threads decode half as many small photos per second as two processes.
+# Photos from which on processes are faster. On two cores they decode half as many small photos again per second as
+# threads, of which Python runs one at a time, but they need over half a second to start.
 MANY = 2000
-IDLE_SECONDS = 10  # after which processes end; the next call within this time finds them started
+IDLE_SECONDS = 10  # after which processes end, even if the process that started them was killed
 
 
 def run(function: Callable, tasks: Sequence[tuple], processes: int | None = None, **bar) -> list:
     """Returns `function(*task)` of each of `tasks`, in their order; `bar` are the options of tqdm's progress bar.
 
     Runs in threads, or for many tasks in processes, one per core that this process may use. `processes` sets their
-    number; 1 is this process. The processes import the module of `function`, so it should import little, and receive
-    its results, so these should be small. They do not import the script or the notebook that calls. Raises what
-    `function` raises, and StudyError if a process is killed.
+    number; 1 is this process. The processes import the module of `function`, so it should import little, and send back
+    its results, so these should be small. They do not import the script that calls. Raises what `function` raises, and
+    StudyError if a process is killed.
     """
     backend = "loky" if processes or len(tasks) >= MANY else "threading"
     at_once = {"n_jobs": processes or -1, "backend": backend, "idle_worker_timeout": IDLE_SECONDS}

@@ -19,8 +19,8 @@ CROPS = ("centre", "box", "squash")
 def load(dataset: Dataset, size: int, crop: str = "centre") -> UInt8[np.ndarray, "photos size size 3"]:
     """Returns the pixels of all photos of `dataset` in the order of its table, read-only and memory-mapped.
 
-    The first call decodes the photos in parallel, a few at a time, so that memory does not grow with their number. The
-    cache file is atomic. Raises StudyError for an unknown `crop` and for boxes that do not belong to the photos.
+    The first call decodes the photos on all cores; see `decode_all`. The cache file is atomic. Raises StudyError for an
+    unknown `crop`, for boxes that do not belong to the photos, and if a photo cannot be decoded.
     """
     boxes = _boxes(dataset, crop)
     decoder = f"pillow{PIL.__version__}"  # other versions may round differently
