@@ -15,7 +15,7 @@ import torchvision
 from fork_server import ForkServer
 from PIL import Image
 
-from dogbreeds.data import datasets
+from dogbreeds.data import datasets, parallel_decoding
 
 if not any("test_gpu" in word for word in sys.argv):
     # The other tests expect the results of a CPU, on a machine with a GPU too.
@@ -109,6 +109,13 @@ def photo_folder(tmp_path):
 @pytest.fixture
 def dataset(photo_folder):
     return datasets.load(photo_folder)
+
+
+@pytest.fixture
+def in_processes(monkeypatch):
+    """Even a few photos are decoded in two processes."""
+    monkeypatch.setattr(parallel_decoding, "MANY", 1)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
 
 
 @pytest.fixture

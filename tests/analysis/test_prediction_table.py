@@ -10,7 +10,7 @@ from PIL import Image
 from runs_with_weights import write_run_with_weights
 
 from dogbreeds.analysis import prediction, prediction_table
-from dogbreeds.data import pixel_cache
+from dogbreeds.data import photo_files
 from dogbreeds.errors import Interrupted, StudyError
 from dogbreeds.training import inference
 
@@ -47,7 +47,7 @@ def rows_of(file):
 def test_rows_equal_the_predictions_for_the_same_photos(framework, crop, received, known, photos, tmp_path, capsys):
     run = write_run_with_weights(tmp_path / framework, framework, BREEDS, crop)
     good = [photo for photo in photos if photo != photos[2]]
-    images = np.stack([pixel_cache.decode(photo, 32, received) for photo in good])
+    images = np.stack([photo_files.decode(photo, 32, received) for photo in good])
     # With these photos as validation photos, the one with the least evidence is out of distribution.
     np.savez(run.folder / "predictions.npz", **{f"{known}_logits": inference.logits(run, images)})
 

@@ -16,6 +16,7 @@ from png import huge_png
 from dogbreeds import paths
 from dogbreeds.data import datasets, pixel_cache
 from dogbreeds.data.file_names import is_no_photo
+from dogbreeds.data.photo_files import decode
 from dogbreeds.errors import StudyError
 
 TRIES = int(os.environ.get("DOGBREEDS_HOSTILE_PHOTOS", "150"))
@@ -104,7 +105,7 @@ def test_hostile_photo_is_read_completely_or_reported_and_left_out(ordinary, cap
         array = pixel_cache.load(dataset, 8)
         assert array.shape == (16 + entered, 8, 8, 3)
         if entered:
-            np.testing.assert_array_equal(array[list(dataset.photos["path"]).index(path)], pixel_cache.decode(path, 8))
+            np.testing.assert_array_equal(array[list(dataset.photos["path"]).index(path)], decode(path, 8))
         elif not passed_over:
             with pytest.raises(StudyError) as raised:
                 pixel_cache.load(datasets.load(ordinary), 8)

@@ -1,10 +1,13 @@
 """Photos of the same scene are never in different splits, nor both in a study and in its pretraining."""
 
+import shutil
+
 import numpy as np
 import pytest
 from scenes import folder_of_scenes, scene
 
-from dogbreeds.data import datasets, near_duplicates
+from dogbreeds import paths
+from dogbreeds.data import datasets, near_duplicates, parallel_decoding
 from dogbreeds.errors import StudyError
 from dogbreeds.study import Study
 
@@ -80,6 +83,14 @@ def test_photos_are_hashed_once(folder, monkeypatch):
     first = datasets.load(folder)
     monkeypatch.setattr(near_duplicates, "perceptual_hash", lambda path: pytest.fail(f"{path} was read again"))
     assert datasets.load(folder).fingerprint == first.fingerprint
+
+
+def test_processes_compute_the_same_hashes_as_threads(folder, in_processes, monkeypatch):
+    photos = datasets.load(folder).photos
+    found = near_duplicates.hashes(photos)
+    shutil.rmtree(paths.data() / "perceptual_hashes")
+    monkeypatch.setattr(parallel_decoding, "MANY", len(photos) + 1)
+    assert near_duplicates.hashes(photos).tolist() == found.tolist()
 
 
 def test_split_seed_changes_the_splits_but_not_the_photos(folder):

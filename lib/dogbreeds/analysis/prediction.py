@@ -11,7 +11,7 @@ from scipy.special import logsumexp, softmax
 
 from dogbreeds import paths
 from dogbreeds.analysis import activation_maps
-from dogbreeds.data import pixel_cache
+from dogbreeds.data import photo_files
 from dogbreeds.data.photo_files import REMEDY, shown
 from dogbreeds.errors import StudyError
 from dogbreeds.training import inference
@@ -109,8 +109,8 @@ def predict(run: Run, photos: list[Path], breed: str | None = None) -> list[Pred
 
 
 def decode(photo: Path, size: int, crop: str) -> UInt8[np.ndarray, "size size 3"]:
-    """A user's photo as `pixel_cache.decode` returns it; a StudyError names the remedy for a user's own photo."""
+    """A user's photo as `photo_files.decode` returns it; a StudyError names the remedy for a user's own photo."""
     try:
-        return pixel_cache.decode(photo, size, crop)
+        return photo_files.decode(photo, size, crop)
     except StudyError as error:  # the remedies for photos of a data set do not apply here
         raise StudyError(str(error).replace(REMEDY, "choose another")) from error

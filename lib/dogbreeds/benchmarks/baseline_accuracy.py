@@ -26,10 +26,9 @@ from tqdm.auto import tqdm
 
 from dogbreeds import models
 from dogbreeds.analysis import intervals, tables
-from dogbreeds.data import pixel_cache
 from dogbreeds.data.batches import AREA, RATIO, TURN
 from dogbreeds.data.datasets import Dataset
-from dogbreeds.data.photo_files import open_photo
+from dogbreeds.data.photo_files import decode, open_photo
 from dogbreeds.errors import StudyError
 from dogbreeds.models import weight_conversion
 from dogbreeds.study import Study
@@ -60,7 +59,7 @@ class Photos(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> tuple[Float[Tensor, "3 height width"], int]:
         path, label = self.photos[["path", "label"]].iloc[index]
         if not self.augmentation:
-            return self.to_tensor(pixel_cache.decode(path, self.size).copy()), int(label)
+            return self.to_tensor(decode(path, self.size).copy()), int(label)
         photo = open_photo(path)
         side = min(photo.size)
         # Reflection padding before the rotation: like this library, the baseline produces no black corners.

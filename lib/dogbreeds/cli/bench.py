@@ -1,4 +1,4 @@
-"""The commands `dogbreeds bench speed|scaling|accuracy`."""
+"""The commands `dogbreeds bench speed|scaling|accuracy|decoding`."""
 
 import argparse
 import os
@@ -7,10 +7,11 @@ import sys
 from dogbreeds.errors import StudyError
 from dogbreeds.paths import from_here
 
-SUMMARY = "Measures the speed of training, how its cost scales, and whether its speed costs accuracy."
+SUMMARY = "Measures the speed of training and of decoding, how the cost scales, and whether speed costs accuracy."
 SPEED = "Measures the training throughput of this library, of reference pipelines and of a compute-only upper bound."
 SCALING = "Measures how the cost of a training scales with the number of photos and breeds and with the batch size."
 ACCURACY = "Compares the test accuracy of this library with that of a baseline pipeline, over three seeds."
+DECODING = "Measures how many photos 1, 2, 4, ... processes decode per second, up to one process per core."
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -18,17 +19,22 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     measured = bench.add_subparsers(required=True, title="commands", metavar="command")
 
     parser = _add_command(measured, speed, SPEED)
+    _add_training(parser)
     rounds = "timed epochs per pipeline, after one warm-up epoch (default: 3)"
     parser.add_argument("--rounds", type=int, default=3, help=rounds)
     _add_workers(parser)
 
     parser = _add_command(measured, scaling, SCALING)
+    _add_training(parser)
     most = "largest number of photos to measure (required)"
     parser.add_argument("--up-to", type=int, required=True, metavar="PHOTOS", help=most)
 
     parser = _add_command(measured, accuracy, ACCURACY)
+    _add_training(parser)
     parser.add_argument("--epochs", type=int, required=True, help="number of epochs of each training (required)")
     _add_workers(parser)
+
+    _add_command(measured, decoding, DECODING)
 
 
 def _add_command(commands: argparse._SubParsersAction, function, summary: str) -> argparse.ArgumentParser:
@@ -37,10 +43,13 @@ def _add_command(commands: argparse._SubParsersAction, function, summary: str) -
     parser.add_argument("--photos", default="drawn_dogs", help="folder of photos by breed (default: drawn_dogs)")
     parser.add_argument("--photos-per-breed", type=int, default=0, help="number of photos per breed (default: all)")
     parser.add_argument("--size", type=int, default=96, help="height and width in pixels (default: 96)")
-    parser.add_argument("--batch-size", type=int, default=32, help="photos per batch (default: 32)")
-    parser.add_argument("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON (default: a table)")
     return parser
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--batch-size", type=int, default=32, help="photos per batch (default: 32)")
+    parser.add_argument("--precision", default="float32", help="float32 or bfloat16 (default: float32)")
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +63,7 @@ def speed(arguments: argparse.Namespace) -> None:
 
     if arguments.rounds < 1:
         raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
-    study = _study(arguments)
+    study = _training(arguments)
     for table in throughput.measure(study, arguments.rounds, arguments.workers):
         study.save_table("bench", table)
     study.save("bench", charts.throughput(table))
@@ -65,7 +74,7 @@ def scaling(arguments: argparse.Namespace) -> None:
     from dogbreeds.benchmarks import scaling
     from dogbreeds.figures import benchmarks as charts
 
-    study = _study(arguments)
+    study = _training(arguments)
     for sizes in scaling.measure(study, arguments.up_to):
         study.save_table("scaling", sizes)
     study.save("scaling", charts.scaling(sizes))
@@ -76,17 +85,29 @@ def scaling(arguments: argparse.Namespace) -> None:
 def accuracy(arguments: argparse.Namespace) -> None:
     from dogbreeds.benchmarks import baseline_accuracy
 
-    study = _study(arguments, epochs=arguments.epochs)
+    study = _training(arguments, epochs=arguments.epochs)
     for each, table in baseline_accuracy.measure(study, arguments.workers):
         study.save_table("accuracy", each)
         study.save_table("accuracy_difference", table)
     _print(arguments, study, table, table)
 
 
+def decoding(arguments: argparse.Namespace) -> None:
+    from dogbreeds.benchmarks import decoding
+
+    study = _study(arguments)
+    table = study.save_table("decoding", decoding.measure(study))
+    _print(arguments, study, table, table)
+
+
+def _training(arguments: argparse.Namespace, **recipe):
+    recipe |= {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
+    return _study(arguments, **recipe)
+
+
 def _study(arguments: argparse.Namespace, **recipe):
     from dogbreeds.study import Study
 
-    recipe |= {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
     return Study(
         profile="bench",
         photos=arguments.photos,

@@ -9,9 +9,9 @@ import PIL
 from jaxtyping import Bool, Int, UInt64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm.contrib.concurrent import thread_map
 
 from dogbreeds import files, paths
+from dogbreeds.data import parallel_decoding
 from dogbreeds.data.photo_files import perceptual_hash
 
 NEAR_DUPLICATE_BITS = 3  # of 64: the largest difference between the hashes of two photos of the same scene
@@ -25,8 +25,8 @@ def hashes(photos: pd.DataFrame) -> UInt64[np.ndarray, " photos"]:
     key = hashlib.sha256(" ".join([PIL.__version__, *photos["digest"]]).encode()).hexdigest()[:16]
 
     def make(unfinished: Path) -> None:
-        bar = {"desc": "searching for near-duplicates", "unit": "photo", "delay": 2}
-        found = thread_map(perceptual_hash, photos["path"], **bar)
+        tasks = [(path,) for path in photos["path"]]
+        found = parallel_decoding.run(perceptual_hash, tasks, desc="searching for near-duplicates", delay=2)
         with unfinished.open("wb") as file:
             np.save(file, np.array(found, np.uint64))
 

@@ -1,9 +1,14 @@
-"""Reads one photo file: its header, pixels and perceptual hash."""
+"""Reads one photo file: its header, pixels and perceptual hash.
+
+The processes of `parallel_decoding` import this module, so it imports little.
+"""
 
 import warnings
 from pathlib import Path
 
 import imagehash
+import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dogbreeds.errors import StudyError
@@ -41,6 +46,31 @@ def open_photo(path: Path) -> Image.Image:
         raise _unreadable(path) from error
     except Exception as error:  # Pillow's two dozen decoders raise all kinds of exceptions for damaged files
         raise StudyError(f"{shown(path)} cannot be decoded ({type(error).__name__}): {REMEDY}") from error
+
+
+def decode(
+    path: Path, size: int, crop: str = "centre", box: tuple[int, int, int, int] | None = None
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Returns one photo as RGB bytes: a central square, resized to `size` x `size` with antialiasing.
+
+    `crop` "box" first crops to `box` (left, top, right, bottom in pixels); "squash" resizes both sides to `size`.
+    Raises StudyError if the photo cannot be decoded completely.
+    """
+    photo = open_photo(path)
+    if crop == "box":
+        photo = photo.crop(box)
+    if crop == "squash":
+        return np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(ImageOps.fit(photo, (size, size), Image.Resampling.BILINEAR))
+
+
+def write_pixels(file: Path, start: int, *photo) -> None:
+    """Writes the pixels that `decode(*photo)` returns to an existing file, from byte `start` on."""
+    pixels = decode(*photo)
+    # Not to a memory map of the file: if the disk is full, that would kill the process instead of raising OSError.
+    with file.open("r+b") as out:
+        out.seek(start)
+        out.write(pixels.tobytes())
 
 
 def size_and_digest(path: Path, decode: bool = False) -> tuple[int, int, str]:
