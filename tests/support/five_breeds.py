@@ -90,7 +90,7 @@ def check_notebook_05(executed: nbformat.NotebookNode, study: FinishedStudy) -> 
     assert not [output for output in outputs if output.output_type == "error"]
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     assert f"profile: five_breeds-{study.photos.name}\nphotos: {study.photos}\n{SETTINGS}" in printed
-    assert "trainings: 36, seeds each: 3, initial weights: scratch, other-breeds\n" in printed
+    assert "runs: 36, seeds each: 3, initial weights: scratch, other-breeds\n" in printed
     results = pd.read_csv(study.folder / "tables" / "results.csv")
     keys = results[["network", "framework", "initial weights"]].itertuples(index=False, name=None)
     assert dict(zip(keys, results["test accuracy"], strict=True)) == pytest.approx(study.accuracies)
