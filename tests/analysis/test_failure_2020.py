@@ -79,8 +79,8 @@ def test_the_prediction_follows_from_the_momentum():
 def test_the_sentences_count_and_compare_the_runs_of_resnet50():
     trainings = [training(right=20, repaired=85), training("xception", right=95)]
     assert failure_2020.counted(trainings) == (
-        "With pixel values divided by 255, 1 of 1 of ResNet50 and 0 of 1 of Xception are near chance on new drawn "
-        "dogs; with the preprocessing that each network expects, not run of ResNet50 and not run of Xception."
+        "With pixel values divided by 255, 1 of 1 runs of ResNet50 and 0 of 1 runs of Xception are near chance on "
+        "new drawn dogs; with the preprocessing that each network expects, no runs of ResNet50 and no runs of Xception."
     )
     assert failure_2020.repaired(failure_2020.results(trainings)) == (
         "ResNet50 on pixel values divided by 255 has an accuracy of 90.0% in training, 20.0% on new drawn dogs, and "

@@ -92,7 +92,7 @@ def table(place):
 
 def table_elsewhere(place):
     folder = place(lambda breed, number, split, name: f"images/{name}")
-    lines = [f"images\\{path.name};" for path in ()] + [
+    lines = [
         f"images\\{path.name},{path.stem.rpartition('_')[0].title()},{SPLIT[number % len(SPLIT)]}"
         for number, path in enumerate(sorted((folder / "images").iterdir()))
     ]

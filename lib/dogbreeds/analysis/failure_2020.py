@@ -18,7 +18,7 @@ from dogbreeds.models.names import KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSI
 
 WHICH = ["network", "frozen", "preprocessing"]
 # The preprocessing of a control: rescaled, but before the training the running statistics become those of its images.
-CONTROL = "rescaled, statistics re-estimated first"
+CONTROL = "rescaled, re-estimated first"
 SHOWN = (*PREPROCESSINGS, CONTROL)
 # Where new images should be near chance if nothing is frozen: network and preprocessing.
 NEAR = ("resnet50", "rescaled")
@@ -61,9 +61,9 @@ def counted(trainings: list[dict[str, np.ndarray]]) -> str:
     expected = expectations(trainings).set_index(["preprocessing", "network"])
     if (expected["outcome"] == "not run").loc["rescaled"].any():
         return "Why ResNet50 failed in 2020 was not asked here."
-    near = expected["runs near chance"].replace("", "not run")
+    near = expected["runs near chance"].replace("", "no")
     said = {
-        preprocessing: " and ".join(f"{near[preprocessing, name]} of {name}" for name in near.loc[preprocessing].index)
+        preprocessing: " and ".join(f"{count} runs of {name}" for name, count in near.loc[preprocessing].items())
         for preprocessing in PREPROCESSINGS
     }
     return (
@@ -74,18 +74,14 @@ def counted(trainings: list[dict[str, np.ndarray]]) -> str:
 
 def repaired(table: pd.DataFrame) -> str:
     """A sentence on ResNet50 with rescaled images and re-estimated statistics, or that this was not run."""
-    rows = (
-        table.query("network == 'resnet50' and frozen == 'nothing' and preprocessing == 'rescaled'")
-        if len(table)
-        else table
-    )
-    if rows.empty:
+    asked = ("resnet50", "nothing", "rescaled")
+    row = next((row for _, row in table.iterrows() if tuple(row[WHICH]) == asked), None)
+    if row is None:
         return "No ResNet50 was trained on rescaled images."
-    row = rows.iloc[0]
     return (
         f"ResNet50 on pixel values divided by 255 has an accuracy of {row['while training']:.1%} in training, "
         f"{row['new images']:.1%} on new {row['images']}, and {row['new images, re-estimated']:.1%} with re-estimated "
-        f"running statistics."
+        "running statistics."
     )
 
 

@@ -16,7 +16,7 @@ from dogbreeds.errors import StudyError
 
 SPLITS = ("train", "validation", "test")
 NAMES = {"training": "train", "valid": "validation", "val": "validation", "dev": "validation", "testing": "test"}
-# The share of the training photos that a split takes if no list or folder gives it. As many as in Stanford Dogs.
+# The share of the training photos that a split takes if no list or folder gives it; a tenth as in Stanford Dogs.
 TAKEN = {"test": 0.25, "validation": 0.1}
 AT_RANDOM = "drawn at random"
 

@@ -139,7 +139,7 @@ def errors(study: Study) -> list[str]:
         f"{best.title}, the best run in validation, misclassifies {wrong.sum()} of {len(wrong)} test images, most "
         f"often {pair['true']} as {pair['predicted']} ({pair['photos']}). Its confidence separates correct from "
         f"incorrect predictions with an AUROC of {auroc:.2f} (chance 0.50, perfect 1.00).",
-        f"Its error rate is {wrong.mean():.1%}, a random choice between the breeds would have "
+        f"Its error rate is {wrong.mean():.1%}; that of a random choice between the breeds is "
         f"{1 - 1 / len(study.dataset.breeds):.1%}.",
         f"{missed} images are misclassified by all {len(peers)} networks with the same initial weights and seed.",
         f"The calibration error of the best run is "
