@@ -18,12 +18,12 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
     networks = list(dict.fromkeys(table["network"]))
     images = table["images"].iloc[0]
     accuracy = _("accuracy on {kind}").format(kind=_(images))
-    figure, axes = make_figure(4.2 * len(networks) + 2, 3.4, ncols=len(networks), sharey=True, squeeze=False)
+    figure, axes = make_figure(4.2 * len(networks) + 2, 3.7, ncols=len(networks), sharey=True, squeeze=False)
     frozen = list(dict.fromkeys(table["frozen"]))
     kinds = (
         ("expected", "o", _("new images, preprocessing expected")),
         ("rescaled", "s", _("new images, divided by 255")),
-        (CONTROL, "^", _("new images, divided by 255, statistics re-estimated first")),
+        (CONTROL, "^", _("new images, divided by 255, re-estimated first")),
     )
     kinds = [kind for kind in kinds if kind[0] in set(table["preprocessing"])]
     for axis, network in zip(axes[0], networks, strict=True):
@@ -39,7 +39,7 @@ def failure_of_2020(table: pd.DataFrame) -> Figure:
     axes[0, 0].set(yticks=range(len(frozen)), yticklabels=[_(kind) for kind in frozen], ylabel=_("frozen"))
     axes[0, 0].set_ylim(len(frozen) - 0.5, -0.5)
     handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
+    figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False, fontsize=10)
     return figure
 
 
