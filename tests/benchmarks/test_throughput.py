@@ -39,6 +39,12 @@ def test_every_pipeline_trains_on_the_same_photos(dataset, tmp_path, framework, 
         share = row["photos_per_second"] / upper_bound["photos_per_second"]
         assert row["share_of_upper_bound"] == pytest.approx(share)
         assert (row["seconds_to_read"] > 0) == (row["pipeline"] != "compute_only")
+        whole, first = row["photos_per_second_of_run"], row["seconds_to_first_step"]
+        if row["pipeline"] == "this_library":  # a run does more than its steps
+            assert 0 < whole < row["photos_per_second"]
+            assert first > 0
+        else:
+            assert whole is first is None
         assert (row["network"], row["photos"], row["device"].split(",")[0]) == ("ResNet50", len(names), "cpu")
     assert len(charts.throughput(pd.DataFrame(rows)).axes[0].patches) >= len(rows)
 
@@ -103,7 +109,7 @@ def test_the_command_prints_rows_and_saves_tables_and_charts(photo_folder, tmp_p
     row = {name: "x" for name in throughput.COLUMNS}
     row |= {"network": "Xception", "framework": "Keras", "pipeline": "this_library"}
     row |= {"share_of_upper_bound": 0.98, "photos_per_second": 40.0, "seconds_to_read": 0.5}
-    monkeypatch.setattr(throughput, "measure", lambda study, rounds, workers: [pd.DataFrame([row])])
+    monkeypatch.setattr(throughput, "measure", lambda study, rounds, workers, architectures: [pd.DataFrame([row])])
     assert main(["bench", "speed", *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [row]
     assert (folder / "figures" / "bench.png").is_file()

@@ -8,7 +8,7 @@ be read without training. The upper bound and the reference pipelines are in `py
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Queue
 from threading import Semaphore, Thread
@@ -30,13 +30,15 @@ class Work:
     """One network in one framework and the photos it trains on.
 
     `folder` contains the training photos of `dataset` and nothing else. Files that a training writes go to the parent
-    folder. `workers` is the number of processes that read photos in the reference pipelines.
+    folder. `workers` is the number of processes that read photos in the reference pipelines. `measured` collects what a
+    pipeline measures besides the photos/s of its epochs.
     """
 
     config: RunConfig
     dataset: Dataset
     folder: Path
     workers: int
+    measured: dict[str, float] = field(default_factory=dict)
 
     @property
     def batch_size(self) -> int:
@@ -64,18 +66,29 @@ def this_library_loader(work: Work) -> DataLoader:
 
 
 class _Pausing:
-    """Observes a training, passes everything on to its progress, and pauses it after every epoch until released."""
+    """Observes a training, passes everything on to its progress, and pauses it after every epoch until released.
 
-    def __init__(self, progress: Progress):
-        self.progress, self.speeds, self.resume = progress, Queue(), Semaphore(0)
+    It measures the seconds to the end of the first step, and the photos/s of the whole run up to the last epoch: with
+    the start, the validation and the checkpoints, without the pauses.
+    """
+
+    def __init__(self, progress: Progress, photos: int, measured: dict[str, float]):
+        self.progress, self.photos, self.measured = progress, photos, measured
+        self.speeds, self.resume = Queue(), Semaphore(0)
+        self.start, self.paused, self.epochs = time.perf_counter(), 0.0, 0
 
     def step(self, epoch, photos, measures):
+        if "seconds_to_first_step" not in self.measured:
+            self.measured["seconds_to_first_step"] = synchronised() - self.start
         self.progress.step(epoch, photos, measures)
 
     def epoch(self, row):
         self.progress.epoch(row)
+        now, self.epochs = time.perf_counter(), self.epochs + 1
+        self.measured["photos_per_second_of_run"] = self.epochs * self.photos / (now - self.start - self.paused)
         self.speeds.put(row["photos_per_second"])
         self.resume.acquire()
+        self.paused += time.perf_counter() - now
 
 
 def this_library(work: Work) -> Iterator[float]:
@@ -83,14 +96,17 @@ def this_library(work: Work) -> Iterator[float]:
 
     A separate thread runs one training, which pauses after every epoch until the next one is requested.
     """
-    recipe, folder = replace(work.config.recipe, epochs=1000), Path(tempfile.mkdtemp(dir=work.folder.parent))
-    config, streams = replace(work.config, recipe=recipe), photo_streams.batches(work.config, work.dataset)
-    training_state = TrainingState(recipe, folder, trainer.initial_weights(config, folder))
     photos = work.steps * work.batch_size
-    observer = _Pausing(Progress(config.id, [], photos, recipe.epochs, folder / "log", lambda event: None))
+    recipe, folder = replace(work.config.recipe, epochs=1000), Path(tempfile.mkdtemp(dir=work.folder.parent))
+    config = replace(work.config, recipe=recipe)
+    observer = _Pausing(
+        Progress(config.id, [], photos, recipe.epochs, folder / "log", lambda event: None), photos, work.measured
+    )
 
     def train():
         try:
+            streams = photo_streams.batches(config, work.dataset)
+            training_state = TrainingState(recipe, folder, trainer.initial_weights(config, folder))
             trainer.run_phase(training_state.next_phase(), config, streams, training_state, observer)
         except BaseException as error:
             observer.speeds.put(error)

@@ -7,7 +7,7 @@ depend on the machine.
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from itertools import product
@@ -28,8 +28,10 @@ from dogbreeds.training import backends, runs
 # Dense bfloat16 operations per second of the tensor cores, from NVIDIA's data sheets. The first matching name counts.
 PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12}
 PEAKS |= {"A100": 312e12, "L4": 121e12, "T4": 65e12}
+# What the training of this library measures besides its steps: see `pipelines.this_library`.
+MEASURED = ["seconds_to_first_step", "photos_per_second_of_run"]
 COLUMNS = ["network", "framework", "device", "pipeline"]
-COLUMNS += ["photos_per_second", "share_of_upper_bound", "seconds_to_read"]
+COLUMNS += ["photos_per_second", "share_of_upper_bound", "seconds_to_read", *MEASURED]
 
 
 def linked(dataset: Dataset, folder: Path) -> Path:
@@ -40,7 +42,7 @@ def linked(dataset: Dataset, folder: Path) -> Path:
     return folder
 
 
-def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
+def measure(study: Study, rounds: int, workers: int, architectures: Sequence[str]) -> Iterator[pd.DataFrame]:
     """Yields the table of all results so far each time a network has been measured in one framework.
 
     The table has one row per network, framework and pipeline. `rounds` is the number of timed epochs per pipeline
@@ -50,7 +52,7 @@ def measure(study: Study, rounds: int, workers: int) -> Iterator[pd.DataFrame]:
     pixel_cache.load(study.dataset, study.image_size, study.crop)
     with tempfile.TemporaryDirectory() as folder:
         photos = linked(study.dataset, Path(folder, "photos"))
-        for architecture, framework in product(models.ARCHITECTURES, models.FRAMEWORKS):
+        for architecture, framework in product(architectures, models.FRAMEWORKS):
             config = study.config(architecture, framework, seed=0)
             rows += _measure(config, study.dataset, photos, rounds, workers)
             print(f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True)
@@ -100,7 +102,8 @@ _pipeline = None  # in the process of a pipeline: its work, its loader and its i
 
 def _start(work: pipelines.Work, pipeline: str) -> None:
     global _pipeline
-    torch.backends.cudnn.benchmark = True  # the same setting for all pipelines
+    # Off for all others, as in the study: cuDNN tries its kernels at each new shape, in every process.
+    torch.backends.cudnn.benchmark = pipeline == "this_library_autotuned"
     train, loader = _pipelines(work.config.framework)[pipeline]
     _pipeline = work, loader, train(work)
 
@@ -119,12 +122,15 @@ def _time_epoch() -> float:
 
 
 def _facts() -> dict:
-    """The device, threads, seconds to read one epoch and PyTorch's peak GPU memory in the process of a pipeline."""
+    """The device, threads, peak GPU memory of PyTorch and seconds to read one epoch, in the process of a pipeline.
+
+    With what the pipeline itself has measured.
+    """
     work, loader, _ = _pipeline
     gpu = torch.cuda.max_memory_allocated() // 10**6 if torch.cuda.is_available() else None
     read = _seconds_to_read(loader(work)) if loader else 0.0
     facts = {"device": _device(work.config.framework), "gpu_memory_mb": gpu, "threads": torch.get_num_threads()}
-    return facts | {"seconds_to_read": read}
+    return facts | {"seconds_to_read": read} | dict.fromkeys(MEASURED) | work.measured
 
 
 def _seconds_to_read(loader) -> float:

@@ -5,6 +5,7 @@ import os
 import sys
 
 from dogbreeds.errors import StudyError
+from dogbreeds.models import ARCHITECTURES
 from dogbreeds.paths import from_here
 
 SUMMARY = "Measures the speed of training and of decoding, how the cost scales, and whether speed costs accuracy."
@@ -22,6 +23,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     _add_training(parser)
     rounds = "timed epochs per pipeline, after one warm-up epoch (default: 3)"
     parser.add_argument("--rounds", type=int, default=3, help=rounds)
+    network = "network to measure, may be repeated (default: all three)"
+    parser.add_argument("--architecture", action="append", choices=ARCHITECTURES, help=network)
     _add_workers(parser)
 
     parser = _add_command(measured, scaling, SCALING)
@@ -64,7 +67,8 @@ def speed(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 1:
         raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
     study = _training(arguments)
-    for table in throughput.measure(study, arguments.rounds, arguments.workers):
+    architectures = arguments.architecture or ARCHITECTURES
+    for table in throughput.measure(study, arguments.rounds, arguments.workers, architectures):
         study.save_table("bench", table)
     study.save("bench", charts.throughput(table))
     _print(arguments, study, table, table[throughput.COLUMNS])

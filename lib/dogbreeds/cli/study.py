@@ -3,6 +3,7 @@
 import argparse
 
 from dogbreeds.cli.options import add_profile_options, notebook_parameters, study_of
+from dogbreeds.errors import StudyError
 from dogbreeds.paths import from_here
 
 SUMMARY = "Runs the complete study (training, notebooks, slides, report), and prints the result table and output files."
@@ -12,6 +13,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("study", help=SUMMARY, description=SUMMARY)
     parser.set_defaults(function=study)
     add_profile_options(parser)
+    parallel = "trainings at the same time (default: two on processors, as many as have room on a GPU)"
+    parser.add_argument("--parallel", type=int, metavar="N", help=parallel)
     parser.add_argument("--language", default="fr", help="language of the slides: fr or en (default: fr)")
 
 
@@ -21,10 +24,15 @@ def study(arguments: argparse.Namespace) -> None:
     from dogbreeds.presentation.deck import check_language
     from dogbreeds.study import notebooks
 
+    if arguments.parallel is not None and arguments.parallel < 1:
+        raise StudyError(f"--parallel {arguments.parallel} must be 1 or more")
     parameters = notebook_parameters(arguments)
     study = study_of(parameters)
     check_language(arguments.language)  # before anything is trained
-    written = [*notebooks.run_study(study, parameters), *slides.render(study, parameters, arguments.language)]
+    written = [
+        *notebooks.run_study(study, parameters, arguments.parallel or 0),
+        *slides.render(study, parameters, arguments.language),
+    ]
     written.insert(0, report.write(study, written))
     table = tables.result_table(study.runs())
     print(f"\n{tables.format_table(table)}\n\nopen:")

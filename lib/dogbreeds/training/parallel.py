@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError
 from dogbreeds.processes import set_thread_variables, spawn
 from dogbreeds.training import trainer
+from dogbreeds.training.capacity import shares
 from dogbreeds.training.jobs import Job, train_missing
 from dogbreeds.training.progress import Display
 from dogbreeds.training.runs import Run, RunConfig
@@ -22,20 +24,22 @@ from dogbreeds.training.runs import Run, RunConfig
 _events = None  # in a worker: the queue to the process that controls the screen
 
 
-def train_all(jobs: list[Job], store: Path) -> list[Run]:
+def train_all(jobs: list[Job], store: Path, at_once: int = 0) -> list[Run]:
     """Returns the runs of `jobs`, in their order, and trains those that are not finished in `store`.
 
-    Each worker trains one network in one framework: imports and traced graphs are needed only once, and the peak memory
-    of a run includes no other network. Without a GPU, two workers always use half of the processors each, so that the
-    number of threads, and with it the last bits of a result, does not depend on the other jobs. A training whose worker
-    dies is tried once more in a new worker. If trainings fail, raises TrainingsFailed after all others have finished.
+    `at_once` is the number of workers, by default that of `capacity.shares`. Without a GPU, each worker trains one
+    network in one framework: imports and traced graphs are needed only once, and the peak memory of a run includes no
+    other network. Two workers always use half of the processors each, so that the number of threads, and with it the
+    last bits of a result, does not depend on the other jobs. With a GPU, a worker trains all networks in one framework,
+    because it would start for longer than it trains. A training whose worker dies is tried once more in a new worker.
+    If trainings fail, raises TrainingsFailed after all others have finished.
     """
-    return train_missing(jobs, store, _train_in_workers)
+    return train_missing(jobs, store, partial(_train_in_workers, at_once=at_once))
 
 
 @dataclass
 class _Worker:
-    """A process that trains one network, and its current job."""
+    """A process that trains one network, or on a GPU all networks in one framework, and its current job."""
 
     threads: int
     events: object  # the queue to this process
@@ -44,13 +48,21 @@ class _Worker:
     job: Job | None = None
 
     def start(self, job: Job, store: Path) -> Future:
-        """Starts a job, in a new process if the old one died or trained another network."""
-        if job.network != self.network or self.process._broken:
+        """Starts a job, in a new process if the old one died or cannot continue with it."""
+        continues = _same_process(job.network, self.network) and not self.process._broken
+        if not continues:
             if self.process:
                 self.process.shutdown(wait=False)
-            self.network, self.process = job.network, spawn(1, _start_worker, self.threads, self.events)
-        self.job = job
+            self.process = spawn(1, _start_worker, self.threads, self.events)
+        self.network, self.job = job.network, job
         return self.process.submit(_train, job.config, job.dataset, store)
+
+
+def _same_process(network: tuple[str, str], before: tuple[str, str] | None) -> bool:
+    """Returns whether the process that has trained `before` continues with `network` (architecture and framework)."""
+    if before is None or not torch.accelerator.is_available():
+        return network == before
+    return network[1] == before[1]
 
 
 @dataclass
@@ -66,14 +78,14 @@ class _Queue:
         """Removes and returns the next job whose initial weights are available, or None.
 
         Lower seeds come first. Within a seed, jobs of `network` come first, because its worker can continue; then jobs
-        of a network that no other worker trains.
+        that the same process can train, and jobs of a network that no other worker trains.
         """
         others = {worker.network for worker in self.running.values()}
         unfinished = {job.id for job in [*self.waiting, *(worker.job for worker in self.running.values())]}
         ready = [job for job in self.waiting if job.config.initialisation.source not in unfinished]
         if not ready:
             return None
-        job = min(ready, key=lambda job: (job.config.seed, job.network != network, job.network in others))
+        job = min(ready, key=lambda job: (job.config.seed, *_changes(job.network, network), job.network in others))
         self.waiting.remove(job)
         return job
 
@@ -101,8 +113,13 @@ class _Queue:
             self.fail(job, str(error))
 
 
-def _train_in_workers(jobs: list[Job], store: Path) -> dict[str, str]:
-    at_once, threads = shares()
+def _changes(network: tuple[str, str], before: tuple[str, str] | None) -> tuple[bool, bool]:
+    """Returns whether a worker changes the network, and whether it needs a new process."""
+    return network != before, not _same_process(network, before)
+
+
+def _train_in_workers(jobs: list[Job], store: Path, at_once: int) -> dict[str, str]:
+    at_once, threads = shares([job.config for job in jobs], at_once)
     events, display = get_context("spawn").Queue(), Display()  # a thread would not know the notebook cell to write to
     screen = threading.Thread(target=_show, args=(events, display), daemon=True)
     screen.start()
@@ -140,13 +157,6 @@ def _start_worker(threads: int, events) -> None:
 
 def _train(config: RunConfig, dataset: Dataset, store: Path) -> None:
     trainer.train(config, dataset, store, _events.put)
-
-
-def shares() -> tuple[int, int]:
-    """Returns the number of parallel processes (one on a GPU, otherwise two) and the number of threads of each."""
-    processors = torch.get_num_threads()
-    at_once = 1 if torch.accelerator.is_available() else min(2, processors)
-    return at_once, processors // at_once
 
 
 def limit_threads(threads: int) -> None:
