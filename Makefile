@@ -17,7 +17,7 @@ UV_SAYS  = $(shell test -t 2 || echo --quiet)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study check test lab slides notebooks reference bench clean pins
+.PHONY: help study check test lab slides notebooks reference bench gpu clean pins
 
 help: ## list the commands
 	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs] [PHOTOS=folder]"
@@ -50,6 +50,9 @@ reference: $(READY) ## keep the results of PROFILE in outputs/reference, write t
 
 bench: $(READY) ## time the training with this library and with reference pipelines, on PHOTOS or drawn dogs
 	@$(BIN)/dogbreeds bench speed $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+gpu: $(READY) ## ten minutes on a GPU: its tests, the benchmark, the study of drawn dogs; with PHOTOS, photographs for SECONDS
+	@$(BIN)/python -m dogbreeds bench gpu $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(SECONDS),--seconds '$(SECONDS)')
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
 	rm -rf .venv slides/node_modules data/drawn_dogs .pytest_cache .ruff_cache .import_linter_cache lib/*.egg-info

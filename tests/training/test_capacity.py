@@ -27,9 +27,7 @@ def config(image_size, batch_size, architecture="resnet50"):
         (64, 16, 1, 80, 1),
     ],
 )
-def test_processors_memory_or_the_step_decide(
-    image_size, batch_size, processors, memory, at_once
-):
+def test_processors_memory_or_the_step_decide(image_size, batch_size, processors, memory, at_once):
     assert capacity.on_a_gpu([config(image_size, batch_size)], processors, memory * GIGABYTES) == at_once
 
 

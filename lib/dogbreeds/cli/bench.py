@@ -1,18 +1,22 @@
-"""The commands `dogbreeds bench speed|scaling|accuracy|decoding`."""
+"""The commands `dogbreeds bench speed|scaling|accuracy|decoding|gpu`."""
 
 import argparse
 import os
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
-from dogbreeds.errors import StudyError
+from dogbreeds import paths
+from dogbreeds.errors import StudyError, TrainingsFailed
 from dogbreeds.models import ARCHITECTURES
-from dogbreeds.paths import from_here
 
 SUMMARY = "Measures the speed of training and of decoding, how the cost scales, and whether speed costs accuracy."
 SPEED = "Measures the training throughput of this library, of reference pipelines and of a compute-only upper bound."
 SCALING = "Measures how the cost of a training scales with the number of photos and breeds and with the batch size."
 ACCURACY = "Compares the test accuracy of this library with that of a baseline pipeline, over three seeds."
 DECODING = "Measures how many photos 1, 2, 4, ... processes decode per second, up to one process per core."
+GPU = """Runs the GPU tests, the benchmark, the study of drawn dogs and, with --photos, a study of photographs, each
+within a time limit. Without a GPU the same parts run at tiny sizes, as a rehearsal."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -38,6 +42,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     _add_workers(parser)
 
     _add_command(measured, decoding, DECODING)
+
+    parser = measured.add_parser("gpu", help=GPU, description=GPU)
+    parser.set_defaults(function=gpu)
+    parser.add_argument("--photos", metavar="FOLDER", help="folder of photographs by breed (default: none)")
+    seconds = "time limit of the study of photographs (default: 3600)"
+    parser.add_argument("--seconds", type=int, default=3600, help=seconds)
 
 
 def _add_command(commands: argparse._SubParsersAction, function, summary: str) -> argparse.ArgumentParser:
@@ -104,6 +114,23 @@ def decoding(arguments: argparse.Namespace) -> None:
     _print(arguments, study, table, table)
 
 
+def gpu(arguments: argparse.Namespace) -> None:
+    from dogbreeds.benchmarks import gpu
+
+    if arguments.seconds < 1:
+        raise StudyError(f"--seconds {arguments.seconds} must be 1 or more")
+    if arguments.photos and not Path(arguments.photos).is_dir():
+        raise StudyError(f"{arguments.photos} is no folder: give a folder of photographs by breed")
+    photos = arguments.photos and str(Path(arguments.photos).resolve())
+    folder = paths.outputs().resolve() / "gpu" / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
+    if not (on_a_gpu := gpu.has_gpu()):
+        print("no GPU: a rehearsal at tiny sizes, whose numbers say nothing", file=sys.stderr)
+    table = gpu.measure(folder, gpu.parts(photos, arguments.seconds, on_a_gpu))
+    print(f"{table.to_string(index=False)}\n\nsaved in {paths.from_here(folder)}")
+    if table["result"].str.startswith("failed").any():
+        raise TrainingsFailed("parts failed: see their logs")
+
+
 def _training(arguments: argparse.Namespace, **recipe):
     recipe |= {"batch_size": arguments.batch_size, "patience": 0, "precision": arguments.precision}
     return _study(arguments, **recipe)
@@ -124,4 +151,4 @@ def _study(arguments: argparse.Namespace, **recipe):
 
 def _print(arguments: argparse.Namespace, study, table, shown) -> None:
     print(table.to_json(orient="records", indent=1) if arguments.json else shown.round(3).to_string(index=False))
-    print(f"saved in {from_here(study.folder)}", file=sys.stderr)
+    print(f"saved in {paths.from_here(study.folder)}", file=sys.stderr)
