@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def parts(photos: str | None, seconds: int, on_a_gpu: bool) -> list[Part]:
     if on_a_gpu:
         limits = {"tests": 120, "bench": 240, "sample": 180}
         speed += ["--size", "224", "--batch-size", "128", "--precision", "bfloat16", "--rounds", "2"]
+        speed += ["--photos-per-breed", "300"]  # some twenty steps per epoch
     else:
         limits = {"tests": 300, "bench": 1200, "sample": 1200}
         speed += ["--size", "32", "--batch-size", "4", "--photos-per-breed", "12", "--rounds", "1", "--workers", "1"]
@@ -106,10 +108,9 @@ def _end(process: subprocess.Popen) -> None:
             process.wait(GRACE)
         except subprocess.TimeoutExpired:
             print(f"process {process.pid} does not end itself after {GRACE} s: killed", file=sys.stderr)
-    try:
+    with suppress(ProcessLookupError):  # no process is left
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # no process is left
-        process.wait()
+    process.wait()
 
 
 def _tests(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:

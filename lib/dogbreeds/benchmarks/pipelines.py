@@ -97,11 +97,11 @@ def this_library(work: Work) -> Iterator[float]:
     A separate thread runs one training, which pauses after every epoch until the next one is requested.
     """
     photos = work.steps * work.batch_size
-    recipe, folder = replace(work.config.recipe, epochs=1000), Path(tempfile.mkdtemp(dir=work.folder.parent))
+    recipe = replace(work.config.recipe, epochs=1000)
     config = replace(work.config, recipe=recipe)
-    observer = _Pausing(
-        Progress(config.id, [], photos, recipe.epochs, folder / "log", lambda event: None), photos, work.measured
-    )
+    folder, log = (Path(tempfile.mkdtemp(dir=work.folder.parent)) for _ in range(2))
+    progress = Progress(config.id, [], photos, recipe.epochs, log, lambda event: None)
+    observer = _Pausing(progress, photos, work.measured)
 
     def train():
         try:

@@ -52,7 +52,7 @@ def measure(study: Study, rounds: int, workers: int, architectures: Sequence[str
     pixel_cache.load(study.dataset, study.image_size, study.crop)
     with tempfile.TemporaryDirectory() as folder:
         photos = linked(study.dataset, Path(folder, "photos"))
-        for architecture, framework in product(architectures, models.FRAMEWORKS):
+        for framework, architecture in product(("pytorch", "keras"), architectures):  # first what starts faster
             config = study.config(architecture, framework, seed=0)
             rows += _measure(config, study.dataset, photos, rounds, workers)
             print(f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True)

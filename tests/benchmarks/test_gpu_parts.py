@@ -1,0 +1,76 @@
+"""`dogbreeds bench gpu`: each part ends within its time and leaves its results, whatever happens to the others."""
+
+import os
+import time
+
+import pandas as pd
+
+from dogbreeds.benchmarks import gpu
+
+WRITES = "import os, pathlib; pathlib.Path(os.environ['DOGBREEDS_OUTPUTS']).mkdir(parents=True);"
+WRITES += "pathlib.Path(os.environ['DOGBREEDS_OUTPUTS'], 'kept.csv').write_text('a'); print('{} written')"
+
+
+def part(name, code, limit=60):
+    return gpu.Part(name, limit, ["-c", code], ("*.csv",), lambda outputs, log: [("log", "", log.read_text().strip())])
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_part_that_fails_or_hangs_leaves_its_results_and_the_next_one_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu, "GRACE", 0.5)
+    # Ignores the interruption; its own process would outlive it.
+    child = "import signal, subprocess, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    child += "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid, flush=True)"
+    hanging = f"{WRITES.format('first')}; {child}; time.sleep(600)"
+    found = [part("hanging", hanging, 3), part("failing", "raise SystemExit(3)"), part("last", WRITES.format("last"))]
+    began = time.perf_counter()
+    table = gpu.measure(tmp_path / "gpu", found)
+    assert time.perf_counter() - began < 60
+    ends = table[table["measure"] == "end"]["result"].to_list()
+    assert ends[:2] == ["stopped after 3 s", "failed with status 3"]
+    assert ends[2].startswith("finished in ")
+    pid = int(table["result"][1].split()[-1])  # the line after "first written"
+    for _ in range(50):
+        if not is_alive(pid):
+            break
+        time.sleep(0.1)
+    assert not is_alive(pid)
+    assert table["result"].iloc[-1] == "last written"
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "gpu" / "results.csv").fillna(""), table)
+    kept = {path.relative_to(tmp_path / "gpu").as_posix() for path in (tmp_path / "gpu").rglob("*.csv")}
+    assert {"hanging/kept.csv", "last/kept.csv"} <= kept
+
+
+def test_speeds_stand_beside_their_goals(tmp_path):
+    rows = []
+    for framework, speeds in {"PyTorch": (1000, 960, 400), "Keras": (900, 720, None)}.items():
+        for pipeline, speed in zip(("compute_only", "this_library", "torchvision"), speeds, strict=True):
+            own = pipeline == "this_library"
+            row = {"network": "ResNet50", "framework": framework, "pipeline": pipeline, "photos_per_second": speed}
+            row |= {"seconds_to_first_step": 4.2 if own else None, "photos_per_second_of_run": 500 if own else None}
+            rows.append(row)
+    file = tmp_path / "bench" / "tables" / "bench.csv"
+    assert list(gpu._speeds(tmp_path, tmp_path)) == []  # nothing was measured
+    file.parent.mkdir(parents=True)
+    pd.DataFrame(rows).to_csv(file)
+    found = {measure: (goal, result) for measure, goal, result in gpu._speeds(tmp_path, tmp_path)}
+    assert found["ResNet50, PyTorch: share of compute only"] == ("0.95 or more", "0.96")
+    assert found["ResNet50: Keras, times PyTorch"] == ("0.8 or more", "0.75")
+    assert found["ResNet50: times torchvision's reference pipeline"] == ("2 or more", "2.4")
+    assert found["ResNet50, Keras, this library: seconds to the first step"] == ("5 or less", "4.2")
+    assert found["ResNet50, Keras, this library: photos/s of the run"] == ("", "500")
+
+
+def test_photographs_are_a_part_only_if_they_are_given():
+    assert [each.name for each in gpu.parts(None, 60, True)] == ["tests", "bench", "sample"]
+    photographs = gpu.parts("folder", 60, True)[-1]
+    assert (photographs.name, photographs.limit) == ("photographs", 60)
+    assert photographs.command[photographs.command.index("--photos") + 1] == "folder"
+    assert sum(each.limit for each in gpu.parts(None, 60, True)) == 540
