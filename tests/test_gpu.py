@@ -11,6 +11,7 @@ from dogbreeds import models
 from dogbreeds.benchmarks import throughput
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.batches import Batches
+from dogbreeds.models import keras_runtime
 from dogbreeds.training import inference, trainer
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import RunConfig
@@ -49,10 +50,10 @@ def config(dataset, framework="pytorch", **recipe):
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_training_runs_on_the_gpu(dataset, tmp_path, framework, precision):
-    """Head warm-up, then all layers, then predictions by the run. Keras computes with PyTorch on the GPU."""
+    """Head warm-up, then all layers, then predictions by the run. Keras computes on the GPU with JAX or PyTorch."""
     this = config(dataset, framework, head_epochs=1, epochs=2, precision=precision)
     run = trainer.train(this, dataset, tmp_path / "runs")
-    assert "cuda" in run.record["device"]
+    assert "gpu:0" in run.record["device"] if this.backend == "jax" else "cuda" in run.record["device"]
     assert np.isfinite(run.history["training_loss"]).all()
     own = pixel_cache.load(dataset, 32)[dataset.rows("test")]
     np.testing.assert_allclose(inference.logits(run, own), run.logits(), rtol=1e-3, atol=1e-3)
@@ -81,3 +82,42 @@ def test_every_pipeline_of_the_benchmark_runs_on_the_gpu(dataset, tmp_path, fram
     rows = throughput._measure(config(dataset, framework, patience=0, precision="bfloat16"), dataset, folder, 1, 2)
     assert {row["device"].split(",")[0] for row in rows} == {torch.cuda.get_device_name()}
     assert all(row["photos_per_second"] > 0 for row in rows)
+
+
+needs_jax = pytest.mark.skipif(
+    not (torch.cuda.is_available() and keras_runtime.jax_finds_gpu()), reason="needs JAX for CUDA, the extra gpu"
+)
+
+
+@needs_jax
+def test_keras_computes_on_jax_which_takes_memory_as_it_needs_it(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert keras_runtime.backend() == "jax"
+    keras = keras_runtime.load_keras()
+    assert "gpu" in str(keras.ops.ones((1000, 1000)).devices())
+    free, total = torch.cuda.mem_get_info()
+    assert free > total / 2  # by default JAX reserves three quarters
+
+
+@needs_jax
+def test_jax_reads_the_batches_that_pytorch_makes_on_the_gpu(streams):
+    """PyTorch reuses the memory of its batches, the arrays of JAX keep their values."""
+    from dogbreeds.training import keras_trainer
+
+    on_cpu, on_gpu = streams
+    arrays = [keras_trainer._feed(on_gpu)[index] for index in range(len(on_gpu))]
+    for (photos, labels), (expected, expected_labels) in zip(arrays, (on_cpu[i] for i in range(4)), strict=True):
+        assert {device.platform for device in photos.devices() | labels.devices()} == {"gpu"}
+        np.testing.assert_allclose(photos, expected, atol=1e-4, rtol=1e-4)
+        np.testing.assert_array_equal(labels, expected_labels)
+
+
+@needs_jax
+def test_jax_multiplies_float32_exactly_on_the_gpu():
+    """TF32 would round to 10 bits of fraction: errors of 0.01 instead of 0.0001 in these sums."""
+    keras = keras_runtime.load_keras()
+    matrix = np.random.default_rng(0).normal(size=(512, 512)).astype(np.float32)
+    exact = matrix.astype(np.float64) @ matrix
+    np.testing.assert_allclose(keras.ops.matmul(matrix, matrix), exact, atol=5e-4)
+    maps = keras.ops.conv(matrix.reshape(1, 1, 512, 512), matrix.reshape(1, 1, 512, 512), padding="same")
+    np.testing.assert_allclose(maps[0, 0], exact, atol=5e-4)

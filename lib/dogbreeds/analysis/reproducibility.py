@@ -90,7 +90,7 @@ def first_epoch(
         trainer.run_phase(training_state.next_phase(), config, streams, training_state, steps)
     # Frameworks report the mean loss of the epoch so far.
     losses = np.diff(np.array(steps.means) * np.arange(1, len(steps.means) + 1), prepend=0.0)
-    return FirstEpoch(losses, np.diff(steps.ends), peak_memory(config.on_pytorch) // 10**6)
+    return FirstEpoch(losses, np.diff(steps.ends), peak_memory(config.backend) // 10**6)
 
 
 def measure(config: RunConfig, dataset: Dataset, store: Path) -> dict[str, np.ndarray]:

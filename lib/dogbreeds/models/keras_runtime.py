@@ -18,16 +18,19 @@ from dogbreeds import paths
 def backend() -> str:
     """Returns the name of the Keras backend, "tensorflow", "torch" or "jax", without importing Keras.
 
-    The environment variable KERAS_BACKEND takes precedence. Without it, the backend is "torch" if PyTorch finds a GPU
-    (TensorFlow's standard wheels find that GPU only with a different CUDA version) or if TensorFlow is not installed.
-    Otherwise Keras' settings file keras.json decides; the default is "tensorflow".
+    The environment variable KERAS_BACKEND takes precedence. Without it, the backend is "jax" if PyTorch and JAX find a
+    GPU. It is "torch" if only PyTorch finds one (TensorFlow's standard wheels find it only with a different CUDA
+    version) or if TensorFlow is not installed. Otherwise Keras' settings file keras.json decides; the default is
+    "tensorflow".
     """
     if chosen := os.environ.get("KERAS_BACKEND"):
         return chosen
     # Imported here, so that reading runs does not wait for torch.
     import torch
 
-    if torch.cuda.is_available() or not find_spec("tensorflow"):
+    if torch.cuda.is_available():
+        return "jax" if jax_finds_gpu() else "torch"
+    if not find_spec("tensorflow"):
         return "torch"
     settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
     try:
@@ -37,21 +40,53 @@ def backend() -> str:
 
 
 @cache
+def jax_finds_gpu() -> bool:
+    """Returns whether JAX is installed and computes on a GPU in this process. The first call starts JAX."""
+    if not find_spec("jax"):
+        return False
+    _set_gpu_variables()
+    import jax
+
+    return jax.default_backend() == "gpu"
+
+
+@cache
 def load_keras():
     """Imports Keras on `backend()` and returns the module. No backend rounds float32 to the 10-bit mantissa of TF32."""
     # oneDNN makes TensorFlow's convolutions about 2.5 times as fast on CPUs where it is off by default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     os.environ["KERAS_BACKEND"] = backend()
-    # TensorFlow and JAX do not reserve all memory of a GPU, because other processes use it too.
-    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    _set_gpu_variables()
     _keep_freed_memory()
     _redirect_native_messages()
+    if os.environ["KERAS_BACKEND"] == "jax":
+        _configure_jax()
     import keras
 
     # TensorFlow traces every model that predicts and warns about it. A notebook loads many models, so this is normal.
     logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
     return keras
+
+
+def _set_gpu_variables() -> None:
+    """Sets what TensorFlow and JAX read when they start on a GPU."""
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    # They do not reserve all memory of the GPU, because other processes use it too.
+    os.environ |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
+
+def _configure_jax() -> None:
+    """Keeps compiled functions in `paths.data()`, for all processes, and rules out TF32 in XLA's own kernels.
+
+    A compiled training step serves all trainings of the same network, recipe and sizes: no seed is part of it. Small
+    functions are kept too, because a network is initialised with hundreds of them.
+    """
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(paths.data() / "compiled_by_jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_default_matmul_precision", "highest")
 
 
 def _keep_freed_memory() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from dogbreeds.errors import StudyError
+from dogbreeds.models import keras_runtime
 from dogbreeds.training.runs import RunConfig
 
 # float32 means float32 on a GPU too: cuDNN would round to 10 bits of fraction (TF32). The fast option is bfloat16.
@@ -47,6 +48,14 @@ class Devices:
         place = int(os.environ.get("LOCAL_RANK", 0)) if self.processes > 1 else torch.accelerator.current_device_index()
         return f"{torch.accelerator.current_accelerator().type}:{place}"
 
+    def of_batches(self, backend: str) -> str:
+        """Returns the device on which batches are augmented for a backend of Keras ("" is for PyTorch itself).
+
+        It is the training device, or the CPU if the backend cannot read the memory that PyTorch uses on its device.
+        """
+        reads = backend in ("", "torch") or (backend == "jax" and keras_runtime.jax_finds_gpu())
+        return self.of_this_process() if reads else "cpu"
+
     def check(self, config: RunConfig) -> None:
         """Raises StudyError if the devices cannot train `config`."""
         recipe, remedy = config.recipe, "leave out --devices and --nodes"
@@ -81,10 +90,19 @@ def reset_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")  # resets the kernel's peak, see proc(5)
 
 
-def peak_memory(by_pytorch: bool = True) -> int:
-    """Returns the peak memory of this process in bytes: of the GPU if PyTorch computes on one, else of the machine."""
-    if by_pytorch and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated()
+def peak_memory(backend: str = "") -> int:
+    """Returns the peak memory of this process in bytes: of the GPU if `backend` computes on one, else of the machine.
+
+    `backend` is that of Keras, or "" for PyTorch itself. On JAX, the peak of PyTorch, which augments the batches, is
+    added, and earlier trainings of this process count: JAX cannot reset its peak.
+    """
+    on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() and ONE.of_batches(backend) != "cpu" else 0
+    if backend == "jax" and keras_runtime.jax_finds_gpu():
+        import jax
+
+        return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"] + on_gpu
+    if on_gpu:
+        return on_gpu
     status = Path("/proc/self/status")
     if status.is_file():  # getrusage would report the parent process's peak if that is higher
         return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) * 1024

@@ -6,7 +6,7 @@ from jaxtyping import Float, UInt8
 from dogbreeds import models
 from dogbreeds.data.batches import Batches
 from dogbreeds.errors import StudyError
-from dogbreeds.models import weight_conversion, weight_files
+from dogbreeds.models import keras_runtime, weight_conversion, weight_files
 from dogbreeds.models.batch_norm import with_biased_variances
 from dogbreeds.training.backends import framework_module
 from dogbreeds.training.devices import ONE
@@ -34,9 +34,9 @@ def predict(
 ) -> Float[np.ndarray, "photos breeds"]:
     """Returns the logits of a Keras or PyTorch network for images; `preprocessing` is one of models.PREPROCESSINGS."""
     keras, rows = weight_conversion.is_keras(model), np.arange(len(pixels))
-    options = {"channels_last": True} if keras else {"device": ONE.of_this_process()}
+    device = ONE.of_batches(keras_runtime.backend() if keras else "")
     colours = models.preprocessing(architecture, preprocessing)
-    stream = Batches(pixels, 0 * rows, rows, EVALUATION_BATCH_SIZE, colours, **options)
+    stream = Batches(pixels, 0 * rows, rows, EVALUATION_BATCH_SIZE, colours, channels_last=keras, device=device)
     return framework_module("keras" if keras else "pytorch").predict(model, stream)
 
 

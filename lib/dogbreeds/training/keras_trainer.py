@@ -173,12 +173,45 @@ def _compiled(model: keras.Model, phase: str, recipe: Recipe, steps: int) -> ker
     return model
 
 
+def _jax_array(tensor: torch.Tensor):
+    """Returns a copy of `tensor` as an array of JAX on the same device.
+
+    DLPack makes JAX's stream on a GPU wait for PyTorch's, so the values are complete when JAX reads them.
+    """
+    import jax
+
+    # Copied, because JAX may drop an array before the step that reads it has run, and PyTorch would reuse the memory;
+    # a copy holds what it reads until it is done.
+    array = jax.device_put(jax.dlpack.from_dlpack(tensor), may_alias=False)
+    # An array of DLPack is committed to its device, and so would be all results: each step would be compiled again.
+    return type(array)(array.aval, array.sharding, [array], committed=False)
+
+
+class _JaxBatches(keras.utils.PyDataset):
+    """A stream as arrays of JAX on the device of the stream; Keras passes them to the compiled step as they are."""
+
+    def __init__(self, stream: Batches):
+        super().__init__()
+        self.stream = stream
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __getitem__(self, index: int) -> tuple:
+        images, labels = self.stream[index]
+        return _jax_array(images), _jax_array(labels.int())
+
+
 def _feed(stream: Batches):
-    """The batches in the format that suits the backend: a `tf.data` data set for TensorFlow, else a DataLoader.
+    """Returns the batches in the format that suits the backend: a `tf.data` data set for TensorFlow, else a DataLoader.
 
     Keras converts a DataLoader for TensorFlow too, but with the autotuning of `tf.data`. That has nothing to tune
-    here, and its thread sometimes delays the first step of an epoch by seconds (TensorFlow 2.21).
+    here, and its thread sometimes delays the first step of an epoch by seconds (TensorFlow 2.21). For JAX, Keras
+    converts a DataLoader to NumPy arrays, which is as fast as it gets on a CPU, but would copy each batch from a GPU
+    and back.
     """
+    if keras.backend.backend() == "jax" and stream.device != "cpu":
+        return _JaxBatches(stream)
     if keras.backend.backend() != "tensorflow":
         return stream.loader()
     import tensorflow

@@ -23,8 +23,7 @@ def batches(config: RunConfig, dataset: Dataset, devices: Devices = ONE) -> dict
     shared = {
         "preprocessing": models.preprocessing(config.architecture, recipe.preprocessing),
         "channels_last": config.framework == "keras",
-        # Batches are augmented on this device: the training device for PyTorch; TensorFlow and JAX read from the CPU.
-        "device": devices.of_this_process() if config.on_pytorch else "cpu",
+        "device": devices.of_batches(config.backend),
     }
     training = {"seed": config.seed, "augmentation": recipe.augmentation, "part": (devices.rank, devices.processes)}
     streams = {"train": Batches(array, labels, rows, recipe.batch_size, **shared, **training)}

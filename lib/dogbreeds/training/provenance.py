@@ -29,7 +29,7 @@ def record_of(config: RunConfig, training_state: TrainingState, run: Run, datase
         "seconds": round(training_state.seconds, 2),
         # The first epoch includes the framework's warm-up (tracing, allocation); it counts only if there is no other.
         "photos_per_second": round(float(np.median(speeds[1:] or speeds)), 2),
-        "peak_memory_mb": peak_memory(config.on_pytorch) // 10**6,
+        "peak_memory_mb": peak_memory(config.backend) // 10**6,
         "validation_accuracy": float(run.correct("validation").mean()),
         "test_accuracy": float(run.correct().mean()),
         "test_photos": len(run.labels()),

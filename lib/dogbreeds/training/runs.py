@@ -66,11 +66,6 @@ class RunConfig:
         object.__setattr__(self, "backend", backend)
 
     @property
-    def on_pytorch(self) -> bool:
-        """Whether PyTorch computes, for either framework, and so accepts batches on any device."""
-        return self.backend in ("", "torch")
-
-    @property
     def id(self) -> str:
         """A readable name with a hash of all fields: `xception-keras-s0-3f9c1a520b7e`."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

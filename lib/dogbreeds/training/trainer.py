@@ -65,7 +65,7 @@ def train(
     versions, or `config` needs another Keras backend than this process has. Finished epochs are always kept.
     """
     devices.check(config)
-    if config.backend not in ("", keras_runtime.backend()):
+    if config.backend and config.backend != keras_runtime.backend():
         remedy = f"set KERAS_BACKEND={config.backend}"
         raise StudyError(f"{config.id} needs Keras on {config.backend}, not {keras_runtime.backend()}: {remedy}")
     freezing.frozen_stages(config.architecture, config.recipe.freeze or None)  # raises before anything is written
