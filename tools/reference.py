@@ -3,9 +3,9 @@
 `make reference PROFILE=sample` copies the tables of outputs/sample to outputs/reference/sample, together with the
 machine, the date and the runs behind the tables (records, histories and predictions, without weights or photos).
 `tables_of` recomputes the tables from these runs in seconds. `PROFILE=failure_2020` copies the trainings of notebook 02
-that ask why ResNet50 failed in 2020. `PROFILE=bench` copies the measurements of `dogbreeds bench` to bench_cpu or
-bench_gpu. Afterwards every block of the README between `<!-- results: NAME -->` and `<!-- end of results -->` is
-rewritten from outputs/reference/NAME.
+that ask why ResNet50 failed in 2020. `PROFILE=bench` copies the measurements of `dogbreeds bench` on a CPU to
+bench_cpu, and `PROFILE=gpu` the results of the last `make gpu` to gpu. Afterwards every block of the README between
+`<!-- results: NAME -->` and `<!-- end of results -->` is rewritten from outputs/reference/NAME.
 """
 
 import json
@@ -46,7 +46,6 @@ FAILURE = (
     "papermill notebooks/02_baseline_xception.ipynb out.ipynb "
     "-y 'changes: {photos_per_breed: 300, failure_2020: {seeds: [0, 1, 2]}}'"
 )
-BENCH_ON_GPU = "dogbreeds bench speed --photos folder --size 224 --batch-size 128 --precision bfloat16"
 
 
 def machine(threads: int) -> str:
@@ -160,22 +159,48 @@ def keep_failure(made: Path, command: str) -> Path:
 
 
 def keep_bench(outputs: Path) -> Path:
-    """Copies the tables and charts of `dogbreeds bench` to outputs/reference and returns the folder.
+    """Copies the tables and charts of `dogbreeds bench` on a CPU to outputs/reference and returns the folder.
 
-    The folder is bench_gpu for measurements on a GPU, else bench_cpu. Raises StudyError if there are no measurements.
+    Raises StudyError if there are no measurements, or if they were made on a GPU.
     """
     if not (outputs / "tables" / "bench.csv").is_file():
         raise StudyError(f"{outputs / 'tables'} has no bench.csv: run dogbreeds bench speed")
-    rows = pd.read_csv(outputs / "tables" / "bench.csv").query("pipeline == 'this_library'")
-    row = rows.sort_values("framework").iloc[-1]  # PyTorch's, if it was measured
-    folder = REFERENCE / ("bench_cpu" if row["device"].startswith("cpu") else "bench_gpu")
+    row, folder = _benchmarked(outputs / "tables" / "bench.csv"), REFERENCE / "bench_cpu"
+    if not row["device"].startswith("cpu"):
+        raise StudyError(f"{outputs} was measured on {row['device']}: run make gpu and make reference PROFILE=gpu")
     folder.mkdir(parents=True, exist_ok=True)
     for file in [*outputs.glob("tables/*.csv"), *outputs.glob("figures/*.png")]:
         shutil.copy(file, folder / file.name)
-    options = f"--size {row['image_size']} --batch-size {row['batch_size']} --precision {row['precision']}"
-    command = f"dogbreeds bench speed --photos folder {options} --rounds {row['rounds']}"
-    _write_about(folder, {"photos": int(row["photos"]), "command": command}, int(row["threads"]))
+    _write_about(folder, {"photos": int(row["photos"]), "command": _bench_command(row)}, int(row["threads"]))
     return folder
+
+
+def keep_gpu(outputs: Path) -> Path:
+    """Copies the results of the last `make gpu`, without weights, to outputs/reference/gpu and returns the folder.
+
+    Raises StudyError if there are none, or if they are those of a rehearsal without a GPU.
+    """
+    made = sorted(file.parent for file in outputs.glob("*/results.csv"))
+    if not made or not (made[-1] / "bench" / "bench.csv").is_file():
+        raise StudyError(f"{outputs} has no finished benchmark: run make gpu")
+    row, folder = _benchmarked(made[-1] / "bench" / "bench.csv"), REFERENCE / "gpu"
+    if row["device"].startswith("cpu"):
+        raise StudyError(f"{made[-1]} is a rehearsal without a GPU: run make gpu on a machine with one")
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(made[-1], folder, ignore=shutil.ignore_patterns("outputs"))
+    about = {"photos": int(row["photos"]), "command": "make gpu", "bench": _bench_command(row)}
+    _write_about(folder, about, int(row["threads"]))
+    return folder
+
+
+def _benchmarked(table: Path) -> pd.Series:
+    """The row of this library, in PyTorch if it was measured, in a table of `dogbreeds bench speed`."""
+    return pd.read_csv(table).query("pipeline == 'this_library'").sort_values("framework").iloc[-1]
+
+
+def _bench_command(row: pd.Series) -> str:
+    options = f"--size {row['image_size']} --batch-size {row['batch_size']} --precision {row['precision']}"
+    return f"dogbreeds bench speed --photos folder {options} --rounds {row['rounds']}"
 
 
 def _write_about(folder: Path, about: dict, threads: int) -> None:
@@ -186,7 +211,7 @@ def _write_about(folder: Path, about: dict, threads: int) -> None:
 
 def block(folder: Path) -> str:
     """The Markdown text of the README for the results in `folder`: their origin, tables and a figure."""
-    kinds = {"bench_cpu": _bench, "bench_gpu": _bench, "failure_2020": _failure}
+    kinds = {"bench_cpu": _bench, "gpu": _gpu, "failure_2020": _failure}
     return "\n\n".join(kinds.get(folder.name, _study)(folder)) + "\n"
 
 
@@ -227,11 +252,19 @@ def _study(folder: Path) -> list[str]:
     ]
 
 
-def _bench(folder: Path) -> list[str]:
+def _gpu(folder: Path) -> list[str]:
+    """The speeds on a GPU, and every result of `make gpu` beside its goal; rows that say "not run" without results."""
     if not folder.is_dir():
-        empty = pd.DataFrame(product(models.ARCHITECTURES, models.FRAMEWORKS), columns=NETWORK).replace(models.TITLES)
-        note = f"Not measured on a GPU yet. `{BENCH_ON_GPU}` and then `make reference PROFILE=bench` fill in the rows."
-        return [note, _markdown(empty.assign(**dict.fromkeys(["photos/s", SHARE, *SPEED_UPS.values()], "")))]
+        rows = pd.DataFrame(product(models.ARCHITECTURES, models.FRAMEWORKS), columns=NETWORK).replace(models.TITLES)
+        note = "Not run on a GPU yet. `make gpu` and then `make reference PROFILE=gpu` fill in the rows."
+        return [note, _markdown(rows.assign(**dict.fromkeys(["photos/s", SHARE, *SPEED_UPS.values()], "not run")))]
+    about = json.loads((folder / "about.json").read_text())
+    note = f"`{about['command']}` on {about['machine']}, {about['date']}. {about['photos']} training photos: "
+    results = pd.read_csv(folder / "results.csv").fillna("")
+    return [f"{note}`{about['bench']}`.", _speeds(folder / "bench"), _markdown(results)]
+
+
+def _bench(folder: Path) -> list[str]:
     about = json.loads((folder / "about.json").read_text())
     note = f"{about['photos']} training photos. `{about['command']}` on {about['machine']}, {about['date']}."
     further = {"accuracy_difference": _accuracy, "scaling_fitted": _scaling}
@@ -306,6 +339,8 @@ def main() -> None:
             print(keep_failure(paths.outputs() / "sample" / profile, FAILURE))
         elif profile == "bench":
             print(keep_bench(paths.outputs() / profile))
+        elif profile == "gpu":
+            print(keep_gpu(paths.outputs() / profile))
         else:
             print(keep(Study.from_profile(profile, photos), profile, command))
     except StudyError as error:

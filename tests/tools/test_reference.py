@@ -95,12 +95,45 @@ def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeyp
     assert "| photos | 100 to 1600 | s per epoch | 1.01 | 0.90 to 1.10 |\n" in text
 
 
-def test_gpu_rows_are_empty_without_measurements(tmp_path):
-    text = without_padding(reference.block(tmp_path / "bench_gpu"))
-    assert text.count(" | | | | | | |\n") == 6
-    assert "Not measured on a GPU yet. `dogbreeds bench" in text
+def test_gpu_rows_say_that_they_were_not_run(tmp_path):
+    text = without_padding(reference.block(tmp_path / "gpu"))
+    assert text.count(" | not run | not run | not run | not run | not run | not run |\n") == 6
+    assert "Not run on a GPU yet. `make gpu`" in text
     with pytest.raises(StudyError, match=r"has no bench\.csv: run dogbreeds bench speed"):
         reference.keep_bench(tmp_path)
+    with pytest.raises(StudyError, match="has no finished benchmark: run make gpu"):
+        reference.keep_gpu(tmp_path)
+
+
+def test_the_last_results_on_a_gpu_are_stored_with_their_goals(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    row = {"network": "Xception", "framework": "PyTorch", "image_size": 224, "batch_size": 128, "threads": 8}
+    row |= {
+        "precision": "bfloat16",
+        "photos": 2700,
+        "rounds": 2,
+        "pipeline": "this_library",
+        "photos_per_second": 2500.0,
+    }
+    row |= {"share_of_upper_bound": 0.96, "lowest_share": 0.9, "highest_share": 1.0}
+    for date, device in (("2026-01-01", "cpu"), ("2025-12-31", "NVIDIA H100 80GB HBM3")):
+        made = tmp_path / "outputs" / date
+        (made / "bench").mkdir(parents=True)
+        pd.DataFrame([row | {"device": device}]).to_csv(made / "bench" / "bench.csv")
+        results = {"part": ["tests", "tests"], "measure": ["end", "tests"], "goal": ["within 120 s", "all passed"]}
+        pd.DataFrame(results | {"result": ["finished in 60 s", "17 passed"]}).to_csv(made / "results.csv", index=False)
+        (made / "outputs").mkdir()
+        (made / "outputs" / "weights").write_text("many bytes")
+    with pytest.raises(StudyError, match="2026-01-01 is a rehearsal without a GPU: run make gpu"):
+        reference.keep_gpu(tmp_path / "outputs")
+    (tmp_path / "outputs" / "2026-01-01" / "results.csv").unlink()
+    folder = reference.keep_gpu(tmp_path / "outputs")
+    text = without_padding(reference.block(folder))
+    assert "`make gpu` on " in text
+    assert "2700 training photos: `dogbreeds bench speed --photos folder --size 224 --batch-size 128" in text
+    assert "| Xception | PyTorch | 2500 | 96.0% (90.0% to 100.0%) |" in text
+    assert "| tests | tests | all passed | 17 passed |\n" in text
+    assert not (folder / "outputs").exists()
 
 
 def test_the_trainings_on_the_failure_of_2020_are_stored_and_written_with_the_prediction(tmp_path, monkeypatch):
