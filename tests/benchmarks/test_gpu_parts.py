@@ -1,12 +1,25 @@
-"""`dogbreeds bench gpu`: each part ends within its time and leaves its results, whatever happens to the others."""
+"""`dogbreeds bench gpu`: each part ends within its time and leaves its results, whatever happens to the others.
+
+Its rehearsal runs the real commands, so that it also tests all pipelines of the benchmark. No test checks a speed.
+"""
 
 import os
+import subprocess
+import sys
 import time
+from itertools import product
 
 import pandas as pd
+import pytest
 
+from dogbreeds import paths
 from dogbreeds.benchmarks import gpu
+from dogbreeds.figures import benchmarks as charts
 
+PIPELINES = {
+    "PyTorch": ["compute_only", "this_library", "tutorial", "timm", "torchvision"],
+    "Keras": ["compute_only", "this_library", "keras_directory"],
+}
 WRITES = "import os, pathlib; pathlib.Path(os.environ['DOGBREEDS_OUTPUTS']).mkdir(parents=True);"
 WRITES += "pathlib.Path(os.environ['DOGBREEDS_OUTPUTS'], 'kept.csv').write_text('a'); print('{} written')"
 
@@ -74,3 +87,41 @@ def test_photographs_are_a_part_only_if_they_are_given():
     assert (photographs.name, photographs.limit) == ("photographs", 60)
     assert photographs.command[photographs.command.index("--photos") + 1] == "folder"
     assert sum(each.limit for each in gpu.parts(None, 60, True)) == 540
+
+
+@pytest.mark.slow
+def test_the_rehearsal_runs_all_parts_at_tiny_sizes(tmp_path):
+    environment = os.environ | {"KERAS_BACKEND": "torch"}  # on this backend Keras traces nothing
+    environment |= {"CUDA_VISIBLE_DEVICES": "", "DOGBREEDS_OUTPUTS": str(tmp_path)}
+    command = [sys.executable, "-m", "dogbreeds", "bench", "gpu"]
+    ended = subprocess.run(command, env=environment, cwd=paths.REPOSITORY, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "no GPU: a rehearsal at tiny sizes" in ended.stderr
+    (folder,) = (tmp_path / "gpu").iterdir()
+    table = pd.read_csv(folder / "results.csv", dtype=str).fillna("")
+    assert table["part"].unique().tolist() == ["tests", "bench", "sample"]
+    assert table[table["measure"] == "end"]["result"].str.startswith("finished in ").all()
+    results = table.set_index("measure")["result"]
+    assert " skipped in " in results["tests"]
+    assert (results["finished runs"], results["finished notebooks"]) == ("2", "2")
+    assert (folder / "sample" / "results.csv").is_file()
+    check_benchmark(pd.read_csv(folder / "bench" / "bench.csv"))
+
+
+def check_benchmark(rows):
+    names = [(framework, name) for framework, pipelines in PIPELINES.items() for name in pipelines]
+    assert list(zip(rows["framework"], rows["pipeline"], strict=True)) == names
+    for framework, pipeline in product(PIPELINES, ["compute_only"]):
+        of_framework = rows[rows["framework"] == framework]
+        upper_bound = of_framework[of_framework["pipeline"] == pipeline]["photos_per_second"].item()
+        shares = of_framework["photos_per_second"] / upper_bound  # one timed epoch each
+        assert of_framework["share_of_upper_bound"].to_list() == pytest.approx(shares.to_list())
+    assert ((rows["seconds_to_read"] > 0) == (rows["pipeline"] != "compute_only")).all()
+    assert (rows["network"] == "ResNet50").all()
+    assert rows["device"].str.startswith("cpu").all()
+    own = rows["pipeline"] == "this_library"
+    assert (rows[own]["seconds_to_first_step"] > 0).all()
+    # A run does more than its steps.
+    assert (rows[own]["photos_per_second_of_run"] < rows[own]["photos_per_second"]).all()
+    assert rows[~own][["seconds_to_first_step", "photos_per_second_of_run"]].isna().all(axis=None)
+    assert len(charts.throughput(rows).axes[0].patches) >= 5

@@ -42,16 +42,17 @@ def parts(photos: str | None, seconds: int, on_a_gpu: bool) -> list[Part]:
     tests = [str(paths.REPOSITORY / "tests" / "test_gpu.py"), "-p", "no:cacheprovider"]
     speed, study, tiny = [*dogbreeds, "bench", "speed"], [*dogbreeds, "study", "--language", "en"], []
     if on_a_gpu:
-        limits = {"tests": 120, "bench": 240, "sample": 180}
+        limits, sample = {"tests": 120, "bench": 240, "sample": 180}, ["--profile", "sample"]
         speed += ["--size", "224", "--batch-size", "128", "--precision", "bfloat16", "--rounds", "2"]
         speed += ["--photos-per-breed", "300"]  # some twenty steps per epoch
     else:
         limits = {"tests": 300, "bench": 1200, "sample": 1200}
+        sample = ["--profile", "tiny", "--parameter", "architectures=[resnet50]", "--parameter", "frameworks=[pytorch]"]
         speed += ["--size", "32", "--batch-size", "4", "--photos-per-breed", "12", "--rounds", "1", "--workers", "1"]
         speed += ["--architecture", "resnet50"]
         tiny = ["--parameter", "image_size=32", "--parameter", "photos_per_breed=12"]
         tiny += ["--parameter", "recipe={epochs: 1, batch_size: 8}"]
-    sample, tables = ["--profile", "sample" if on_a_gpu else "tiny"], ("*/tables/*.csv", "*/figures/accuracies.png")
+    tables = ("*/tables/*.csv", "*/figures/accuracies.png")
     found = [
         Part("tests", limits["tests"], ["-m", "pytest", *tests], (), _tests),
         Part("bench", limits["bench"], speed, ("bench/tables/bench.csv", "bench/figures/bench.png"), _speeds),
