@@ -2,7 +2,7 @@
 
 import argparse
 
-from dogbreeds.cli.options import add_profile_options, notebook_parameters, study_of
+from dogbreeds.cli.options import add_profile_options, study_of
 from dogbreeds.paths import from_here
 
 SUMMARY = "Runs the complete study (training, notebooks, slides, report), and prints the result table and output files."
@@ -21,10 +21,11 @@ def study(arguments: argparse.Namespace) -> None:
     from dogbreeds.presentation.deck import check_language
     from dogbreeds.study import notebooks
 
-    parameters = notebook_parameters(arguments)
-    study = study_of(parameters)
     check_language(arguments.language)  # before anything is trained
-    written = [*notebooks.run_study(study, parameters), *slides.render(study, parameters, arguments.language)]
+    study, parameters = study_of(arguments)
+    written = notebooks.run_study(study, parameters)
+    if study.is_full_comparison:
+        written += slides.render(study, parameters, arguments.language)
     written.insert(0, report.write(study, written))
     table = tables.result_table(study.runs())
     print(f"\n{tables.format_table(table)}\n\nopen:")

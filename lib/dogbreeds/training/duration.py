@@ -1,0 +1,75 @@
+"""How long trainings will take, estimated from a few measured steps of one of them."""
+
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from dogbreeds.data import pixel_cache
+from dogbreeds.models import complexity
+from dogbreeds.training import parallel, photo_streams, trainer
+from dogbreeds.training.jobs import Job
+from dogbreeds.training.recipe import Phase
+from dogbreeds.training.runs import Initialisation
+from dogbreeds.training.training_state import TrainingState
+
+MEASURED = 5.0  # seconds of steps after the first, which also starts the framework
+
+
+def seconds(jobs: list[Job], store: Path) -> float:
+    """Returns the seconds that this machine will train for `jobs`, if none of them stops early.
+
+    A new process measures steps of the job with the most work. The time of another job is proportional to its work.
+    Raises StudyError if a batch does not fit into memory or is larger than the training split.
+    """
+    longest, (at_once, threads) = max(jobs, key=_work), parallel.shares()
+    pixel_cache.load(longest.dataset, longest.config.image_size, longest.config.crop)  # with its progress bar
+    speed = parallel.in_own_process(_measure, longest, store, threads)
+    return max(_work(longest), sum(map(_work, jobs)) / at_once) * speed
+
+
+def _work(job: Job) -> float:
+    """The multiply-adds of a training: a step has a forward pass and a backward pass, which takes twice as long."""
+    config, photos = job.config, {split: len(job.dataset.rows(split)) for split in ("train", "validation", "test")}
+    epochs = sum(config.recipe.phases().values())
+    passes = epochs * (3 * photos["train"] + photos["validation"]) + photos["validation"] + photos["test"]
+    return passes * complexity.multiply_adds(config.architecture, config.image_size, len(config.breeds))
+
+
+def _measure(job: Job, store: Path, threads: int) -> float:
+    """Trains for a few steps and returns the seconds per multiply-add."""
+    parallel.limit_threads(threads)
+    # Random weights: the time is the same, and published weights need not be downloaded yet.
+    config, stopwatch = replace(job.config, initialisation=Initialisation()), _Stopwatch()
+    with trainer.user_errors(config, store), tempfile.TemporaryDirectory() as folder:
+        state = TrainingState(config.recipe, Path(folder), trainer.initial_weights(config, store))
+        streams, phase = photo_streams.batches(config, job.dataset), Phase("all", 0, config.recipe.epochs)
+        with suppress(_Measured):
+            trainer.run_phase(phase, config, streams, state, stopwatch)
+    multiply_adds = complexity.multiply_adds(config.architecture, config.image_size, len(config.breeds))
+    return stopwatch.seconds_per_photo / (3 * multiply_adds)
+
+
+class _Measured(Exception):
+    """Ends a training from within."""
+
+
+class _Stopwatch:
+    """Observes a training and ends it after enough steps, or after its first epoch."""
+
+    start, seconds_per_photo = None, None
+
+    def step(self, epoch, photos, measures):
+        measures()  # waits for a GPU
+        now = time.perf_counter()
+        if self.start is None:
+            self.start, self.photos = now, photos
+            return
+        self.seconds_per_photo = (now - self.start) / (photos - self.photos)
+        if now - self.start > MEASURED:
+            raise _Measured
+
+    def epoch(self, row):
+        self.seconds_per_photo = self.seconds_per_photo or 1 / row["photos_per_second"]  # of a single step
+        return True
