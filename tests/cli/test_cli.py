@@ -28,7 +28,7 @@ def error_message(capsys, *words) -> str:
     [
         (
             ["study", "--profile", "smaple"],
-            "unknown profile 'smaple': choose one of five_breeds, sample, stanford_dogs, tiny",
+            "unknown profile 'smaple': choose one of five_breeds, own_photos, sample, stanford_dogs, tiny",
         ),
         (["study", "--parameter", "epochs=3"], "unknown notebook parameter 'epochs'"),
         (["study", "--parameter", "image_size=large"], "notebook parameter 'image_size' must be a valid integer"),
@@ -37,6 +37,8 @@ def error_message(capsys, *words) -> str:
         (["study", "--parameter", "breeds=[pug"], "the value is not valid YAML"),
         (["study", "--parameter", "breeds=[pug, wolf]"], "no drawing of wolf"),
         (["slides", "--profile", "smaple"], "unknown profile 'smaple'"),
+        (["study", "--profile", "own_photos"], "profile own_photos needs photographs: name their folder"),
+        (["slides", "--parameter", "frameworks=[keras]"], "and sample has fewer: read "),
         (["train", "--architecture", "vgg16", "--framework", "keras"], "unknown network 'vgg16': choose one of xcep"),
         (["train", "--architecture", "xception", "--framework", "caffe"], "unknown framework 'caffe': choose one of"),
     ],
@@ -71,7 +73,7 @@ def decompression_bomb(folder):
 )
 def test_unusable_photos_are_refused(capsys, photo_folder, damage, message):
     damage(photo_folder)
-    assert message in error_message(capsys, "study", "--photos", str(photo_folder))
+    assert message in error_message(capsys, "study", "--profile", "sample", "--photos", str(photo_folder))
 
 
 def test_own_photos_change_the_profile_name(photo_folder):

@@ -46,7 +46,7 @@ def _available(architecture: str) -> bool:
     try:
         size = downloads.size(entry.url)
     except StudyError as error:
-        _say(f"{name} cannot be had, so training starts from scratch: {error}, or put the file at {entry.path}")
+        _say(f"training starts from scratch, without {name}: {error}, or put the file at {from_here(entry.path)}")
         return False
     amount = f"{size / 1e6:.0f} MB" if size else "a file of unknown size"
     _say(f"{name}: {amount} will be downloaded from {urlsplit(entry.url).netloc}")
