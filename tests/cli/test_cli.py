@@ -8,6 +8,7 @@ from PIL import Image
 
 from dogbreeds import paths
 from dogbreeds.cli import main
+from dogbreeds.models import pretrained
 from dogbreeds.study import Study
 from dogbreeds.training.recipe import PRESETS, Recipe
 
@@ -95,3 +96,24 @@ def test_preset_replaces_the_recipe_of_the_profile(monkeypatch, capsys):
         assert main([*words, *preset]) == 0
     assert recipes[0].batch_size == 10  # from the profile sample
     assert recipes[1] == Recipe(**PRESETS["deck_2020"] | {"epochs": 2})
+
+
+@pytest.mark.parametrize(
+    ("options", "weights", "epochs"), [([], "imagenet", 4), (["--weights", "scratch"], "scratch", 20)]
+)
+def test_training_on_own_photos_has_the_weights_and_the_recipe_of_the_profile(
+    monkeypatch, photo_folder, options, weights, epochs
+):
+    file = pretrained.find("imagenet", "se_resnet50").path
+    file.parent.mkdir(parents=True)
+    file.touch()
+    trained = []
+
+    def train(study, *arguments):
+        trained.append((arguments[3], study.recipe["epochs"]))
+        return SimpleNamespace(folder="folder")
+
+    monkeypatch.setattr(Study, "train_here", train)
+    words = ["train", "--photos", str(photo_folder), "--architecture", "se_resnet50", "--framework", "keras"]
+    assert main([*words, *options]) == 0
+    assert trained == [(weights, epochs)]

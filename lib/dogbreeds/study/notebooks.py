@@ -30,6 +30,7 @@ def run_study(study: Study, parameters: dict) -> list[Path]:
     """
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
     jobs = study.plan()
+    # The README says how long drawn dogs take.
     if study.photos != "drawn_dogs" and (line := beforehand.expected(jobs, study.store)):
         print(line, flush=True)
     train_all(jobs, study.store)  # first, so that the notebooks only read finished runs

@@ -4,6 +4,7 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from dogbreeds.data import pixel_cache
@@ -14,7 +15,8 @@ from dogbreeds.training.recipe import Phase
 from dogbreeds.training.runs import Initialisation
 from dogbreeds.training.training_state import TrainingState
 
-MEASURED = 5.0  # seconds of steps after the first, which also starts the framework
+MEASURED = 3.0  # seconds of steps after the first, which also starts the framework
+_multiply_adds = cache(complexity.multiply_adds)  # of many trainings of few networks
 
 
 def seconds(jobs: list[Job], store: Path) -> float:
@@ -34,7 +36,7 @@ def _work(job: Job) -> float:
     config, photos = job.config, {split: len(job.dataset.rows(split)) for split in ("train", "validation", "test")}
     epochs = sum(config.recipe.phases().values())
     passes = epochs * (3 * photos["train"] + photos["validation"]) + photos["validation"] + photos["test"]
-    return passes * complexity.multiply_adds(config.architecture, config.image_size, len(config.breeds))
+    return passes * _multiply_adds(config.architecture, config.image_size, len(config.breeds))
 
 
 def _measure(job: Job, store: Path, threads: int) -> float:
@@ -47,7 +49,7 @@ def _measure(job: Job, store: Path, threads: int) -> float:
         streams, phase = photo_streams.batches(config, job.dataset), Phase("all", 0, config.recipe.epochs)
         with suppress(_Measured):
             trainer.run_phase(phase, config, streams, state, stopwatch)
-    multiply_adds = complexity.multiply_adds(config.architecture, config.image_size, len(config.breeds))
+    multiply_adds = _multiply_adds(config.architecture, config.image_size, len(config.breeds))
     return stopwatch.seconds_per_photo / (3 * multiply_adds)
 
 
