@@ -1,6 +1,8 @@
 """What is settled and said before a study of one's own photographs starts. No test needs the network."""
 
 import argparse
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -163,3 +165,14 @@ def test_expected_minutes_are_of_the_missing_trainings_and_shared_by_two_process
     line = "expected: about 1 min for 2 trainings on cpu, and a few for the notebooks"
     assert beforehand.expected(planned, tmp_path) == line
     assert beforehand.expected([], tmp_path) == ""
+
+
+def killed(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_killed_measurement_is_one_line(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(duration, "_measure", killed)
+    with pytest.raises(StudyError, match="killed, most likely because memory ran out: free some memory, or lower"):
+        duration.seconds(planned, tmp_path)

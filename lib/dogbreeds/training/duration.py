@@ -2,12 +2,14 @@
 
 import tempfile
 import time
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from dogbreeds.data import pixel_cache
+from dogbreeds.errors import StudyError
 from dogbreeds.models import complexity
 from dogbreeds.training import parallel, photo_streams, trainer
 from dogbreeds.training.jobs import Job
@@ -23,11 +25,15 @@ def seconds(jobs: list[Job], store: Path) -> float:
     """Returns the seconds that this machine will train for `jobs`, if none of them stops early.
 
     A new process measures steps of the job with the most work. The time of another job is proportional to its work.
-    Raises StudyError if a batch does not fit into memory or is larger than the training split.
+    Raises StudyError if the process is killed, or if a batch does not fit into memory or into the training split.
     """
     longest, (at_once, threads) = max(jobs, key=_work), parallel.shares()
     pixel_cache.load(longest.dataset, longest.config.image_size, longest.config.crop)  # with its progress bar
-    speed = parallel.in_own_process(_measure, longest, store, threads)
+    try:
+        speed = parallel.in_own_process(_measure, longest, store, threads)
+    except BrokenProcessPool as error:
+        remedy = "free some memory, or lower batch_size or image_size"
+        raise StudyError(f"the first steps were killed, most likely because memory ran out: {remedy}") from error
     return max(_work(longest), sum(map(_work, jobs)) / at_once) * speed
 
 
