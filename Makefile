@@ -1,12 +1,14 @@
 # The study's commands. `make help` lists them.
-# PROFILE chooses a file of notebooks/profiles, PHOTOS a folder with one sub-folder of photographs a breed.
+# PROFILE chooses a file of notebooks/profiles, PHOTOS a folder of photographs: of breeds, of splits, or with a table.
 
-PROFILE ?= sample
+PROFILE ?=
 PHOTOS  ?=
 # The newest Python of 3.11 to 3.13 that really starts (a version manager may leave commands that do not).
 PYTHON  ?= $(firstword $(foreach python,python3.13 python3.12 python3.11 python3,$(shell $(python) -c \
              'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(python))))
 BIN     := .venv/bin
+# Without PROFILE, dogbreeds takes own_photos for PHOTOS, else sample.
+CHOSEN   = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(PHOTOS),--photos '$(PHOTOS)')
 READY   := .venv/.ready
 # Progress where someone watches, silence in a log.
 PIP_SAYS = --disable-pip-version-check $(shell test -t 2 || echo --quiet)
@@ -20,11 +22,11 @@ UV_SAYS  = $(shell test -t 2 || echo --quiet)
 .PHONY: help study check test lab slides notebooks reference bench gpu clean pins
 
 help: ## list the commands
-	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs] [PHOTOS=folder]"
+	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs|own_photos] [PHOTOS=folder]"
 	@awk -F ':.*## ' '/^[a-zA-Z_.]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-study: $(READY) ## run the six notebooks and the slides, print the result table
-	@$(BIN)/dogbreeds study --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)')
+study: $(READY) ## run the notebooks and the slides, print the result table; with PHOTOS: train on them (own_photos)
+	@$(BIN)/dogbreeds study $(CHOSEN)
 
 check: $(READY) ## between two edits: lint, and the tests that train no full network and need no browser
 	$(LINT)
@@ -38,15 +40,15 @@ lab: $(READY) ## open JupyterLab on notebooks/, with room for photos of 200 MB t
 	$(BIN)/jupyter lab --notebook-dir=notebooks --ServerApp.tornado_settings="{'websocket_max_message_size': 200000000}"
 
 slides: $(READY) ## render the presentation from the results of PROFILE, in French and English, as HTML and PDF
-	@$(BIN)/dogbreeds slides --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)') --language fr --pdf
-	@$(BIN)/dogbreeds slides --profile '$(PROFILE)' $(if $(PHOTOS),--photos '$(PHOTOS)') --language en --pdf
+	@$(BIN)/dogbreeds slides $(CHOSEN) --language fr --pdf
+	@$(BIN)/dogbreeds slides $(CHOSEN) --language en --pdf
 
 notebooks: $(READY) ## execute the stored notebooks in place, with their default parameters
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False notebooks/0*.ipynb slides/presentation.ipynb
 
 reference: $(READY) ## keep the results of PROFILE in outputs/reference, write the README's tables from there
-	@$(BIN)/python tools/reference.py '$(PROFILE)' $(PHOTOS)
+	@$(BIN)/python tools/reference.py '$(or $(PROFILE),sample)' $(PHOTOS)
 
 bench: $(READY) ## time the training with this library and with reference pipelines, on PHOTOS or drawn dogs
 	@$(BIN)/dogbreeds bench speed $(if $(PHOTOS),--photos '$(PHOTOS)')

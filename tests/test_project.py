@@ -131,9 +131,10 @@ def test_notebook_defaults_equal_the_sample_profile(path):
 
 
 @pytest.mark.parametrize("profile", sorted(path.stem for path in paths.PROFILES.glob("*.yaml")))
-def test_every_profile_is_valid(profile):
-    study = Study.from_profile(profile)
-    assert study.profile == profile
+def test_every_profile_is_valid(profile, photo_folder):
+    photos = str(photo_folder) if profile == "own_photos" else ""
+    study = Study.from_profile(profile, photos, **({"weights": ["scratch"]} if photos else {}))
+    assert study.profile == (f"{profile}-photos" if photos else profile)
     assert study.photos_per_breed == {"sample": 100, "tiny": 24}.get(profile, 0)
 
 

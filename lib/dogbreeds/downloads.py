@@ -42,6 +42,20 @@ def fetch(url: str, path: Path, algorithm: str, expected: str) -> Path:
     return part.replace(path)
 
 
+def size(url: str) -> int | None:
+    """Returns the number of bytes of the file at `url`, or None if the server does not say; downloads nothing.
+
+    Raises StudyError if the network or the server fails.
+    """
+    try:
+        response = requests.head(url, headers={"Accept-Encoding": "identity"}, allow_redirects=True, timeout=10)
+        response.raise_for_status()
+    except requests.RequestException as error:
+        raise StudyError(f"cannot reach {url} ({_cause(error)}): check the network") from error
+    length = response.headers.get("Content-Length")
+    return int(length) if length else None
+
+
 def _download(session: requests.Session, url: str, part: Path) -> None:
     """Appends the missing bytes of `url` to `part`; starts again if the server does not support ranges."""
     have = part.stat().st_size if part.exists() else 0

@@ -8,6 +8,7 @@ from PIL import Image
 
 from dogbreeds import paths
 from dogbreeds.cli import main
+from dogbreeds.models import pretrained
 from dogbreeds.study import Study
 from dogbreeds.training.recipe import PRESETS, Recipe
 
@@ -28,7 +29,7 @@ def error_message(capsys, *words) -> str:
     [
         (
             ["study", "--profile", "smaple"],
-            "unknown profile 'smaple': choose one of five_breeds, sample, stanford_dogs, tiny",
+            "unknown profile 'smaple': choose one of five_breeds, own_photos, sample, stanford_dogs, tiny",
         ),
         (["study", "--parameter", "epochs=3"], "unknown notebook parameter 'epochs'"),
         (["study", "--parameter", "image_size=large"], "notebook parameter 'image_size' must be a valid integer"),
@@ -37,6 +38,8 @@ def error_message(capsys, *words) -> str:
         (["study", "--parameter", "breeds=[pug"], "the value is not valid YAML"),
         (["study", "--parameter", "breeds=[pug, wolf]"], "no drawing of wolf"),
         (["slides", "--profile", "smaple"], "unknown profile 'smaple'"),
+        (["study", "--profile", "own_photos"], "profile own_photos needs photographs: name their folder"),
+        (["slides", "--parameter", "frameworks=[keras]"], "and sample has fewer: read "),
         (["train", "--architecture", "vgg16", "--framework", "keras"], "unknown network 'vgg16': choose one of xcep"),
         (["train", "--architecture", "xception", "--framework", "caffe"], "unknown framework 'caffe': choose one of"),
     ],
@@ -71,7 +74,7 @@ def decompression_bomb(folder):
 )
 def test_unusable_photos_are_refused(capsys, photo_folder, damage, message):
     damage(photo_folder)
-    assert message in error_message(capsys, "study", "--photos", str(photo_folder))
+    assert message in error_message(capsys, "study", "--profile", "sample", "--photos", str(photo_folder))
 
 
 def test_own_photos_change_the_profile_name(photo_folder):
@@ -93,3 +96,24 @@ def test_preset_replaces_the_recipe_of_the_profile(monkeypatch, capsys):
         assert main([*words, *preset]) == 0
     assert recipes[0].batch_size == 10  # from the profile sample
     assert recipes[1] == Recipe(**PRESETS["deck_2020"] | {"epochs": 2})
+
+
+@pytest.mark.parametrize(
+    ("options", "weights", "epochs"), [([], "imagenet", 4), (["--weights", "scratch"], "scratch", 20)]
+)
+def test_training_on_own_photos_has_the_weights_and_the_recipe_of_the_profile(
+    monkeypatch, photo_folder, options, weights, epochs
+):
+    file = pretrained.find("imagenet", "se_resnet50").path
+    file.parent.mkdir(parents=True)
+    file.touch()
+    trained = []
+
+    def train(study, *arguments):
+        trained.append((arguments[3], study.recipe["epochs"]))
+        return SimpleNamespace(folder="folder")
+
+    monkeypatch.setattr(Study, "train_here", train)
+    words = ["train", "--photos", str(photo_folder), "--architecture", "se_resnet50", "--framework", "keras"]
+    assert main([*words, *options]) == 0
+    assert trained == [(weights, epochs)]

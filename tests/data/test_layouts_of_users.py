@@ -132,7 +132,8 @@ def test_each_layout_is_described_and_trained_on(layout, place, capsys):
     parameters = [
         option.replace("--breed-from", "--parameter").replace("filename", "breed_from=filename") for option in options
     ]
-    command = ["train", "--photos", str(folder), *parameters, "--architecture", "resnet50", "--framework", "pytorch"]
+    command = ["train", "--profile", "sample", "--photos", str(folder), *parameters]
+    command += ["--architecture", "resnet50", "--framework", "pytorch"]
     sizes = ["--parameter", "image_size=32", "--set", "epochs=1", "--set", "batch_size=4"]
     assert main([*command, *sizes, "--out", str(folder.parent / "runs")]) == 0
     record = json.loads(next((folder.parent / "runs").glob("*/run.json")).read_text())

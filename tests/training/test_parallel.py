@@ -13,8 +13,8 @@ import shallow_networks
 from dogbreeds import models
 from dogbreeds.cli import main
 from dogbreeds.errors import TrainingsFailed
-from dogbreeds.study import Study, variants
-from dogbreeds.training import devices, jobs, parallel, runs, trainer
+from dogbreeds.study import Study
+from dogbreeds.training import devices, duration, jobs, parallel, runs, trainer
 from dogbreeds.training.recipe import Recipe
 
 TIMES = ["seconds", "photos_per_second"]
@@ -125,10 +125,9 @@ def test_training_killed_twice_is_named_and_the_others_finish(dataset, tmp_path,
 @pytest.mark.slow
 def test_study_gives_exit_status_1_if_a_training_is_killed_twice(photo_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "_train", train_or_be_killed)
-    monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
-    monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
-    monkeypatch.setattr(variants, "of", lambda recipe: {})
-    changes = ["--parameter", "seeds=[0, 1]", "--parameter", "breeds=[]", "--parameter", "photos_per_breed=0"]
+    monkeypatch.setattr(duration, "seconds", lambda jobs, store: 60.0)
+    changes = ["--parameter", "architectures=[resnet50]", "--parameter", "frameworks=[pytorch]"]
+    changes += ["--parameter", "seeds=[0, 1]", "--parameter", "breeds=[]", "--parameter", "photos_per_breed=0"]
     assert main(["study", "--profile", "tiny", "--photos", str(photo_folder), *changes]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("dogbreeds: ")]
     assert len(lines) == 2  # the first says what was found in the folder

@@ -13,10 +13,9 @@ from PIL import Image
 from ray.cluster_utils import Cluster
 from safetensors import safe_open
 
-from dogbreeds import models
 from dogbreeds.cli import main, sweep
 from dogbreeds.errors import StudyError
-from dogbreeds.study import Study, variants
+from dogbreeds.study import Study
 from dogbreeds.training import ray_executor, runs, trainer
 
 TIMES = ["seconds", "photos_per_second"]
@@ -31,12 +30,10 @@ def study(photo_folder, tmp_path, monkeypatch):
             Image.effect_noise((50, 40), 20 + number).convert("RGB").save(photo_folder / breed / f"{number}.jpg")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # authentication would write to the home folder
     monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "600")  # on a busy machine Ray starts slowly
-    monkeypatch.setattr(variants, "of", lambda recipe: {})
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # as many as all nodes of the cluster have
-    monkeypatch.setattr(models, "ARCHITECTURES", ("resnet50",))
-    monkeypatch.setattr(models, "FRAMEWORKS", ("pytorch",))
     recipe = {"epochs": 4, "batch_size": 4, "patience": 0}
     options = {"weights": ["other-breeds"], "source_recipe": recipe | {"epochs": 1}, "seeds": [0, 1]}
+    options |= {"architectures": ["resnet50"], "frameworks": ["pytorch"]}
     return Study("toy", str(photo_folder), ["pug", "beagle"], 0, 32, recipe, **options)
 
 

@@ -11,8 +11,8 @@ LABELS = "CSV file with the breed of each photo (default: labels.csv in the fold
 
 
 def add_profile_options(parser: argparse.ArgumentParser) -> None:
-    profile = "name of a file in notebooks/profiles, which sets the notebook parameters (default: sample)"
-    parser.add_argument("--profile", default="sample", metavar="NAME", help=profile)
+    profile = "name of a file in notebooks/profiles, which sets the notebook parameters"
+    parser.add_argument("--profile", metavar="NAME", help=f"{profile} (default: own_photos with --photos, else sample)")
     photos = "folder of photographs, for example with one sub-folder per breed (default: the photos of the profile)"
     parser.add_argument("--photos", metavar="FOLDER", help=photos)
     parser.add_argument("--labels", metavar="FILE", help=LABELS)
@@ -20,20 +20,23 @@ def add_profile_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help=parameter)
 
 
-def notebook_parameters(arguments: argparse.Namespace) -> dict:
-    """Returns the notebook parameters that the profile options select: profile, photos and changes."""
+def study_of(arguments: argparse.Namespace, **more):
+    """Returns the study that the profile options select, and the notebook parameters that select it again.
+
+    `more` are parameters that other options of the command set. The notebook parameters are profile, photos and
+    changes; these include the recipe and the initial weights, so that a notebook does not choose them again (see
+    `beforehand.settled`). Raises StudyError if a parameter is invalid.
+    """
+    from dogbreeds.study import Study
+
     photos = str(Path(arguments.photos).expanduser().resolve()) if arguments.photos else ""
+    profile = arguments.profile or ("own_photos" if photos else "sample")
     changes = assignments("--parameter", arguments.parameter)
     if arguments.labels:
         changes["labels"] = str(Path(arguments.labels).expanduser().resolve())
-    return {"profile": arguments.profile, "photos": photos, "changes": changes}
-
-
-def study_of(parameters: dict):
-    """Returns the study of notebook parameters. Raises StudyError if one is invalid."""
-    from dogbreeds.study import Study
-
-    return Study.from_profile(parameters["profile"], parameters["photos"], **parameters["changes"])
+    study = Study.from_profile(profile, photos, **changes | more)
+    settled = {"recipe": study.recipe, "weights": study.weights}
+    return study, {"profile": profile, "photos": photos, "changes": changes | more | settled}
 
 
 def assignments(option: str, pairs: list[str]) -> dict:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from dogbreeds.cli.options import add_profile_options, notebook_parameters, study_of
+from dogbreeds.cli.options import add_profile_options, study_of
 from dogbreeds.paths import from_here
 
 SUMMARY = "Renders the presentation from the results of a finished study."
@@ -19,6 +19,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def slides(arguments: argparse.Namespace) -> None:
     from dogbreeds.presentation import slides
 
-    parameters = notebook_parameters(arguments)
-    for path in slides.render(study_of(parameters), parameters, arguments.language, arguments.pdf):
+    study, parameters = study_of(arguments)
+    for path in slides.render(study, parameters, arguments.language, arguments.pdf):
         print(from_here(path))

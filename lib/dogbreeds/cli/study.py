@@ -2,7 +2,7 @@
 
 import argparse
 
-from dogbreeds.cli.options import add_profile_options, notebook_parameters, study_of
+from dogbreeds.cli.options import add_profile_options, study_of
 from dogbreeds.errors import StudyError
 from dogbreeds.paths import from_here
 
@@ -26,13 +26,11 @@ def study(arguments: argparse.Namespace) -> None:
 
     if arguments.parallel is not None and arguments.parallel < 1:
         raise StudyError(f"--parallel {arguments.parallel} must be 1 or more")
-    parameters = notebook_parameters(arguments)
-    study = study_of(parameters)
     check_language(arguments.language)  # before anything is trained
-    written = [
-        *notebooks.run_study(study, parameters, arguments.parallel or 0),
-        *slides.render(study, parameters, arguments.language),
-    ]
+    study, parameters = study_of(arguments)
+    written = notebooks.run_study(study, parameters, arguments.parallel or 0)
+    if study.is_full_comparison:
+        written += slides.render(study, parameters, arguments.language)
     written.insert(0, report.write(study, written))
     table = tables.result_table(study.runs())
     print(f"\n{tables.format_table(table)}\n\nopen:")

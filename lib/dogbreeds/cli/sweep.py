@@ -4,7 +4,7 @@ import argparse
 import re
 from itertools import chain
 
-from dogbreeds.cli.options import add_profile_options, notebook_parameters, study_of
+from dogbreeds.cli.options import add_profile_options, study_of
 from dogbreeds.errors import StudyError
 
 SUMMARY = "Distributes the trainings of a study over a Ray cluster or this machine, and prints the result table."
@@ -21,10 +21,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def sweep(arguments: argparse.Namespace) -> None:
-    parameters = notebook_parameters(arguments)
-    if arguments.seeds:
-        parameters["changes"] |= {"seeds": seeds(arguments.seeds)}
-    study = study_of(parameters)
+    study, _ = study_of(arguments, **({"seeds": seeds(arguments.seeds)} if arguments.seeds else {}))
 
     from dogbreeds.analysis import tables
     from dogbreeds.training import ray_executor

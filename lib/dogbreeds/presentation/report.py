@@ -12,6 +12,7 @@ from nbconvert import HTMLExporter
 
 from dogbreeds import files
 from dogbreeds.analysis import failure_2020, tables
+from dogbreeds.models import TITLES
 from dogbreeds.presentation import captions
 from dogbreeds.study import Study, answers
 from dogbreeds.study.html_tables import html_table
@@ -48,15 +49,21 @@ def write(study: Study, documents: list[Path]) -> Path:
     """
     notebooks = [each for each in documents if each.suffix == ".ipynb"]
     pages = [_page(each) if each in notebooks else each for each in documents]
+    first = FIRST if study.is_full_comparison else ("results",)
     content = {
         "answers": {_title(each): ANSWERS[each.stem[:2]](study)[0] for each in notebooks},
-        "first": [each for name in FIRST for each in _shown(study.folder, name)],
+        "first": [each for name in first for each in _shown(study.folder, name)],
         "chapters": {_title(each): _chapter(study.folder, each) for each in notebooks},
         "parameters": [line.split(": ", 1) for line in str(study).splitlines()],
+        "networks": " in ".join(map(_titles, (study.architectures, study.frameworks))),
         "documents": {_address(page, study.folder): page.stem for page in pages},
     }
     report = TEMPLATES.get_template("report.html.j2").render(content, study=study)
     return _written(study.folder / "report.html", report)
+
+
+def _titles(names: list[str]) -> str:
+    return " and ".join(TITLES[name] for name in names)
 
 
 def _title(notebook: Path) -> str:

@@ -33,10 +33,13 @@ def render(study: Study, parameters: dict, language: str, pdf: bool = False) -> 
     """Renders outputs/<profile>/slides/presentation.<language>.html, and the .pdf if `pdf`, and returns the paths.
 
     `parameters` are those of the notebooks, which give the same study. The same results give the same files. Raises
-    StudyError for an unknown language, and if the study has not run. Without Chromium no PDF is made, and one printed
-    line says how to install Chromium.
+    StudyError for an unknown language, and if the study is no full comparison or has not run. Without Chromium no PDF
+    is made, and one printed line says how to install Chromium.
     """
     check_language(language)
+    if not study.is_full_comparison:
+        remedy = f"read {study.folder / 'report.html'} instead"
+        raise StudyError(f"the slides compare all networks in both frameworks, and {study.profile} has fewer: {remedy}")
     name = f"presentation.{language}"
     study.read_table("claims")  # the last table that the notebooks write: raises StudyError if it is missing
     folder = study.folder / "slides"

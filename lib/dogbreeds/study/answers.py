@@ -130,18 +130,24 @@ def errors(study: Study) -> list[str]:
     """Notebook 06: what the best network gets wrong, and whether it knows."""
     runs = study.runs()
     best = max(runs, key=lambda run: run.correct("validation").mean())
-    wrong, pair = ~best.correct(), error_analysis.confused_pairs(best).iloc[0]
+    wrong, pairs = ~best.correct(), error_analysis.confused_pairs(best).head(1)
+    often = [f", most often {pair.true} as {pair.predicted} ({pair.photos})" for pair in pairs.itertuples()]
     confidence = metrics.confidence(best.logits())
     peers = [run for run in runs if (run.initial_weights, run.record["seed"]) == _start(best)]
     missed = int(np.all([~run.correct() for run in peers], axis=0).sum())
     auroc = metrics.auroc(confidence[~wrong], confidence[wrong])
+    separated = (
+        f" Its confidence separates correct from incorrect predictions with an AUROC of {auroc:.2f} (chance 0.50, "
+        "perfect 1.00)."
+    )
     return [
-        f"{best.title}, the best run in validation, misclassifies {wrong.sum()} of {len(wrong)} test images, most "
-        f"often {pair['true']} as {pair['predicted']} ({pair['photos']}). Its confidence separates correct from "
-        f"incorrect predictions with an AUROC of {auroc:.2f} (chance 0.50, perfect 1.00).",
+        f"{best.title}, the best run in validation, misclassifies {wrong.sum()} of {len(wrong)} test images"
+        f"{''.join(often)}.{separated if 0 < wrong.sum() < len(wrong) else ''}",
         f"Its error rate is {wrong.mean():.1%}; that of a random choice between the breeds is "
         f"{1 - 1 / len(study.dataset.breeds):.1%}.",
-        f"{missed} images are misclassified by all {len(peers)} networks with the same initial weights and seed.",
+        f"{missed} images are misclassified by all {len(peers)} networks with the same initial weights and seed."
+        if len(peers) > 1
+        else "No second network shows which of these images are hard for every network.",
         f"The calibration error of the best run is "
         f"{metrics.quality(best.logits(), best.labels())['calibration error']:.3f}; a perfectly calibrated network "
         f"would average {metrics.calibration_error_by_chance(best.logits()):.3f} on this many images.",

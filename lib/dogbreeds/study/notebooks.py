@@ -5,8 +5,9 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from dogbreeds import paths
+from dogbreeds.analysis import tables
 from dogbreeds.execution import execute_all
-from dogbreeds.study import Study
+from dogbreeds.study import Study, beforehand
 from dogbreeds.training.capacity import shares
 from dogbreeds.training.parallel import train_all
 
@@ -18,15 +19,27 @@ def numbered_notebooks() -> list[Path]:
     return sorted(paths.NOTEBOOKS.glob("0[1-6]_*.ipynb"))
 
 
+def notebooks_of(study: Study) -> list[Path]:
+    """Returns the notebooks of a study, in order: all for a full comparison, else only those on data and errors."""
+    return [path for path in numbered_notebooks() if study.is_full_comparison or path.stem[:2] in ("01", "06")]
+
+
 def run_study(study: Study, parameters: dict, at_once: int = 0) -> list[Path]:
-    """Trains what is missing, executes the six notebooks, and returns their paths under outputs/<profile>/ in order.
+    """Trains what is missing, executes the notebooks, and returns their paths under outputs/<profile>/ in order.
 
     `parameters` are those of the notebooks, from which `Study.from_profile` makes the same study. `at_once` is the
     number of trainings, and then of notebooks, that run at the same time; by default `capacity.shares` decides.
     """
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
-    train_all(study.plan(), study.store, at_once)  # first, so that the notebooks only read finished runs
-    notebooks, written = numbered_notebooks(), []
+    jobs = study.plan()
+    trained_at_once = at_once or int(len(jobs) == 1)  # a single training has all processors
+    # The README says how long drawn dogs take.
+    if study.photos != "drawn_dogs" and (line := beforehand.expected(jobs, study.store, trained_at_once)):
+        print(line, flush=True)
+    train_all(jobs, study.store, trained_at_once)  # first, so that the notebooks only read finished runs
+    if not study.is_full_comparison:  # notebook 05 saves the table of a full comparison
+        study.save_table("results", tables.result_table(study.runs()))
+    notebooks, written = notebooks_of(study), []
     with tqdm(total=len(notebooks), desc="study", unit="notebook") as bar:
         for notebook, seconds in execute_all(notebooks, study.folder, parameters, *shares(at_once=at_once)):
             written.append(notebook)

@@ -15,7 +15,7 @@ def read(name: str, photos: str, changes: dict) -> dict:
     `photos` replaces the photos of the profile, and `changes` replaces other parameters. Results on `photos` go to the
     separate folder outputs/<profile>-<folder>. If the profile selects no breeds, the study uses every breed in that
     folder, so "other-breeds" is removed from the initial weights unless `changes` sets them. Raises StudyError if the
-    profile is unknown.
+    profile is unknown, or if it has no photos of its own and none are given.
     """
     file = paths.PROFILES / f"{name}.yaml"
     if not file.is_file():
@@ -28,4 +28,7 @@ def read(name: str, photos: str, changes: dict) -> dict:
         weights = parameters.get("weights", [])
         if OTHER_BREEDS in weights and not parameters.get("breeds") and "weights" not in changes:
             parameters["weights"] = [each for each in weights if each != OTHER_BREEDS] or [SCRATCH]
+    if parameters.get("photos") == "":
+        where = "PHOTOS=FOLDER with make, --photos FOLDER with dogbreeds, photos in a notebook"
+        raise StudyError(f"profile {name} needs photographs: name their folder ({where})")
     return parameters

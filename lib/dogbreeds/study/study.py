@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from dogbreeds import files, models, paths
@@ -19,7 +19,7 @@ from dogbreeds.data import datasets, layouts, pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.models import weight_files
-from dogbreeds.study import profiles, variants
+from dogbreeds.study import beforehand, profiles, variants
 from dogbreeds.training import inference, provenance, trainer
 from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.failure_settings import Settings
@@ -44,6 +44,12 @@ class Study:
     image_size: PositiveInt = 64  # pixels per side
     recipe: dict = Field(default_factory=dict)
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] = Field(default_factory=lambda: [0])
+    architectures: Annotated[list[Literal[models.ARCHITECTURES]], Field(min_length=1)] = Field(
+        default_factory=lambda: list(models.ARCHITECTURES)
+    )
+    frameworks: Annotated[list[Literal[models.FRAMEWORKS]], Field(min_length=1)] = Field(
+        default_factory=lambda: list(models.FRAMEWORKS)
+    )
     crop: Literal[pixel_cache.CROPS] = "centre"
     labels: str = ""  # a table with the breed of each photo; empty: labels.csv, if the folder has one
     breed_from: Literal[layouts.BREED_FROM] = "folder"  # or "filename", such as pug_12.jpg
@@ -56,20 +62,32 @@ class Study:
     split_seed: NonNegativeInt = 0  # draws the split, which all seeds share: no interval includes its variation
     out: Path | None = None  # folder of runs, by default outputs/<profile>/runs; not a parameter of the notebooks
 
+    @model_validator(mode="after")
+    def _each_name_once(self):
+        for name in ("architectures", "frameworks"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"'{name}' must list each name once")
+        return self
+
     @classmethod
     def from_profile(cls, profile: str = "sample", photos: str = "", /, **changes) -> "Study":
         """Returns the study of a profile; see `profiles.read` for `photos` and `changes`.
 
-        Raises StudyError that names an unknown profile, an unknown parameter, or one of a wrong type or value.
+        If the profile has alternatives for this machine, `beforehand.settled` chooses. Raises StudyError that names an
+        unknown profile, an unknown parameter, or one of a wrong type or value.
         """
         known = [entry.name for entry in fields(cls) if entry.name not in ("profile", "out")]
         unknown = [name for name in changes if name not in known]
         if unknown:
             raise StudyError(f"unknown notebook parameter '{unknown[0]}': choose from {', '.join(known)}")
         try:
-            study = cls(**profiles.read(profile, photos, changes))
+            parameters = profiles.read(profile, photos, changes)
+            alternatives = {name: parameters.pop(name) for name in beforehand.ALTERNATIVES if name in parameters}
+            study = cls(**parameters)
         except ValidationError as error:
             raise StudyError(first_problem(error, "notebook parameter", known)) from error
+        settled = beforehand.settled(study.architectures, study.weights, study.recipe, alternatives, changes)
+        study = replace(study, **settled)
         Recipe.of(study.recipe)
         Recipe.of(study.source_recipe)
         Settings.of(study.failure_2020)
@@ -79,6 +97,11 @@ class Study:
         """The parameters, one per line."""
         shown = [entry.name for entry in fields(self) if entry.name != "out"]
         return "\n".join(f"{name}: {getattr(self, name)}" for name in shown)
+
+    @property
+    def is_full_comparison(self) -> bool:
+        """Whether the study has all networks in both frameworks, which notebooks 02 to 05 and the slides compare."""
+        return (len(self.architectures), len(self.frameworks)) == (len(models.ARCHITECTURES), len(models.FRAMEWORKS))
 
     @property
     def folder(self) -> Path:
@@ -213,6 +236,8 @@ class Study:
         return all(map(self.finished, [*self.configs(), *self._configs_of_variants()]))
 
     def _configs_of_variants(self) -> list[RunConfig]:
+        if not self.is_full_comparison:  # without the notebooks that show them
+            return []
         return [
             self.config(*which, self.seeds[0], self.weights[-1], changed(self.recipe, changes))
             for which, recipes in variants.of(Recipe.of(self.recipe)).items()
@@ -228,7 +253,7 @@ class Study:
 
     def _compared(self) -> list[tuple]:
         """The arguments of `config` for all `runs`, by seed, so that an interrupted study has complete comparisons."""
-        wanted = product(self.seeds, models.ARCHITECTURES, models.FRAMEWORKS, self.weights)
+        wanted = product(self.seeds, self.architectures, self.frameworks, self.weights)
         return [(architecture, framework, seed, weights) for seed, architecture, framework, weights in wanted]
 
     def variants(self, architecture: str, framework: str, weights: str, recipes: dict[str, dict]) -> dict[str, Run]:

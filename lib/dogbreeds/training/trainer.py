@@ -70,7 +70,7 @@ def train(
         raise StudyError(f"{config.id} needs Keras on {config.backend}, not {keras_runtime.backend()}: {remedy}")
     freezing.frozen_stages(config.architecture, config.recipe.freeze or None)  # raises before anything is written
     folder = store / config.id
-    with _user_errors(config, folder):
+    with user_errors(config, folder):
         store.mkdir(parents=True, exist_ok=True)
         with FileLock(store / f"{config.id}.lock") if devices.rank == 0 else nullcontext():
             if not RunStore(store).finished(config):
@@ -156,7 +156,7 @@ def run_phase(
 
 
 @contextmanager
-def _user_errors(config: RunConfig, folder: Path):
+def user_errors(config: RunConfig, folder: Path):
     """Converts errors that a user can correct into StudyError; finished epochs are kept."""
     try:
         yield
