@@ -153,11 +153,12 @@ def test_an_epoch_of_one_step_is_measured_too(planned, tmp_path):
 def test_expected_minutes_are_of_the_missing_trainings_and_shared_by_two_processes(planned, tmp_path, monkeypatch):
     measured = []
     monkeypatch.setattr(parallel, "in_own_process", lambda function, job, *rest: measured.append(job) or 1e-9)
-    monkeypatch.setattr(parallel, "shares", lambda: (2, 1))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     twice = replace(planned[0].config, recipe=replace(planned[0].config.recipe, epochs=4))
     longer = jobs.Job(twice, planned[0].dataset)
     one, both = duration.seconds(planned[:1], tmp_path), duration.seconds(planned, tmp_path)
     assert one == both  # side by side
+    assert duration.seconds(planned, tmp_path, at_once=1) == 2 * one
     alone, three = duration.seconds([longer], tmp_path), duration.seconds([*planned, longer], tmp_path)
     assert 1.8 * one < alone < 2 * one
     assert three == pytest.approx((2 * one + alone) / 2)
