@@ -267,7 +267,7 @@ def _gpu(folder: Path) -> list[str]:
 def _bench(folder: Path) -> list[str]:
     about = json.loads((folder / "about.json").read_text())
     note = f"{about['photos']} training photos. `{about['command']}` on {about['machine']}, {about['date']}."
-    further = {"accuracy_difference": _accuracy, "scaling_fitted": _scaling}
+    further = {"backends": _backends, "accuracy_difference": _accuracy, "scaling_fitted": _scaling}
     more = [paragraphs(folder) for name, paragraphs in further.items() if (folder / f"{name}.csv").is_file()]
     return [note, _speeds(folder), *chain.from_iterable(more)]
 
@@ -282,6 +282,19 @@ def _speeds(folder: Path) -> str:
     shares = measured.pivot_table("share_of_upper_bound", NETWORK, "pipeline").reindex(own.index, columns=SPEED_UPS)
     speed_ups = shares.rdiv(own["share_of_upper_bound"], axis=0).map("{:.2f}".format).replace("nan", "")
     return _markdown(shown.join(speed_ups.rename(columns=SPEED_UPS)).reset_index())
+
+
+def _backends(folder: Path) -> list[str]:
+    """The steps per second of ResNet50 in PyTorch and on each backend of Keras, and the seconds of first steps."""
+    measured = pd.read_csv(folder / "backends.csv")
+    first = measured.iloc[0]
+    shown = measured[["backend"]].copy()
+    shown["pixels"] = measured["image_size"].map(str)
+    shown["steps/s"] = (1 / measured["seconds_per_step"]).map("{:.2f}".format)
+    shown["s to the first step"] = measured["first_step"].map("{:.0f}".format)
+    shown["in a second process"] = measured["first_step_again"].map("{:.0f}".format)
+    settings = f"in batches of {first['batch_size']} on {first['threads']} threads, medians of {first['steps']} steps"
+    return [f"ResNet50 {settings}: `python tools/keras_backends.py`.", _markdown(shown)]
 
 
 def _accuracy(folder: Path) -> list[str]:

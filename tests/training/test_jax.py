@@ -42,12 +42,15 @@ def train(works, folder):
     return json.loads(output.splitlines()[-1])
 
 
+def configured(dataset, **recipe):
+    settings = "resnet50", "keras", dataset.name, dataset.fingerprint, dataset.breeds, 32
+    return runs.RunConfig(*settings, Recipe(**recipe), backend="jax")
+
+
 @pytest.mark.slow
 def test_other_seeds_and_batches_through_dlpack_compile_nothing_and_give_the_same_bits(dataset, tmp_path):
     """A seed in a compiled function would compile it again, and so would arrays that are committed to a device."""
-    recipe = Recipe(batch_size=4, epochs=2, patience=0)
-    settings = ("resnet50", "keras", dataset.name, dataset.fingerprint, dataset.breeds, 32, recipe)
-    this = runs.RunConfig(*settings, backend="jax")
+    this = configured(dataset, batch_size=4, epochs=2, patience=0)
     stores = tmp_path / "numpy", tmp_path / "dlpack"
     first, again = train([(this, dataset, stores[0], False), (this, dataset, stores[1], True)], tmp_path)
     assert first["cache_misses"] == first["compile_requests_use_cache"]
@@ -61,3 +64,16 @@ def test_other_seeds_and_batches_through_dlpack_compile_nothing_and_give_the_sam
     np.testing.assert_array_equal(found.logits(), expected.logits())
     weights = load_file(found.weights)
     assert all((weights[name] == value).all() for name, value in load_file(expected.weights).items())
+
+
+@pytest.mark.slow
+def test_bfloat16_losses_are_close_but_not_equal_to_float32_losses_on_jax(dataset, tmp_path):
+    """As the test of this name in test_trainer: head warm-up, then all layers."""
+    recipe = {"batch_size": 7, "head_epochs": 1, "epochs": 1, "learning_rate": 1e-6}
+    configs = [configured(dataset, **recipe, precision=precision) for precision in ("float32", "bfloat16")]
+    train([(config, dataset, tmp_path, False) for config in configs], tmp_path)
+    exact, rounded = (runs.Run(tmp_path / config.id) for config in configs)
+    losses = [run.history["training_loss"].to_numpy() for run in (exact, rounded)]
+    assert (losses[1] != losses[0]).all()
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.05)
+    assert rounded.logits().dtype == np.float32

@@ -79,11 +79,12 @@ def test_both_frameworks_update_weights_equally(optimizer, backbone_multiplier, 
 
 
 @pytest.mark.slow
-def test_both_frameworks_update_weights_equally_on_the_torch_backend():
-    """Runs the test above with Keras on PyTorch, which updates all variables at once."""
-    script = "import keras, test_optimizers as these; assert keras.backend.backend() == 'torch'\n"
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_both_frameworks_update_weights_equally_on_the_other_keras_backends(backend):
+    """Runs the test above in a separate process. On PyTorch, Keras updates all variables at once."""
+    script = f"import keras, test_optimizers as these; assert keras.backend.backend() == {backend!r}\n"
     script += "for recipe in these.RECIPES: these.test_both_frameworks_update_weights_equally(*recipe)"
-    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    environment = os.environ | {"KERAS_BACKEND": backend}
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, env=environment, check=True)
 
 

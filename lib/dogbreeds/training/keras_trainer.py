@@ -115,10 +115,15 @@ class _Callback(keras.callbacks.Callback):
         self.epochs.begin()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.epochs.step(batch, lambda: (float(logs["loss"]), float(logs["accuracy"])))
+        self.logs = logs
+        self.epochs.step(batch, self._measures)
 
     def on_test_begin(self, logs=None):
+        self._measures()  # waits for the last step, which belongs to the time of the training
         self.epochs.begin_validation()
+
+    def _measures(self) -> tuple[float, float]:
+        return tuple(float(keras.ops.convert_to_numpy(self.logs[name])) for name in ("loss", "accuracy"))
 
     def on_epoch_end(self, epoch, logs=None):
         names = {"loss": "training_loss", "accuracy": "training_accuracy"}
@@ -127,6 +132,17 @@ class _Callback(keras.callbacks.Callback):
         variables = enumerate(self.model.optimizer.variables)
         optimizer = {f"{number:04d}": torch.tensor(variable.numpy()) for number, variable in variables}
         self.model.stop_training = self.epochs.end(self.model, measures, optimizer)
+
+
+class _Callbacks(keras.callbacks.CallbackList):
+    """Leaves the measures of a step on the device: Keras would read them after every step, and wait for the device."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, logs)
+
+    def on_test_batch_end(self, batch, logs=None):
+        pass  # no callback listens
 
 
 def fit(model: keras.Model, recipe: Recipe, streams: dict[str, Batches], epochs: Epochs, devices: Devices) -> None:
@@ -147,7 +163,7 @@ def fit(model: keras.Model, recipe: Recipe, streams: dict[str, Batches], epochs:
         validation_data=_feed(streams["validation"]),
         initial_epoch=phase.done,
         epochs=phase.epochs,
-        callbacks=[_Callback(epochs)],
+        callbacks=_Callbacks([_Callback(epochs)], add_history=True, model=model),
         shuffle=False,  # the stream is already shuffled
         verbose=0,
     )
