@@ -29,7 +29,36 @@ def small(monkeypatch):
     failure_trainings._compiled.cache_clear()
 
 
-@pytest.mark.usefixtures("small")
+learn, train_and_keep = failure_trainings._source, failure_trainings._train_and_keep
+
+
+def learn_small(*arguments):
+    """The first task of a worker, with the small network."""
+    keras_applications.build = small_network
+    return learn(*arguments)
+
+
+def train_small(*arguments):
+    """The other tasks of a worker, with the small network."""
+    keras_applications.build = small_network
+    train_and_keep(*arguments)
+
+
+def train_or_fail(training, *arguments):
+    if training.frozen == "backbone":
+        raise StudyError("no room")
+    train_small(training, *arguments)
+
+
+@pytest.fixture
+def small_in_workers(monkeypatch):
+    monkeypatch.setattr(failure_trainings, "_source", learn_small)
+    monkeypatch.setattr(failure_trainings, "_train_and_keep", train_small)
+    monkeypatch.setattr(failure_trainings, "shares", lambda: (2, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_in_workers")
 def test_every_training_is_stored_once_and_measured_on_all_splits(dataset, tmp_path):
     others = datasets.load("drawn_dogs", [], 8)
     files = failure_trainings.train_all(Settings.of(SETTINGS), dataset, others, tmp_path)
@@ -48,6 +77,19 @@ def test_every_training_is_stored_once_and_measured_on_all_splits(dataset, tmp_p
     # Other breeds or more epochs of the source give other trainings.
     again = failure_trainings.train_all(Settings.of(SETTINGS | {"source_epochs": 0}), dataset, others, tmp_path)
     assert not set(again) & set(files)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_in_workers")
+def test_a_failed_training_ends_the_series_and_keeps_what_is_finished(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(failure_trainings, "_train_and_keep", train_or_fail)
+    monkeypatch.setattr(failure_trainings, "shares", lambda: (1, 1))  # one after the other
+    settings, others = Settings.of(SETTINGS), datasets.load("drawn_dogs", [], 8)
+    with pytest.raises(StudyError, match="no room"):
+        failure_trainings.train_all(settings, dataset, others, tmp_path)
+    finished = [file.name for file in tmp_path.glob("*/*.npz")]
+    assert set(finished) >= {training.file for training in settings.trainings()[:2]}
+    assert len(finished) < len([each for each in settings.trainings() if each.frozen == "nothing"])
 
 
 @pytest.mark.usefixtures("small")

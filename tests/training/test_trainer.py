@@ -301,7 +301,7 @@ def running(process):
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 def test_training_resumes_after_repeated_kills(framework):
-    """Keras uses its PyTorch backend, which needs no tracing; the script accepts any backend and number of kills."""
+    """Keras uses its PyTorch backend, which needs no tracing; the script accepts TensorFlow, but JAX cannot fork."""
     command = [sys.executable, Path(__file__).parents[1] / "support" / "kill_and_resume.py", framework, "6"]
     outcome = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "torch"}, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr

@@ -79,7 +79,8 @@ class _Pausing:
 
     def step(self, epoch, photos, measures):
         if "seconds_to_first_step" not in self.measured:
-            self.measured["seconds_to_first_step"] = synchronised() - self.start
+            measures()  # waits for the step, on every backend
+            self.measured["seconds_to_first_step"] = time.perf_counter() - self.start
         self.progress.step(epoch, photos, measures)
 
     def epoch(self, row):

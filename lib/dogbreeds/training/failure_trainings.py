@@ -8,6 +8,7 @@ defaults, momentum 0.99 of the running statistics. The seed decides the initial 
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import as_completed
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,10 @@ from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.models import keras_applications, keras_runtime
 from dogbreeds.models.batch_norm import reestimate_statistics
+from dogbreeds.processes import spawn
+from dogbreeds.training.capacity import shares
 from dogbreeds.training.failure_settings import Settings, Training
+from dogbreeds.training.parallel import limit_threads
 
 keras = keras_runtime.load_keras()
 
@@ -30,18 +34,35 @@ BATCH_SIZE, SPLITS = 32, ("train", "validation", "test")
 def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Path) -> list[Path]:
     """Returns the files of all trainings, in a folder in `folder`, and trains those that are missing.
 
-    The initial weights are learned on the breeds of `others`.
+    The initial weights are learned on the breeds of `others`. `capacity.shares` decides how many processes train. If a
+    training fails, no further one starts, and the running ones are finished.
     """
     which = f"{dataset.fingerprint} {others.fingerprint} {settings.source_epochs} {keras.config.backend()}"
     folder = folder / hashlib.sha256(which.encode()).hexdigest()[:12]
     trainings = settings.trainings()
     missing = [training for training in trainings if not (folder / training.file).is_file()]
-    for training in tqdm(missing, desc="failure of 2020", unit="training"):
-        learned = _source(training.network, others, folder / "sources", settings.source_epochs)
-        arrays = asdict(training) | {"kind": dataset.kind} | train(training, learned, dataset)
-        with files.atomic(folder / training.file) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+    at_once, threads = shares()
+    with spawn(at_once, limit_threads, threads) as processes:
+        networks = dict.fromkeys(training.network for training in missing)
+        which = others, folder / "sources", settings.source_epochs
+        for learned in [processes.submit(_source, network, *which) for network in networks]:
+            learned.result()
+        started = [processes.submit(_train_and_keep, training, dataset, *which) for training in missing]
+        try:
+            for done in tqdm(as_completed(started), "failure of 2020", len(started), unit="training"):
+                done.result()
+        except BaseException:
+            processes.shutdown(cancel_futures=True)
+            raise
     return [folder / training.file for training in trainings]
+
+
+def _train_and_keep(training: Training, dataset: Dataset, others: Dataset, sources: Path, source_epochs: int) -> None:
+    """Writes the file of a training, in the folder above that of the sources."""
+    learned = _source(training.network, others, sources, source_epochs)
+    arrays = asdict(training) | {"kind": dataset.kind} | train(training, learned, dataset)
+    with files.atomic(sources.parent / training.file) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _source(network: str, others: Dataset, folder: Path, epochs: int) -> list[np.ndarray]:
@@ -110,7 +131,8 @@ def _batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarra
 
 def _compile(model, rate=0.001):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
+    jit = keras.config.backend() == "jax"  # as in keras_trainer
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=jit)
     return model
 
 

@@ -134,7 +134,7 @@ class _Callback(keras.callbacks.Callback):
         self.model.stop_training = self.epochs.end(self.model, measures, optimizer)
 
 
-class _Callbacks(keras.callbacks.CallbackList):
+class Callbacks(keras.callbacks.CallbackList):
     """Leaves the measures of a step on the device: Keras would read them after every step, and wait for the device."""
 
     def on_train_batch_end(self, batch, logs=None):
@@ -163,7 +163,7 @@ def fit(model: keras.Model, recipe: Recipe, streams: dict[str, Batches], epochs:
         validation_data=_feed(streams["validation"]),
         initial_epoch=phase.done,
         epochs=phase.epochs,
-        callbacks=_Callbacks([_Callback(epochs)], add_history=True, model=model),
+        callbacks=Callbacks([_Callback(epochs)], add_history=True, model=model),
         shuffle=False,  # the stream is already shuffled
         verbose=0,
     )
