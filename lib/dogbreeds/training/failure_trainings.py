@@ -37,9 +37,7 @@ def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Pat
     The initial weights are learned on the breeds of `others`. `capacity.shares` decides how many processes train. If a
     training fails, no further one starts, and the running ones are finished.
     """
-    which = f"{dataset.fingerprint} {others.fingerprint} {settings.source_epochs} {keras.config.backend()}"
-    folder = folder / hashlib.sha256(which.encode()).hexdigest()[:12]
-    trainings = settings.trainings()
+    trainings, folder = settings.trainings(), folder / _key(settings, dataset, others)
     missing = [training for training in trainings if not (folder / training.file).is_file()]
     at_once, threads = shares()
     with spawn(at_once, limit_threads, threads) as processes:
@@ -55,6 +53,12 @@ def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Pat
             processes.shutdown(cancel_futures=True)
             raise
     return [folder / training.file for training in trainings]
+
+
+def _key(settings: Settings, dataset: Dataset, others: Dataset) -> str:
+    """Identifies what all trainings share: the images, the initial weights and the backend."""
+    which = f"{dataset.fingerprint} {others.fingerprint} {settings.source_epochs} {keras.config.backend()}"
+    return hashlib.sha256(which.encode()).hexdigest()[:12]
 
 
 def _train_and_keep(training: Training, dataset: Dataset, others: Dataset, sources: Path, source_epochs: int) -> None:
