@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from reference import machine
 
 from dogbreeds import paths
 from dogbreeds.processes import set_thread_variables
@@ -88,9 +90,9 @@ def main() -> None:
     set_thread_variables(THREADS)
     file = paths.outputs() / "bench" / "tables" / "backends.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows, origin = [], {"machine": machine(THREADS), "date": datetime.now(UTC).date().isoformat()}
     for row in measure():
-        rows.append(row)
+        rows.append(row | origin)
         pd.DataFrame(rows).to_csv(file, index=False)  # what is measured stays when a later backend fails
         print(row, file=sys.stderr, flush=True)
     print(file)

@@ -294,7 +294,8 @@ def _backends(folder: Path) -> list[str]:
     shown["s to the first step"] = measured["first_step"].map("{:.0f}".format)
     shown["in a second process"] = measured["first_step_again"].map("{:.0f}".format)
     settings = f"in batches of {first['batch_size']} on {first['threads']} threads, medians of {first['steps']} steps"
-    return [f"ResNet50 {settings}: `python tools/keras_backends.py`.", _markdown(shown)]
+    origin = f"on {first['machine']}, {first['date']}"
+    return [f"ResNet50 {settings}: `python tools/keras_backends.py` {origin}.", _markdown(shown)]
 
 
 def _accuracy(folder: Path) -> list[str]:

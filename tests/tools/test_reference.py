@@ -76,8 +76,9 @@ def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeyp
     pd.DataFrame(rows).to_csv(outputs / "tables" / "bench.csv")
     pd.DataFrame([fitted]).to_csv(outputs / "tables" / "scaling_fitted.csv")
     pd.DataFrame({"axis": "photos", "size": [100, 1600]}).to_csv(outputs / "tables" / "scaling.csv")
-    backends = "backend,image_size,batch_size,threads,steps,seconds_per_step,first_step,first_step_again\n"
-    (outputs / "tables" / "backends.csv").write_text(f"{backends}Keras on JAX,32,16,2,6,0.25,26.1,10.6\n")
+    backends = "backend,image_size,batch_size,threads,steps,seconds_per_step,first_step,first_step_again,machine,date\n"
+    timed = "Keras on JAX,32,16,2,6,0.25,26.1,10.6,an abacus,2020-01-28\n"
+    (outputs / "tables" / "backends.csv").write_text(backends + timed)
     each = {"network": "Xception", "pipeline": ["this library, float32"] * 2 + ["baseline"] * 2, "seed": [0, 1, 0, 1]}
     each |= {"test accuracy": [0.5, 0.6, 0.5, 0.4], "test photos": 234, "image_size": 64, "batch_size": 16, "epochs": 8}
     pd.DataFrame(each).to_csv(outputs / "tables" / "accuracy.csv")
@@ -87,7 +88,8 @@ def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeyp
     text = without_padding(reference.block(tmp_path / "reference" / "bench_cpu"))
     options = "--size 96 --batch-size 32 --precision float32 --rounds 6"
     assert f"384 training photos. `dogbreeds bench speed --photos folder {options}`" in text
-    assert "in batches of 16 on 2 threads, medians of 6 steps: `python tools/keras_backends.py`." in text
+    command = "`python tools/keras_backends.py` on an abacus, 2020-01-28."
+    assert f"in batches of 16 on 2 threads, medians of 6 steps: {command}" in text
     assert "| Keras on JAX | 32 | 4.00 | 26 | 11 |\n" in text
     assert "| Xception | Keras | 39 | 97.5% (90.0% to 100.0%) | | | | 1.30 |\n" in text
     assert (
