@@ -42,20 +42,23 @@ def parts(photos: str | None, seconds: int, on_a_gpu: bool) -> list[Part]:
     tests = [str(paths.REPOSITORY / "tests" / "test_gpu.py"), "-p", "no:cacheprovider"]
     speed, study, tiny = [*dogbreeds, "bench", "speed"], [*dogbreeds, "study", "--language", "en"], []
     if on_a_gpu:
-        limits, sample = {"tests": 120, "bench": 240, "sample": 180}, ["--profile", "sample"]
+        limits = {"tests": 90, "bench": 220, "references": 80, "sample": 180}
         speed += ["--size", "224", "--batch-size", "128", "--precision", "bfloat16", "--rounds", "2"]
         speed += ["--photos-per-breed", "300"]  # some twenty steps per epoch
+        sample = ["--profile", "sample"]
     else:
-        limits = {"tests": 300, "bench": 1200, "sample": 1200}
-        sample = ["--profile", "tiny", "--parameter", "architectures=[resnet50]", "--parameter", "frameworks=[pytorch]"]
+        limits = {"tests": 300, "bench": 1200, "references": 1200, "sample": 1200}
         speed += ["--size", "32", "--batch-size", "4", "--photos-per-breed", "12", "--rounds", "1", "--workers", "1"]
-        speed += ["--architecture", "resnet50"]
+        sample = ["--profile", "tiny", "--parameter", "architectures=[resnet50]", "--parameter", "frameworks=[pytorch]"]
         tiny = ["--parameter", "image_size=32", "--parameter", "photos_per_breed=12"]
         tiny += ["--parameter", "recipe={epochs: 1, batch_size: 8}"]
+    one, all_networks = ["--architecture", "resnet50"], ["--without-references"]
+    bench = ("bench/tables/bench.csv", "bench/figures/bench.png")
     tables = ("*/tables/*.csv", "*/figures/accuracies.png")
     found = [
         Part("tests", limits["tests"], ["-m", "pytest", *tests], (), _tests),
-        Part("bench", limits["bench"], speed, ("bench/tables/bench.csv", "bench/figures/bench.png"), _speeds),
+        Part("bench", limits["bench"], [*speed, *(all_networks if on_a_gpu else one + all_networks)], bench, _speeds),
+        Part("references", limits["references"], [*speed, *one], bench, _speeds),
         Part("sample", limits["sample"], [*study, *sample], tables, _study),
     ]
     if photos:
@@ -134,7 +137,7 @@ def _speeds(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:
         if framework == "Keras" and (network, "PyTorch") in speeds.index:
             ratio = row["this_library"] / speeds.loc[(network, "PyTorch"), "this_library"]
             yield f"{network}: Keras, times PyTorch", "0.8 or more", f"{ratio:.2f}"
-        if framework == "PyTorch":
+        if "torchvision" in row.dropna():
             ratio = row["this_library"] / row["torchvision"]
             yield f"{network}: times torchvision's reference pipeline", "2 or more", f"{ratio:.1f}"
     for row in measured[measured["seconds_to_first_step"].notna()].itertuples():

@@ -30,6 +30,7 @@ PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12
 PEAKS |= {"A100": 312e12, "L4": 121e12, "T4": 65e12}
 # What the training of this library measures besides its steps: see `pipelines.this_library`.
 MEASURED = ["seconds_to_first_step", "photos_per_second_of_run"]
+OWN = ("compute_only", "this_library")  # pipelines
 COLUMNS = ["network", "framework", "device", "pipeline"]
 COLUMNS += ["photos_per_second", "share_of_upper_bound", "seconds_to_read", *MEASURED]
 
@@ -42,11 +43,14 @@ def linked(dataset: Dataset, folder: Path) -> Path:
     return folder
 
 
-def measure(study: Study, rounds: int, workers: int, architectures: Sequence[str]) -> Iterator[pd.DataFrame]:
+def measure(
+    study: Study, rounds: int, workers: int, architectures: Sequence[str], references: bool = True
+) -> Iterator[pd.DataFrame]:
     """Yields the table of all results so far each time a network has been measured in one framework.
 
-    The table has one row per network, framework and pipeline. `rounds` is the number of timed epochs per pipeline
-    after the warm-up epoch, `workers` the number of processes that read photos in the reference pipelines.
+    The table has one row per network, framework and pipeline; without `references`, only those of this library and of
+    the upper bound. `rounds` is the number of timed epochs per pipeline after the warm-up epoch, `workers` the number
+    of processes that read photos in the reference pipelines.
     """
     rows = []
     pixel_cache.load(study.dataset, study.image_size, study.crop)
@@ -54,12 +58,14 @@ def measure(study: Study, rounds: int, workers: int, architectures: Sequence[str
         photos = linked(study.dataset, Path(folder, "photos"))
         for framework, architecture in product(("pytorch", "keras"), architectures):  # first what starts faster
             config = study.config(architecture, framework, seed=0)
-            rows += _measure(config, study.dataset, photos, rounds, workers)
+            rows += _measure(config, study.dataset, photos, rounds, workers, references)
             print(f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True)
             yield pd.DataFrame(rows)
 
 
-def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int, workers: int) -> list[dict]:
+def _measure(
+    config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int, workers: int, references: bool = True
+) -> list[dict]:
     """Times the pipelines in turn, one epoch each, so that other load on the machine affects all of them.
 
     Each pipeline has its own process, which waits while the others work: in one process they would slow each other
@@ -67,14 +73,20 @@ def _measure(config: runs.RunConfig, dataset: Dataset, folder: Path, rounds: int
     """
     work = pipelines.Work(config, dataset, folder, workers)
     with ExitStack() as stack:
-        processes = {pipeline: stack.enter_context(spawn(1)) for pipeline in _pipelines(config.framework)}
+        names = [name for name in _pipelines(config.framework) if references or name in OWN]
+        processes = {pipeline: stack.enter_context(spawn(1)) for pipeline in names}
 
         def in_turn(function) -> dict:
             return {pipeline: process.submit(function).result() for pipeline, process in processes.items()}
 
         for started in [process.submit(_start, work, pipeline) for pipeline, process in processes.items()]:
             started.result()
-        speeds = pd.DataFrame([in_turn(_time_epoch) for _ in range(rounds + 1)]).drop(0)  # without the warm-up
+        if config.framework == "keras" and torch.cuda.is_available():  # compiles, for longer than it trains
+            for warmed_up in [process.submit(_time_epoch) for process in processes.values()]:
+                warmed_up.result()
+        else:
+            in_turn(_time_epoch)
+        speeds = pd.DataFrame([in_turn(_time_epoch) for _ in range(rounds)])
         facts = in_turn(_facts)
     # Each epoch is compared with the upper bound of its own round, because the load changes between rounds.
     shares = speeds.div(speeds["compute_only"], axis=0)

@@ -29,6 +29,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--rounds", type=int, default=3, help=rounds)
     network = "network to measure, may be repeated (default: all three)"
     parser.add_argument("--architecture", action="append", choices=ARCHITECTURES, help=network)
+    references = "measure only this library and the upper bound"
+    parser.add_argument("--without-references", action="store_true", help=references)
     _add_workers(parser)
 
     parser = _add_command(measured, scaling, SCALING)
@@ -77,8 +79,8 @@ def speed(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 1:
         raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
     study = _training(arguments)
-    architectures = arguments.architecture or ARCHITECTURES
-    for table in throughput.measure(study, arguments.rounds, arguments.workers, architectures):
+    which = arguments.architecture or ARCHITECTURES, not arguments.without_references
+    for table in throughput.measure(study, arguments.rounds, arguments.workers, *which):
         study.save_table("bench", table)
     study.save("bench", charts.throughput(table))
     _print(arguments, study, table, table[throughput.COLUMNS])
