@@ -1,5 +1,6 @@
 # The study's commands. `make help` lists them.
-# PROFILE chooses a file of notebooks/profiles, PHOTOS a folder of photographs: of breeds, of splits, or with a table.
+# PROFILE chooses a file of notebooks/profiles, PHOTOS a folder of photographs, sorted by breed or by
+# split, or listed in a table.
 
 PROFILE ?=
 PHOTOS  ?=
@@ -53,8 +54,8 @@ reference: $(READY) ## keep the results of PROFILE in outputs/reference, write t
 bench: $(READY) ## time the training with this library and with reference pipelines, on PHOTOS or drawn dogs
 	@$(BIN)/dogbreeds bench speed $(if $(PHOTOS),--photos '$(PHOTOS)')
 
-gpu: $(READY) ## ten minutes on a GPU: its tests, the benchmark, the study of drawn dogs; with PHOTOS, photographs for SECONDS
-	@$(BIN)/python -m dogbreeds bench gpu $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(SECONDS),--seconds '$(SECONDS)')
+gpu: ## ten minutes on a GPU: tests, speeds, the study of drawn dogs; with PHOTOS, photographs for at most SECONDS
+	@$(if $(wildcard $(READY)),$(BIN)/python,python3) -m dogbreeds bench gpu $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(SECONDS),--seconds '$(SECONDS)')
 
 clean: ## remove the environment, the caches and the outputs (outputs/reference stays)
 	rm -rf .venv slides/node_modules data/drawn_dogs .pytest_cache .ruff_cache .import_linter_cache lib/*.egg-info

@@ -261,7 +261,8 @@ def _gpu(folder: Path) -> list[str]:
     about = json.loads((folder / "about.json").read_text())
     note = f"`{about['command']}` on {about['machine']}, {about['date']}. {about['photos']} training photos: "
     results = pd.read_csv(folder / "results.csv").fillna("")
-    return [f"{note}`{about['bench']}`.", _speeds(folder / "bench"), _markdown(results)]
+    measured = [_speeds(folder / name) for name in ("bench", "references") if (folder / name / "bench.csv").is_file()]
+    return [f"{note}`{about['bench']}`; below with the reference pipelines.", *measured, _markdown(results)]
 
 
 def _bench(folder: Path) -> list[str]:
@@ -280,7 +281,8 @@ def _speeds(folder: Path) -> str:
     shown = own["photos_per_second"].map("{:.0f}".format).to_frame("photos/s")
     shown[SHARE] = own["share_of_upper_bound"].map("{:.1%}".format) + [f" ({each})" for each in epochs]
     shares = measured.pivot_table("share_of_upper_bound", NETWORK, "pipeline").reindex(own.index, columns=SPEED_UPS)
-    speed_ups = shares.rdiv(own["share_of_upper_bound"], axis=0).map("{:.2f}".format).replace("nan", "")
+    speed_ups = shares.rdiv(own["share_of_upper_bound"], axis=0).dropna(axis=1, how="all")
+    speed_ups = speed_ups.map("{:.2f}".format).replace("nan", "")
     return _markdown(shown.join(speed_ups.rename(columns=SPEED_UPS)).reset_index())
 
 
@@ -291,8 +293,8 @@ def _backends(folder: Path) -> list[str]:
     shown = measured[["backend"]].copy()
     shown["pixels"] = measured["image_size"].map(str)
     shown["steps/s"] = (1 / measured["seconds_per_step"]).map("{:.2f}".format)
-    shown["s to the first step"] = measured["first_step"].map("{:.0f}".format)
-    shown["in a second process"] = measured["first_step_again"].map("{:.0f}".format)
+    shown["first step (s)"] = measured["first_step"].map("{:.0f}".format)
+    shown["first step in a second process (s)"] = measured["first_step_again"].map("{:.0f}".format)
     settings = f"in batches of {first['batch_size']} on {first['threads']} threads, medians of {first['steps']} steps"
     origin = f"on {first['machine']}, {first['date']}"
     return [f"ResNet50 {settings}: `python tools/keras_backends.py` {origin}.", _markdown(shown)]

@@ -48,11 +48,12 @@ def size(url: str) -> int | None:
     Raises StudyError if the network or the server fails.
     """
     try:
-        response = requests.head(url, headers={"Accept-Encoding": "identity"}, allow_redirects=True, timeout=10)
-        response.raise_for_status()
+        # Not HEAD, which some mirrors refuse; the body is not read.
+        with requests.get(url, headers={"Accept-Encoding": "identity"}, stream=True, timeout=10) as response:
+            response.raise_for_status()
+            length = response.headers.get("Content-Length")
     except requests.RequestException as error:
         raise StudyError(f"cannot reach {url} ({_cause(error)}): check the network") from error
-    length = response.headers.get("Content-Length")
     return int(length) if length else None
 
 

@@ -83,7 +83,7 @@ def test_the_command_prints_rows_and_saves_tables_and_charts(photo_folder, tmp_p
     row = {name: "x" for name in throughput.COLUMNS}
     row |= {"network": "Xception", "framework": "Keras", "pipeline": "this_library"}
     row |= {"share_of_upper_bound": 0.98, "photos_per_second": 40.0, "seconds_to_read": 0.5}
-    monkeypatch.setattr(throughput, "measure", lambda *arguments: [pd.DataFrame([row])])
+    monkeypatch.setattr(throughput, "measure", lambda *arguments, **options: [pd.DataFrame([row])])
     assert main(["bench", "speed", *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [row]
     assert (folder / "figures" / "bench.png").is_file()

@@ -47,7 +47,8 @@ def test_weights_on_the_server_are_announced_with_their_size_and_not_downloaded_
     assert study.recipe["backbone_multiplier"] == 0.1
     line = "dogbreeds: ImageNet weights of ResNet50: 3 MB will be downloaded from 127.0.0.1:"
     assert capsys.readouterr().err.startswith(line)
-    assert Handler.ranges == []  # of downloads
+    assert Handler.ranges == [None]  # asked once
+    assert not list(ENTRY.path.parent.glob("*"))
     assert not ENTRY.path.exists()
 
 
@@ -74,15 +75,20 @@ def test_without_weights_the_study_starts_from_scratch_and_says_why(server, caus
 def test_every_network_needs_its_weights(served, own, capsys):
     (served / ENTRY.file).touch()
     assert own(architectures=["resnet50", "xception"]).weights == ["scratch"]
-    assert "without ImageNet weights of Xception" in capsys.readouterr().err.splitlines()[1]
+    (line,) = capsys.readouterr().err.splitlines()  # and nothing about those that were found
+    assert "without ImageNet weights of Xception" in line
 
 
 def test_a_gpu_has_its_own_recipe(served, own, monkeypatch):
     (served / ENTRY.file).touch()
     on_cpu = own().recipe
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    older = own().recipe  # a GPU without bfloat16
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     on_gpu = own().recipe
-    assert (on_cpu["precision"], on_gpu["precision"]) == ("float32", "bfloat16")
+    assert (on_cpu["precision"], older["precision"], on_gpu["precision"]) == ("float32", "float32", "bfloat16")
+    assert on_gpu == older | {"precision": "bfloat16"}
     assert on_gpu["batch_size"] > on_cpu["batch_size"]
     assert on_gpu["epochs"] > on_cpu["epochs"]
     assert on_gpu["backbone_multiplier"] == on_cpu["backbone_multiplier"]
@@ -118,7 +124,7 @@ def test_other_profiles_are_not_settled(no_server, photo_folder, monkeypatch):
 
 
 def test_own_photos_without_photos_are_refused():
-    with pytest.raises(StudyError, match=r"profile own_photos needs photographs: name their folder \(PHOTOS=FOLDER"):
+    with pytest.raises(StudyError, match=r"profile own_photos needs photographs: give their folder \(PHOTOS=FOLDER"):
         Study.from_profile("own_photos")
 
 
@@ -163,7 +169,7 @@ def test_expected_minutes_are_of_the_missing_trainings_and_shared_by_two_process
     assert 1.8 * one < alone < 2 * one
     assert three == pytest.approx((2 * one + alone) / 2)
     assert measured[-1] is longer
-    line = "expected: about 1 min for 2 trainings on cpu, and a few for the notebooks"
+    line = "expected: about 1 min for 2 trainings on cpu, plus a few minutes for the notebooks"
     assert beforehand.expected(planned, tmp_path) == line
     assert beforehand.expected([], tmp_path) == ""
 

@@ -85,7 +85,7 @@ def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeyp
     text = without_padding(reference.block(tmp_path / "reference" / "bench_cpu"))
     options = "--size 96 --batch-size 32 --precision float32 --rounds 6"
     assert f"384 training photos. `dogbreeds bench speed --photos folder {options}`" in text
-    assert "| Xception | Keras | 39 | 97.5% (90.0% to 100.0%) | | | | 1.30 |\n" in text
+    assert "| Xception | Keras | 39 | 97.5% (90.0% to 100.0%) | 1.30 |\n" in text
     assert (
         "234 test photos, 2 seeds: `dogbreeds bench accuracy --photos folder --size 64 --batch-size 16 --epochs 8`"
         in text
@@ -130,6 +130,9 @@ def test_the_last_results_on_a_gpu_are_stored_with_their_goals(tmp_path, monkeyp
         made = tmp_path / "outputs" / date
         (made / "bench").mkdir(parents=True)
         pd.DataFrame([row | {"device": device}]).to_csv(made / "bench" / "bench.csv")
+        (made / "references").mkdir()
+        reference_pipeline = row | {"pipeline": "torchvision", "share_of_upper_bound": 0.4}
+        pd.DataFrame([row, reference_pipeline]).to_csv(made / "references" / "bench.csv")
         results = {"part": ["tests", "tests"], "measure": ["end", "tests"], "goal": ["within 120 s", "all passed"]}
         pd.DataFrame(results | {"result": ["finished in 60 s", "17 passed"]}).to_csv(made / "results.csv", index=False)
         (made / "outputs").mkdir()
@@ -141,7 +144,8 @@ def test_the_last_results_on_a_gpu_are_stored_with_their_goals(tmp_path, monkeyp
     text = without_padding(reference.block(folder))
     assert "`make gpu` on " in text
     assert "2700 training photos: `dogbreeds bench speed --photos folder --size 224 --batch-size 128" in text
-    assert "| Xception | PyTorch | 2500 | 96.0% (90.0% to 100.0%) |" in text
+    assert "| Xception | PyTorch | 2500 | 96.0% (90.0% to 100.0%) |\n" in text
+    assert "| Xception | PyTorch | 2500 | 96.0% (90.0% to 100.0%) | 2.40 |\n" in text
     assert "| tests | tests | all passed | 17 passed |\n" in text
     assert not (folder / "outputs").exists()
 

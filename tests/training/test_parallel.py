@@ -125,7 +125,7 @@ def test_training_killed_twice_is_named_and_the_others_finish(dataset, tmp_path,
 @pytest.mark.slow
 def test_study_gives_exit_status_1_if_a_training_is_killed_twice(photo_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "_train", train_or_be_killed)
-    monkeypatch.setattr(duration, "seconds", lambda jobs, store: 60.0)
+    monkeypatch.setattr(duration, "seconds", lambda jobs, store, at_once=0: 60.0)
     changes = ["--parameter", "architectures=[resnet50]", "--parameter", "frameworks=[pytorch]"]
     changes += ["--parameter", "seeds=[0, 1]", "--parameter", "breeds=[]", "--parameter", "photos_per_breed=0"]
     assert main(["study", "--profile", "tiny", "--photos", str(photo_folder), *changes]) == 1

@@ -1,12 +1,13 @@
 """`dogbreeds bench gpu`: checks and measures everything on a GPU, in parts that each have a time limit.
 
 Each part is a command in its own process. A part that fails or reaches its limit leaves its results, and the next part
-starts. On a machine without a GPU the same parts run at tiny sizes, as a rehearsal of the command: their numbers say
-nothing.
+starts. On a machine without a GPU the same parts run at tiny sizes, as a rehearsal of the command: their results are
+not meaningful.
 """
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ import torch
 
 from dogbreeds import paths
 
-GRACE = 10  # seconds that a part has to end itself after its limit
+GRACE = 10  # seconds a part has to stop after its limit
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,24 @@ def parts(photos: str | None, seconds: int, on_a_gpu: bool) -> list[Part]:
         limits = {"tests": 90, "bench": 220, "references": 80, "sample": 180}
         speed += ["--size", "224", "--batch-size", "128", "--precision", "bfloat16", "--rounds", "2"]
         speed += ["--photos-per-breed", "300"]  # some twenty steps per epoch
+        # Keras' reference pipeline needs TensorFlow.
+        all_networks, references = [], ["--framework", "pytorch"]
         sample = ["--profile", "sample"]
     else:
         limits = {"tests": 300, "bench": 1200, "references": 1200, "sample": 1200}
         speed += ["--size", "32", "--batch-size", "4", "--photos-per-breed", "12", "--rounds", "1", "--workers", "1"]
+        all_networks, references = ["--architecture", "resnet50", "--framework", "pytorch"], []
         sample = ["--profile", "tiny", "--parameter", "architectures=[resnet50]", "--parameter", "frameworks=[pytorch]"]
         tiny = ["--parameter", "image_size=32", "--parameter", "photos_per_breed=12"]
         tiny += ["--parameter", "recipe={epochs: 1, batch_size: 8}"]
-    one, all_networks = ["--architecture", "resnet50"], ["--without-references"]
+    own = [*speed, *all_networks, "--without-references"]
+    references = [*speed, "--architecture", "resnet50", *references]
     bench = ("bench/tables/bench.csv", "bench/figures/bench.png")
     tables = ("*/tables/*.csv", "*/figures/accuracies.png")
     found = [
         Part("tests", limits["tests"], ["-m", "pytest", *tests], (), _tests),
-        Part("bench", limits["bench"], [*speed, *(all_networks if on_a_gpu else one + all_networks)], bench, _speeds),
-        Part("references", limits["references"], [*speed, *one], bench, _speeds),
+        Part("bench", limits["bench"], own, bench, _speeds),
+        Part("references", limits["references"], references, bench, _speeds),
         Part("sample", limits["sample"], [*study, *sample], tables, _study),
     ]
     if photos:
@@ -79,7 +84,10 @@ def measure(folder: Path, found: list[Part]) -> pd.DataFrame:
         outputs, log = folder / "outputs" / part.name, folder / f"{part.name}.log"
         print(f"{part.name}: at most {part.limit} s; its messages are in {paths.from_here(log)}", file=sys.stderr)
         rows.append((part.name, "end", f"within {part.limit} s", _run(part, outputs, log)))
-        rows += [(part.name, *row) for row in part.read(outputs, log)]
+        try:
+            rows += [(part.name, *row) for row in part.read(outputs, log)]
+        except Exception as error:  # of a command that was killed while it wrote
+            rows.append((part.name, "results", "", f"not readable: {type(error).__name__}: {error}"))
         for file in [each for pattern in part.kept for each in sorted(outputs.glob(pattern))]:
             (folder / part.name).mkdir(exist_ok=True)
             shutil.copy(file, folder / part.name / file.name)
@@ -111,15 +119,15 @@ def _end(process: subprocess.Popen) -> None:
         try:
             process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            print(f"process {process.pid} does not end itself after {GRACE} s: killed", file=sys.stderr)
+            print(f"process {process.pid} did not stop within {GRACE} s of the interrupt: killed", file=sys.stderr)
     with suppress(ProcessLookupError):  # no process is left
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _tests(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:
-    lines = log.read_text().splitlines()
-    yield "tests", "all passed", next((line.strip("= ") for line in reversed(lines) if " in " in line), "no result")
+    found = re.findall(r"\d+ (?:passed|failed|skipped|error).* in [\d.]+s", log.read_text(errors="replace"))
+    yield "tests", "all passed", found[-1] if found else "no result"
 
 
 def _speeds(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:
@@ -142,13 +150,18 @@ def _speeds(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:
             yield f"{network}: times torchvision's reference pipeline", "2 or more", f"{ratio:.1f}"
     for row in measured[measured["seconds_to_first_step"].notna()].itertuples():
         name = f"{row.network}, {row.framework}, {row.pipeline.replace('_', ' ')}"
-        yield f"{name}: seconds to the first step", "5 or less", f"{row.seconds_to_first_step:.1f}"
+        yield (
+            f"{name}: seconds to the first step",
+            "5 or less",
+            f"{row.seconds_to_first_step:.1f}",
+        )
         yield f"{name}: photos/s of the run", "", f"{row.photos_per_second_of_run:.0f}"
 
 
 def _study(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:
     """Finished runs and notebooks, the time of the trainings, and the range of test accuracies."""
-    records = [json.loads(file.read_text()) for file in outputs.glob("*/runs/*/run.json")]
+    finished = [file for file in outputs.glob("*/runs/*/run.json") if file.parent.suffix != ".unfinished"]
+    records = [json.loads(file.read_text()) for file in finished]
     yield "finished runs", "", str(len(records))
     yield (
         "finished notebooks",
@@ -159,7 +172,7 @@ def _study(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:
         accuracies = [record["test_accuracy"] for record in records]
         yield "test accuracy", "", f"{min(accuracies):.3f} to {max(accuracies):.3f}"
     else:
-        lines = log.read_text().replace("\r", "\n").splitlines()
+        lines = log.read_text(errors="replace").replace("\r", "\n").splitlines()
         yield "last message", "", next((line.strip() for line in reversed(lines) if line.strip()), "none")
 
 

@@ -21,7 +21,7 @@ def compute_only(work: Work) -> Iterator[float]:
     callbacks = keras_trainer.Callbacks([], add_history=True, model=model)  # as in the training of this library
 
     def epoch():
-        if keras.backend.backend() == "jax":  # there `train_on_batch` copies all weights out of the step and back
+        if keras.backend.backend() != "tensorflow":  # `train_on_batch` waits for each loss; JAX copies all weights too
             model.fit(_SameBatch(photos, labels, work.steps), shuffle=False, verbose=0, callbacks=callbacks)
         else:
             for _ in range(work.steps):

@@ -68,8 +68,8 @@ def this_library_loader(work: Work) -> DataLoader:
 class _Pausing:
     """Observes a training, passes everything on to its progress, and pauses it after every epoch until released.
 
-    It measures the seconds to the end of the first step, and the photos/s of the whole run up to the last epoch: with
-    the start, the validation and the checkpoints, without the pauses.
+    It measures the seconds to the end of the first step, in a process that has imported the framework, and the photos/s
+    of the whole run up to the last epoch: with the start, the validation and the checkpoints, without the pauses.
     """
 
     def __init__(self, progress: Progress, photos: int, measured: dict[str, float]):

@@ -44,7 +44,12 @@ def linked(dataset: Dataset, folder: Path) -> Path:
 
 
 def measure(
-    study: Study, rounds: int, workers: int, architectures: Sequence[str], references: bool = True
+    study: Study,
+    rounds: int,
+    workers: int,
+    architectures: Sequence[str] = models.ARCHITECTURES,
+    frameworks: Sequence[str] = ("pytorch", "keras"),  # first what starts faster
+    references: bool = True,
 ) -> Iterator[pd.DataFrame]:
     """Yields the table of all results so far each time a network has been measured in one framework.
 
@@ -56,7 +61,7 @@ def measure(
     pixel_cache.load(study.dataset, study.image_size, study.crop)
     with tempfile.TemporaryDirectory() as folder:
         photos = linked(study.dataset, Path(folder, "photos"))
-        for framework, architecture in product(("pytorch", "keras"), architectures):  # first what starts faster
+        for framework, architecture in product(frameworks, architectures):
             config = study.config(architecture, framework, seed=0)
             rows += _measure(config, study.dataset, photos, rounds, workers, references)
             print(f"{models.TITLES[architecture]}, {models.TITLES[framework]}: measured", file=sys.stderr, flush=True)
@@ -81,12 +86,7 @@ def _measure(
 
         for started in [process.submit(_start, work, pipeline) for pipeline, process in processes.items()]:
             started.result()
-        if config.framework == "keras" and torch.cuda.is_available():  # compiles, for longer than it trains
-            for warmed_up in [process.submit(_time_epoch) for process in processes.values()]:
-                warmed_up.result()
-        else:
-            in_turn(_time_epoch)
-        speeds = pd.DataFrame([in_turn(_time_epoch) for _ in range(rounds)])
+        speeds = pd.DataFrame([in_turn(_time_epoch) for _ in range(rounds + 1)]).drop(0)  # without the warm-up
         facts = in_turn(_facts)
     # Each epoch is compared with the upper bound of its own round, because the load changes between rounds.
     shares = speeds.div(speeds["compute_only"], axis=0)
@@ -114,7 +114,7 @@ _pipeline = None  # in the process of a pipeline: its work, its loader and its i
 
 def _start(work: pipelines.Work, pipeline: str) -> None:
     global _pipeline
-    # Off for all others, as in the study: cuDNN tries its kernels at each new shape, in every process.
+    # Off for all other pipelines, as in the study: autotuning times all kernels of cuDNN, in each process and shape.
     torch.backends.cudnn.benchmark = pipeline == "this_library_autotuned"
     train, loader = _pipelines(work.config.framework)[pipeline]
     _pipeline = work, loader, train(work)
@@ -136,7 +136,7 @@ def _time_epoch() -> float:
 def _facts() -> dict:
     """The device, threads, peak GPU memory of PyTorch and seconds to read one epoch, in the process of a pipeline.
 
-    With what the pipeline itself has measured.
+    Also returns what the pipeline itself measured.
     """
     work, loader, _ = _pipeline
     gpu = torch.cuda.max_memory_allocated() // 10**6 if torch.cuda.is_available() else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dogbreeds import paths
 from dogbreeds.errors import StudyError, TrainingsFailed
-from dogbreeds.models import ARCHITECTURES
+from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
 
 SUMMARY = "Measures the speed of training and of decoding, how the cost scales, and whether speed costs accuracy."
 SPEED = "Measures the training throughput of this library, of reference pipelines and of a compute-only upper bound."
@@ -29,6 +29,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--rounds", type=int, default=3, help=rounds)
     network = "network to measure, may be repeated (default: all three)"
     parser.add_argument("--architecture", action="append", choices=ARCHITECTURES, help=network)
+    framework = "framework to measure (default: both)"
+    parser.add_argument("--framework", choices=FRAMEWORKS, help=framework)
     references = "measure only this library and the upper bound"
     parser.add_argument("--without-references", action="store_true", help=references)
     _add_workers(parser)
@@ -79,8 +81,12 @@ def speed(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 1:
         raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
     study = _training(arguments)
-    which = arguments.architecture or ARCHITECTURES, not arguments.without_references
-    for table in throughput.measure(study, arguments.rounds, arguments.workers, *which):
+    which = {"references": not arguments.without_references}
+    if arguments.architecture:
+        which["architectures"] = arguments.architecture
+    if arguments.framework:
+        which["frameworks"] = [arguments.framework]
+    for table in throughput.measure(study, arguments.rounds, arguments.workers, **which):
         study.save_table("bench", table)
     study.save("bench", charts.throughput(table))
     _print(arguments, study, table, table[throughput.COLUMNS])
@@ -121,16 +127,17 @@ def gpu(arguments: argparse.Namespace) -> None:
 
     if arguments.seconds < 1:
         raise StudyError(f"--seconds {arguments.seconds} must be 1 or more")
-    if arguments.photos and not Path(arguments.photos).is_dir():
-        raise StudyError(f"{arguments.photos} is no folder: give a folder of photographs by breed")
-    photos = arguments.photos and str(Path(arguments.photos).resolve())
+    photos = arguments.photos and str(Path(arguments.photos).expanduser().resolve())
+    if photos and not Path(photos).is_dir():
+        raise StudyError(f"{arguments.photos} is not a folder: give a folder of photographs by breed")
     folder = paths.outputs().resolve() / "gpu" / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
     if not (on_a_gpu := gpu.has_gpu()):
-        print("no GPU: a rehearsal at tiny sizes, whose numbers say nothing", file=sys.stderr)
+        print("no GPU: a rehearsal at tiny sizes, whose results are not meaningful", file=sys.stderr)
     table = gpu.measure(folder, gpu.parts(photos, arguments.seconds, on_a_gpu))
     print(f"{table.to_string(index=False)}\n\nsaved in {paths.from_here(folder)}")
-    if table["result"].str.startswith("failed").any():
-        raise TrainingsFailed("parts failed: see their logs")
+    ends = table[(table["measure"] == "end") & (table["part"] != "photographs")]["result"]
+    if not ends.str.startswith("finished").all():
+        raise TrainingsFailed("parts failed or were stopped at their limit: see their logs")
 
 
 def _training(arguments: argparse.Namespace, **recipe):

@@ -13,7 +13,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("study", help=SUMMARY, description=SUMMARY)
     parser.set_defaults(function=study)
     add_profile_options(parser)
-    parallel = "trainings at the same time (default: two on processors, as many as have room on a GPU)"
+    parallel = "trainings, and then notebooks, at the same time (default: what the processors or the GPU allow)"
     parser.add_argument("--parallel", type=int, metavar="N", help=parallel)
     parser.add_argument("--language", default="fr", help="language of the slides: fr or en (default: fr)")
 

@@ -38,7 +38,8 @@ def render(study: Study, parameters: dict, language: str, pdf: bool = False) -> 
     """
     check_language(language)
     if not study.is_full_comparison:
-        remedy = f"read {study.folder / 'report.html'} instead"
+        report = study.folder / "report.html"
+        remedy = f"read {report} instead" if report.is_file() else "run dogbreeds study, which writes a report"
         raise StudyError(f"the slides compare all networks in both frameworks, and {study.profile} has fewer: {remedy}")
     name = f"presentation.{language}"
     study.read_table("claims")  # the last table that the notebooks write: raises StudyError if it is missing

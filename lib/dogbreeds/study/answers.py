@@ -147,7 +147,7 @@ def errors(study: Study) -> list[str]:
         f"{1 - 1 / len(study.dataset.breeds):.1%}.",
         f"{missed} images are misclassified by all {len(peers)} networks with the same initial weights and seed."
         if len(peers) > 1
-        else "No second network shows which of these images are hard for every network.",
+        else "With a single network, the study cannot tell which images every network finds hard.",
         f"The calibration error of the best run is "
         f"{metrics.quality(best.logits(), best.labels())['calibration error']:.3f}; a perfectly calibrated network "
         f"would average {metrics.calibration_error_by_chance(best.logits()):.3f} on this many images.",

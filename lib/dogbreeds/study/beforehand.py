@@ -1,4 +1,4 @@
-"""What is settled and said before a study starts: the choices that depend on this machine, and how long it takes."""
+"""What is decided and announced before a study starts: choices that depend on this machine, and how long it takes."""
 
 import sys
 from pathlib import Path
@@ -22,35 +22,48 @@ ALTERNATIVES = ("recipe_on_gpu", "recipe_from_scratch")
 def settled(architectures: list[str], weights: list[str], recipe: dict, alternatives: dict, changes: dict) -> dict:
     """Returns the initial weights and the recipe of a profile that has `alternatives`, else an empty dictionary.
 
-    On a GPU, "recipe_on_gpu" changes the recipe. If ImageNet's weights are neither in the cache nor on their server,
-    the weights become "scratch", and one line on standard error says so. For scratch alone, "recipe_from_scratch"
-    changes the recipe. Weights and recipes that are in `changes`, the choice of the user, stay as they are.
+    On a GPU, "recipe_on_gpu" changes the recipe; bfloat16 is left out if the GPU does not compute in it. If ImageNet's
+    weights are neither in the cache nor on their server, the weights become "scratch", and one line on standard error
+    says so. For scratch alone, "recipe_from_scratch" changes the recipe. Weights and recipes in `changes`, which the
+    user chose, are kept.
     """
     if not alternatives:
         return {}
-    if "imagenet" in weights and "weights" not in changes and not all(list(map(_available, architectures))):
+    if "imagenet" in weights and "weights" not in changes and not _announced(architectures):
         weights = [SCRATCH]
     if "recipe" not in changes and torch.accelerator.is_available():
-        recipe = recipe | alternatives.get("recipe_on_gpu", {})
+        recipe = recipe | _for_this_gpu(alternatives.get("recipe_on_gpu", {}))
     if "recipe" not in changes and weights == [SCRATCH]:
         recipe = recipe | alternatives.get("recipe_from_scratch", {})
     return {"weights": weights, "recipe": recipe}
 
 
-def _available(architecture: str) -> bool:
-    """Whether the ImageNet weights of a network are in the cache or on their server; says which."""
-    entry, name = pretrained.find("imagenet", architecture), f"ImageNet weights of {models.TITLES[architecture]}"
-    if entry.path.is_file():
-        _say(f"{name}: {from_here(entry.path)}")
-        return True
-    try:
-        size = downloads.size(entry.url)
-    except StudyError as error:
-        _say(f"training starts from scratch, without {name}: {error}, or put the file at {from_here(entry.path)}")
-        return False
-    amount = f"{size / 1e6:.0f} MB" if size else "a file of unknown size"
-    _say(f"{name}: {amount} will be downloaded from {urlsplit(entry.url).netloc}")
-    return True
+def _for_this_gpu(recipe: dict) -> dict:
+    bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return {name: value for name, value in recipe.items() if name != "precision" or bfloat16}
+
+
+def _announced(architectures: list[str]) -> bool:
+    """Whether the ImageNet weights of all networks are in the cache or on their server; says where, or what is missing.
+
+    Nothing is downloaded yet.
+    """
+    found, missing = [], []
+    for architecture in architectures:
+        entry, name = pretrained.find("imagenet", architecture), f"ImageNet weights of {models.TITLES[architecture]}"
+        if entry.path.is_file():
+            found.append(f"{name}: {from_here(entry.path)}")
+            continue
+        try:
+            size = downloads.size(entry.url)
+            amount = f"{size / 1e6:.0f} MB" if size else "a file of unknown size"
+            found.append(f"{name}: {amount} will be downloaded from {urlsplit(entry.url).netloc}")
+        except StudyError as error:
+            remedy = f"{error}, or put the file at {from_here(entry.path)}"
+            missing.append(f"training starts from scratch, without {name}: {remedy}")
+    for line in missing or found:
+        _say(line)
+    return not missing
 
 
 def _say(line: str) -> None:
@@ -68,4 +81,4 @@ def expected(jobs: list[Job], store: Path, at_once: int = 0) -> str:
         return ""
     minutes = max(1, round(duration.seconds(missing, store, at_once) / 60))
     count = f"{len(missing)} training{'s' if len(missing) > 1 else ''}"
-    return f"expected: about {minutes} min for {count} on {ONE.of_this_process()}, and a few for the notebooks"
+    return f"expected: about {minutes} min for {count} on {ONE.of_this_process()}, plus a few minutes for the notebooks"

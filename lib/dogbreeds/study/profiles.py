@@ -29,6 +29,6 @@ def read(name: str, photos: str, changes: dict) -> dict:
         if OTHER_BREEDS in weights and not parameters.get("breeds") and "weights" not in changes:
             parameters["weights"] = [each for each in weights if each != OTHER_BREEDS] or [SCRATCH]
     if parameters.get("photos") == "":
-        where = "PHOTOS=FOLDER with make, --photos FOLDER with dogbreeds, photos in a notebook"
-        raise StudyError(f"profile {name} needs photographs: name their folder ({where})")
+        where = "PHOTOS=FOLDER with make, --photos FOLDER with dogbreeds, the parameter photos in a notebook"
+        raise StudyError(f"profile {name} needs photographs: give their folder ({where})")
     return parameters

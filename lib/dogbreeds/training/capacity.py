@@ -7,10 +7,10 @@ import torch
 from dogbreeds.models import complexity
 from dogbreeds.training.runs import RunConfig
 
-# The forward multiply-adds of a step that fills a large GPU on its own: ResNet50 at 224 pixels in batches of 64. The
-# launches of their kernels limit smaller steps, so that several processes make better use of the GPU.
+# The forward multiply-adds of a step that fills a large GPU on its own: ResNet50 at 224 pixels in batches of 64.
+# Smaller steps are limited by kernel launches, so that several processes together use the GPU better.
 FILLING_STEP = 2.5e11
-PROCESS_BYTES = 2 * 10**9  # of GPU memory: the libraries of CUDA, weights, gradients, optimiser and photos
+PROCESS_BYTES = 2 * 10**9  # of GPU memory: the libraries of CUDA, weights, gradients and optimiser
 # PyTorch allocates more than the activations that the backward pass needs: their gradients and the space of kernels.
 ALLOCATED_PER_ACTIVATION = 2
 
@@ -18,8 +18,8 @@ ALLOCATED_PER_ACTIVATION = 2
 def shares(configs: Sequence[RunConfig] = (), at_once: int = 0) -> tuple[int, int]:
     """Returns the number of parallel processes that train `configs`, and the number of threads of each.
 
-    `at_once` overrides the number. Without a GPU it is two, and with a GPU `on_a_gpu`; without `configs`, the processes
-    execute notebooks.
+    `at_once` overrides the number. Without a GPU it is two; with a GPU, `on_a_gpu` decides. Empty `configs` stand for
+    processes that execute notebooks.
     """
     processors = torch.get_num_threads()
     if not at_once and torch.cuda.is_available():

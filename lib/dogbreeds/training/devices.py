@@ -78,7 +78,7 @@ ONE = Devices()
 
 
 def reset_peak_memory() -> None:
-    """Resets `peak_memory`, so that it ignores memory that this process has used and released."""
+    """Resets `peak_memory`, so that it ignores memory that this process has used and released, except on JAX."""
     gc.collect()
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):  # glibc keeps freed memory
@@ -100,7 +100,7 @@ def peak_memory(backend: str = "") -> int:
     if backend == "jax" and keras_runtime.jax_finds_gpu():
         import jax
 
-        return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"] + on_gpu
+        return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0) + on_gpu
     if on_gpu:
         return on_gpu
     status = Path("/proc/self/status")

@@ -23,7 +23,7 @@ _multiply_adds = cache(complexity.multiply_adds)  # of many trainings of few net
 
 
 def seconds(jobs: list[Job], store: Path, at_once: int = 0) -> float:
-    """Returns the seconds that this machine will train for `jobs`, `at_once` of them, if none of them stops early.
+    """Returns the estimated seconds to train `jobs` on this machine, `at_once` at a time, if none stops early.
 
     By default `capacity.shares` decides how many train at once. A new process measures steps of the job with the most
     work. The time of another job is proportional to its work.
@@ -40,10 +40,15 @@ def seconds(jobs: list[Job], store: Path, at_once: int = 0) -> float:
 
 
 def _work(job: Job) -> float:
-    """The multiply-adds of a training: a step has a forward pass and a backward pass, which takes twice as long."""
+    """The multiply-adds of a training: a step has a forward pass and a backward pass, which takes twice as long.
+
+    A phase that trains only the head computes the features of each photo once.
+    """
     config, photos = job.config, {split: len(job.dataset.rows(split)) for split in ("train", "validation", "test")}
-    epochs = sum(config.recipe.phases().values())
-    passes = epochs * (3 * photos["train"] + photos["validation"]) + photos["validation"] + photos["test"]
+    passes = photos["validation"] + photos["test"]
+    for phase, epochs in config.recipe.phases().items():
+        step = photos["train"] + photos["validation"]
+        passes += step if phase == "head" else epochs * (step + 2 * photos["train"])
     return passes * _multiply_adds(config.architecture, config.image_size, len(config.breeds))
 
 
@@ -52,8 +57,8 @@ def _measure(job: Job, store: Path, threads: int) -> float:
     parallel.limit_threads(threads)
     # Random weights: the time is the same, and published weights need not be downloaded yet.
     config, stopwatch = replace(job.config, initialisation=Initialisation()), _Stopwatch()
-    with trainer.user_errors(config, store), tempfile.TemporaryDirectory() as folder:
-        state = TrainingState(config.recipe, Path(folder), trainer.initial_weights(config, store))
+    with trainer.user_errors(job.config, store), tempfile.TemporaryDirectory() as folder:
+        state = TrainingState(config.recipe, Path(folder), trainer.initial_weights(config, store), writes=False)
         streams, phase = photo_streams.batches(config, job.dataset), Phase("all", 0, config.recipe.epochs)
         with suppress(_Measured):
             trainer.run_phase(phase, config, streams, state, stopwatch)

@@ -35,7 +35,7 @@ def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Pat
     """Returns the files of all trainings, in a folder in `folder`, and trains those that are missing.
 
     The initial weights are learned on the breeds of `others`. `capacity.shares` decides how many processes train. If a
-    training fails, no further one starts, and the running ones are finished.
+    training fails, the waiting ones are cancelled, except those that a process has already taken.
     """
     trainings, folder = settings.trainings(), folder / _key(settings, dataset, others)
     missing = [training for training in trainings if not (folder / training.file).is_file()]

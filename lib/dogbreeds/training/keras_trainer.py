@@ -199,7 +199,7 @@ def _jax_array(tensor: torch.Tensor):
     # Copied, because JAX may drop an array before the step that reads it has run, and PyTorch would reuse the memory;
     # a copy holds what it reads until it is done.
     array = jax.device_put(jax.dlpack.from_dlpack(tensor), may_alias=False)
-    # An array of DLPack is committed to its device, and so would be all results: each step would be compiled again.
+    # Arrays from DLPack are committed to their device. Results would be too, and the step would be compiled again.
     return type(array)(array.aval, array.sharding, [array], committed=False)
 
 
@@ -223,8 +223,8 @@ def _feed(stream: Batches):
 
     Keras converts a DataLoader for TensorFlow too, but with the autotuning of `tf.data`. That has nothing to tune
     here, and its thread sometimes delays the first step of an epoch by seconds (TensorFlow 2.21). For JAX, Keras
-    converts a DataLoader to NumPy arrays, which is as fast as it gets on a CPU, but would copy each batch from a GPU
-    and back.
+    converts a DataLoader to NumPy arrays, which costs nothing on a CPU, but would copy each batch from a GPU
+    to the host and back.
     """
     if keras.backend.backend() == "jax" and stream.device != "cpu":
         return _JaxBatches(stream)

@@ -31,8 +31,8 @@ def train_all(jobs: list[Job], store: Path, at_once: int = 0) -> list[Run]:
     network in one framework: imports and traced graphs are needed only once, and the peak memory of a run includes no
     other network. Two workers always use half of the processors each, so that the number of threads, and with it the
     last bits of a result, does not depend on the other jobs. With a GPU, a worker trains all networks in one framework,
-    because it would start for longer than it trains. A training whose worker dies is tried once more in a new worker.
-    If trainings fail, raises TrainingsFailed after all others have finished.
+    because starting a process can take longer than a training. A training whose worker dies is tried once more in a new
+    worker. If trainings fail, raises TrainingsFailed after all others have finished.
     """
     return train_missing(jobs, store, partial(_train_in_workers, at_once=at_once))
 

@@ -153,8 +153,8 @@ def fit(model: nn.Module, recipe: Recipe, streams: dict[str, Batches], epochs: E
         num_nodes=devices.nodes,
         use_distributed_sampler=False,  # the stream already returns the part of this process
         num_sanity_val_steps=0,
-        # `benchmark` is left out, so that cuDNN does not try all its kernels first: that costs every process seconds at
-        # each new shape, more than most trainings win back (`dogbreeds bench speed` measures both).
+        # `benchmark` is left out, so that cuDNN does not try all its kernels first: this costs each process seconds
+        # per new shape, more than most trainings save (`dogbreeds bench speed` measures both).
         **quiet,
     )
     with warnings.catch_warnings(), _interruptible():
