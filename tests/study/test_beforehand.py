@@ -174,6 +174,13 @@ def test_expected_minutes_are_of_the_missing_trainings_and_shared_by_two_process
     assert beforehand.expected([], tmp_path) == ""
 
 
+def test_features_of_a_linear_probe_are_computed_once(planned):
+    recipe = planned[0].config.recipe
+    recipes = [replace(recipe, freeze="backbone", epochs=1), replace(recipe, freeze="backbone", epochs=9), recipe]
+    works = [duration._work(replace(planned[0], config=replace(planned[0].config, recipe=each))) for each in recipes]
+    assert works[0] == works[1] < works[2]
+
+
 def killed(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
