@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from dogbreeds import paths
 
@@ -150,31 +149,20 @@ def _speeds(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:
             yield f"{network}: times torchvision's reference pipeline", "2 or more", f"{ratio:.1f}"
     for row in measured[measured["seconds_to_first_step"].notna()].itertuples():
         name = f"{row.network}, {row.framework}, {row.pipeline.replace('_', ' ')}"
-        yield (
-            f"{name}: seconds to the first step",
-            "5 or less",
-            f"{row.seconds_to_first_step:.1f}",
-        )
+        yield f"{name}: seconds to the first step", "5 or less", f"{row.seconds_to_first_step:.1f}"
         yield f"{name}: photos/s of the run", "", f"{row.photos_per_second_of_run:.0f}"
 
 
 def _study(outputs: Path, log: Path) -> Iterator[tuple[str, str, str]]:
-    """Finished runs and notebooks, the time of the trainings, and the range of test accuracies."""
+    """Finished runs and notebooks and the range of test accuracies, or the last message if no run has finished."""
     finished = [file for file in outputs.glob("*/runs/*/run.json") if file.parent.suffix != ".unfinished"]
     records = [json.loads(file.read_text()) for file in finished]
+    notebooks = [file for file in outputs.glob("*/0[1-6]_*.ipynb") if not file.stem.endswith(".failed")]
     yield "finished runs", "", str(len(records))
-    yield (
-        "finished notebooks",
-        "6",
-        str(sum(not file.stem.endswith(".failed") for file in outputs.glob("*/0[1-6]_*.ipynb"))),
-    )
+    yield "finished notebooks", "", str(len(notebooks))
     if records:
         accuracies = [record["test_accuracy"] for record in records]
         yield "test accuracy", "", f"{min(accuracies):.3f} to {max(accuracies):.3f}"
     else:
         lines = log.read_text(errors="replace").replace("\r", "\n").splitlines()
         yield "last message", "", next((line.strip() for line in reversed(lines) if line.strip()), "none")
-
-
-def has_gpu() -> bool:
-    return torch.cuda.is_available()

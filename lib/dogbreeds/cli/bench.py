@@ -123,6 +123,8 @@ def decoding(arguments: argparse.Namespace) -> None:
 
 
 def gpu(arguments: argparse.Namespace) -> None:
+    import torch
+
     from dogbreeds.benchmarks import gpu
 
     if arguments.seconds < 1:
@@ -131,7 +133,7 @@ def gpu(arguments: argparse.Namespace) -> None:
     if photos and not Path(photos).is_dir():
         raise StudyError(f"{arguments.photos} is not a folder: give a folder of photographs by breed")
     folder = paths.outputs().resolve() / "gpu" / datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
-    if not (on_a_gpu := gpu.has_gpu()):
+    if not (on_a_gpu := torch.cuda.is_available()):
         print("no GPU: a rehearsal at tiny sizes, whose results are not meaningful", file=sys.stderr)
     table = gpu.measure(folder, gpu.parts(photos, arguments.seconds, on_a_gpu))
     print(f"{table.to_string(index=False)}\n\nsaved in {paths.from_here(folder)}")
