@@ -13,6 +13,7 @@ import pytest
 import shallow_networks
 import torchvision
 from fork_server import ForkServer
+from loopback import serving
 from PIL import Image
 
 from dogbreeds.data import datasets, parallel_decoding
@@ -81,6 +82,16 @@ def isolated_folders(tmp_path, tmp_path_factory, monkeypatch, drawings):
     (data / "drawn_dogs").symlink_to(drawings)
     monkeypatch.setenv("DOGBREEDS_DATA", str(data))
     monkeypatch.setenv("DOGBREEDS_OUTPUTS", str(tmp_path / "outputs"))
+
+
+@pytest.fixture
+def weights_mirror(tmp_path, monkeypatch):
+    """A folder that a local server serves as the mirror of the published weights."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with serving(folder) as address:
+        monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", address)
+        yield folder
 
 
 @pytest.fixture

@@ -9,23 +9,13 @@ import keras
 import numpy as np
 import pytest
 import torch
-from loopback import Handler, serving
+from loopback import Handler
 from networks import channels_last, photos, random_network, save
 from safetensors.torch import save_file
 
 from dogbreeds import downloads, models, paths
 from dogbreeds.errors import StudyError
 from dogbreeds.models import pretrained, weight_conversion
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A folder that a local server serves as the mirror of the published weights."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with serving(folder) as address:
-        monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", address)
-        yield folder
 
 
 def publish(monkeypatch, name, content: bytes, folder):
@@ -48,11 +38,11 @@ def bytes_of(state, tmp_path, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
-def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, zipped):
+def test_se_resnet50_loads_the_published_layout(weights_mirror, tmp_path, monkeypatch, zipped):
     """The published file of 2019 has the layout that PyTorch used before zip files."""
     source = random_network("se_resnet50", 1000)
     content = bytes_of(source.state_dict(), tmp_path, _use_new_zipfile_serialization=zipped)
-    entry = publish(monkeypatch, "se_resnet50", content, server)
+    entry = publish(monkeypatch, "se_resnet50", content, weights_mirror)
     model = models.build("se_resnet50", "pytorch", 1000, weights="imagenet")
     assert cache(tmp_path) == [entry.file]
     model.load_state_dict(source.state_dict(), strict=True)
@@ -66,7 +56,7 @@ def test_se_resnet50_loads_the_published_layout(server, tmp_path, monkeypatch, z
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("layout", ["published.h5", "published_notop.h5", "saved.weights.h5"])
-def test_xception_reads_keras_files(server, tmp_path, monkeypatch, layout, framework):
+def test_xception_reads_keras_files(weights_mirror, tmp_path, monkeypatch, layout, framework):
     """`.h5` as keras.applications publishes it, with and without a head, and `.weights.h5` as Keras 3 saves it."""
     top = "notop" not in layout
     source = keras.applications.Xception(weights=None, include_top=top, classifier_activation=None)
@@ -79,7 +69,7 @@ def test_xception_reads_keras_files(server, tmp_path, monkeypatch, layout, frame
     else:
         save_legacy(source, path)
         chosen = "xception" if top else "xception_notop"
-        publish(monkeypatch, chosen, path.read_bytes(), server)
+        publish(monkeypatch, chosen, path.read_bytes(), weights_mirror)
     model = models.build("xception", framework, 1000 if top else 5, weights=chosen)
     state = weight_conversion.read(model)
     expected = source.get_layer("block14_sepconv2").get_weights()[1].transpose(3, 2, 0, 1)
@@ -105,9 +95,9 @@ def save_legacy(model, path):
                 group.create_dataset(name.decode(), data=value)
 
 
-def test_interrupted_download_resumes(server, tmp_path):
+def test_interrupted_download_resumes(weights_mirror, tmp_path):
     content = np.random.default_rng(0).bytes(3_000_000)
-    (server / "file").write_bytes(content)
+    (weights_mirror / "file").write_bytes(content)
     Handler.drops = 2
     url = pretrained.PUBLISHED["resnet50_v1"].url.rpartition("/")[0] + "/file"
     path = downloads.fetch(url, tmp_path / "cache" / "file", "sha256", hashlib.sha256(content).hexdigest())
@@ -116,13 +106,13 @@ def test_interrupted_download_resumes(server, tmp_path):
     assert Handler.ranges[0] is None
     assert all(requested.startswith("bytes=") for requested in Handler.ranges[1:])
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
-    server.joinpath("file").unlink()
+    weights_mirror.joinpath("file").unlink()
     assert downloads.fetch(url, path, "sha256", "") == path  # already in the cache
 
 
-def test_repeatedly_interrupted_download_fails_and_resumes_next_time(server, tmp_path, monkeypatch):
+def test_repeatedly_interrupted_download_fails_and_resumes_next_time(weights_mirror, tmp_path, monkeypatch):
     content = np.random.default_rng(0).bytes(3_000_000)
-    entry = publish(monkeypatch, "resnet50_v1", content, server)
+    entry = publish(monkeypatch, "resnet50_v1", content, weights_mirror)
     Handler.drops = 3
     with pytest.raises(StudyError, match=r"interrupted.*put the file at"):
         pretrained.fetch(entry)
@@ -132,8 +122,8 @@ def test_repeatedly_interrupted_download_fails_and_resumes_next_time(server, tmp
 
 
 @pytest.mark.parametrize("content", [b"another file", b""])
-def test_file_with_a_wrong_hash_is_refused_and_removed(server, tmp_path, content):
-    (server / pretrained.PUBLISHED["resnet50_v1"].file).write_bytes(content)
+def test_file_with_a_wrong_hash_is_refused_and_removed(weights_mirror, tmp_path, content):
+    (weights_mirror / pretrained.PUBLISHED["resnet50_v1"].file).write_bytes(content)
     with pytest.raises(StudyError, match="is not the expected file"):
         models.build("resnet50", "pytorch", 2, weights="imagenet")
     assert cache(tmp_path) == []
@@ -146,7 +136,7 @@ def test_connection_error_names_the_file_and_its_destination(tmp_path, monkeypat
     assert cache(tmp_path) == []
 
 
-def test_missing_file_on_the_server_is_reported(server, tmp_path):
+def test_missing_file_on_the_server_is_reported(weights_mirror, tmp_path):
     with pytest.raises(StudyError, match="status 404"):
         models.build("resnet50", "pytorch", 2, weights="resnet50_v2")
     assert cache(tmp_path) == []

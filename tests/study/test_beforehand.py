@@ -19,16 +19,6 @@ ENTRY = pretrained.find("imagenet", "resnet50")
 
 
 @pytest.fixture
-def served(tmp_path, monkeypatch):
-    """A folder that a local server serves as the mirror of the published weights."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with serving(folder) as address:
-        monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", address)
-        yield folder
-
-
-@pytest.fixture
 def no_server(monkeypatch, tmp_path):
     with serving(tmp_path) as address:
         monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", address)
@@ -39,8 +29,8 @@ def own(photo_folder):
     return lambda **changes: Study.from_profile("own_photos", str(photo_folder), **changes)
 
 
-def test_weights_on_the_server_are_announced_with_their_size_and_not_downloaded_yet(served, own, capsys):
-    (served / ENTRY.file).write_bytes(bytes(3_100_000))
+def test_weights_on_the_server_are_announced_with_their_size_and_not_downloaded_yet(weights_mirror, own, capsys):
+    (weights_mirror / ENTRY.file).write_bytes(bytes(3_100_000))
     study = own()
     assert study.weights == ["imagenet"]
     assert (study.image_size, study.architectures, study.frameworks) == (224, ["resnet50"], ["pytorch"])
@@ -59,7 +49,7 @@ def test_weights_in_the_cache_are_named_without_a_request(no_server, own, capsys
     assert capsys.readouterr().err == f"dogbreeds: ImageNet weights of ResNet50: {ENTRY.path}\n"
 
 
-@pytest.mark.parametrize(("server", "cause"), [("served", "status 404"), ("no_server", "no connection")])
+@pytest.mark.parametrize(("server", "cause"), [("weights_mirror", "status 404"), ("no_server", "no connection")])
 def test_without_weights_the_study_starts_from_scratch_and_says_why(server, cause, own, request, capsys):
     request.getfixturevalue(server)
     study = own()
@@ -72,15 +62,15 @@ def test_without_weights_the_study_starts_from_scratch_and_says_why(server, caus
     assert line.endswith(f"put the file at {ENTRY.path}\n")
 
 
-def test_every_network_needs_its_weights(served, own, capsys):
-    (served / ENTRY.file).touch()
+def test_every_network_needs_its_weights(weights_mirror, own, capsys):
+    (weights_mirror / ENTRY.file).touch()
     assert own(architectures=["resnet50", "xception"]).weights == ["scratch"]
     (line,) = capsys.readouterr().err.splitlines()  # and nothing about those that were found
     assert "without ImageNet weights of Xception" in line
 
 
-def test_a_gpu_has_its_own_recipe(served, own, monkeypatch):
-    (served / ENTRY.file).touch()
+def test_a_gpu_has_its_own_recipe(weights_mirror, own, monkeypatch):
+    (weights_mirror / ENTRY.file).touch()
     on_cpu = own().recipe
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     older = own().recipe  # a GPU without bfloat16
@@ -102,13 +92,13 @@ def test_choices_of_the_user_stay(no_server, own, capsys):
     assert capsys.readouterr().err == ""  # nothing was asked of a server
 
 
-def test_notebooks_get_what_was_settled_and_do_not_ask_again(served, photo_folder, monkeypatch, capsys):
-    (served / ENTRY.file).touch()
+def test_notebooks_get_what_was_settled_and_do_not_ask_again(weights_mirror, photo_folder, monkeypatch, capsys):
+    (weights_mirror / ENTRY.file).touch()
     given = {"profile": None, "photos": str(photo_folder), "labels": None, "parameter": ["seeds=[1]"]}
     study, parameters = options.study_of(argparse.Namespace(**given))
     assert parameters["profile"] == "own_photos"
     capsys.readouterr()
-    (served / ENTRY.file).unlink()  # it could not be had now
+    (weights_mirror / ENTRY.file).unlink()  # it could not be had now
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     again = Study.from_profile(parameters["profile"], parameters["photos"], **parameters["changes"])
     assert again == study
