@@ -17,6 +17,7 @@ from loopback import serving
 from PIL import Image
 
 from dogbreeds.data import datasets, parallel_decoding
+from dogbreeds.files import digest
 
 if not any(word.partition("::")[0].endswith("test_gpu.py") for word in sys.argv):
     # The other tests expect the results of a CPU, on a machine with a GPU too.
@@ -85,12 +86,26 @@ def isolated_folders(tmp_path, tmp_path_factory, monkeypatch, drawings):
 
 
 @pytest.fixture
-def weights_mirror(tmp_path, monkeypatch):
-    """A folder that a local server serves as the mirror of the published weights."""
+def checksums(tmp_path, monkeypatch):
+    """The list of checksums of a mirror: `checksums(file)` adds a file, which then counts as the published one."""
+    listed = tmp_path / "SHA256SUMS"
+    listed.touch()
+    monkeypatch.setenv("DOGBREEDS_CHECKSUMS", str(listed))
+
+    def add(file):
+        with listed.open("a") as lines:
+            lines.write(f"{digest(file)}  {file.name}\n")
+
+    return add
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A folder that a local server serves as the mirror of the published files."""
     folder = tmp_path / "served"
     folder.mkdir()
     with serving(folder) as address:
-        monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", address)
+        monkeypatch.setenv("DOGBREEDS_MIRROR", address)
         yield folder
 
 

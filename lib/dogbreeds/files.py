@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -42,6 +43,17 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
     """Returns the hash of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def remembered_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Returns the `digest` of a file, and reads it again only if its size or its time of modification changed."""
+    state = path.stat()
+    return _digest_of_state(path, algorithm, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _digest_of_state(path: Path, algorithm: str, *state: int) -> str:
+    return digest(path, algorithm)
 
 
 def _remove(path: Path) -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from finished_runs import finished_run, logits_and_labels
 
-from dogbreeds import models, paths
+from dogbreeds import models
 from dogbreeds.analysis import imagenet_leakage
 from dogbreeds.data import datasets
 from dogbreeds.errors import StudyError
@@ -10,14 +10,15 @@ from dogbreeds.models import imagenet_classes, pretrained
 
 
 @pytest.fixture
-def weights_on_disk():
+def weights_on_disk(checksums):
     """A weight file for ResNet50 as torchvision publishes it; its logits are 9 for "goldfish" and 3 for "Chihuahua"."""
     state = models.build("resnet50", "pytorch", 1000).state_dict()
     state["fc.weight"] = torch.zeros(1000, 2048)
     state["fc.bias"] = torch.zeros(1000).index_put((torch.tensor([1, 151]),), torch.tensor([9.0, 3.0]))
-    file = paths.data() / "weights" / pretrained.find("imagenet", "resnet50").file
+    file = pretrained.find("imagenet", "resnet50").file.path
     file.parent.mkdir(parents=True)
     torch.save(state, file)
+    checksums(file)
 
 
 def test_table_is_empty_without_weights(dataset):

@@ -104,7 +104,7 @@ def test_preset_replaces_the_recipe_of_the_profile(monkeypatch, capsys):
 def test_training_on_own_photos_has_the_weights_and_the_recipe_of_the_profile(
     monkeypatch, photo_folder, options, weights, epochs
 ):
-    file = pretrained.find("imagenet", "se_resnet50").path
+    file = pretrained.find("imagenet", "se_resnet50").file.path
     file.parent.mkdir(parents=True)
     file.touch()
     trained = []

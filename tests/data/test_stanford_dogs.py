@@ -1,6 +1,5 @@
 """Stanford Dogs from a server that drops connections: the archives are checked, extracted and read, or refused."""
 
-import hashlib
 import io
 import subprocess
 import tarfile
@@ -11,7 +10,7 @@ from loopback import Handler, serving
 from PIL import Image
 from scipy.io import savemat
 
-from dogbreeds import paths
+from dogbreeds import files, paths
 from dogbreeds.cli import main
 from dogbreeds.data import datasets, pixel_cache, stanford_dogs
 from dogbreeds.errors import StudyError
@@ -41,10 +40,9 @@ def photo(seed):
 
 
 @pytest.fixture
-def served(tmp_path):
+def served(mirror):
     """The three archives in the official layout: two breeds of 20 photos, 14 of each on the training list."""
-    folder = tmp_path / "served"
-    folder.mkdir()
+    folder = mirror
     names = [f"{breed}/{breed[:9]}_{number}.jpg" for breed in BREEDS for number in range(20)]
     with tarfile.open(folder / "images.tar", "w") as images, tarfile.open(folder / "annotation.tar", "w") as boxes:
         for number, name in enumerate(names):
@@ -59,26 +57,27 @@ def served(tmp_path):
     return folder
 
 
-def checksums(folder):
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in stanford_dogs.ARCHIVES}
+def remaining_files():
+    return sorted(path.name for path in paths.data().glob("stanford*/**/*") if path.is_file())
 
 
-def remaining_files(root):
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.suffix != ".lock")
+def listed(folder, checksums):
+    """Adds the archives in a folder to the list of checksums."""
+    for archive in stanford_dogs.ARCHIVES:
+        checksums(folder / archive.name)
 
 
-def test_download_resumes_and_is_verified_extracted_and_read(served, tmp_path, capsys):
-    """Runs the command with a mirror, the checksums of the mirror, and another root."""
-    root, checksum_file = tmp_path / "root", tmp_path / "sums"
-    checksum_file.write_text("".join(f"{digest}  {name}\n" for name, digest in checksums(served).items()))
-    with serving(served) as address:
-        Handler.drops = 2
-        words = ["data", "download", "--root", str(root), "--mirror", address, "--checksums", str(checksum_file)]
-        assert main(words) == 0
-        assert len([requested for requested in Handler.ranges if requested]) == 2
-    folder = root / "stanford_dogs"
+def test_download_resumes_and_is_verified_extracted_and_read(served, checksums, capsys):
+    listed(served, checksums)
+    Handler.drops = 2
+    assert main(["data", "download"]) == 0
+    assert len([requested for requested in Handler.ranges if requested]) == 2
+    folder = stanford_dogs.location()
     assert capsys.readouterr().out.strip().endswith("stanford_dogs")
-    assert sorted(path.name for path in root.iterdir()) == ["stanford_dogs", "stanford_dogs.lock"]
+    assert not list(paths.data().glob("stanford_dogs.*[!k]"))  # only the lock
+    sums = (folder / "SHA256SUMS").read_text()
+    assert sums.splitlines()[0] == f"{files.digest(served / 'images.tar')}  images.tar"
+    assert sums.count("\n") == 3
     dataset = datasets.load(folder)
     assert dataset.name == "stanford_dogs"
     assert dataset.breeds == ("Chihuahua", "pug")
@@ -104,12 +103,12 @@ def truncated(folder):
 
 
 @pytest.mark.parametrize("damage", [flipped, truncated])
-def test_archive_with_a_wrong_checksum_is_refused(served, tmp_path, damage):
-    expected = checksums(served)
+def test_archive_with_a_wrong_checksum_is_refused(served, checksums, damage):
+    listed(served, checksums)
     damage(served)
-    with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is not the expected file"):
-        stanford_dogs.download(tmp_path / "root", address, expected)
-    assert remaining_files(tmp_path / "root") == []
+    with pytest.raises(StudyError, match=r"images\.tar is not the expected file"):
+        stanford_dogs.download()
+    assert remaining_files() == []
 
 
 @pytest.mark.parametrize(
@@ -124,40 +123,37 @@ def test_archive_with_a_wrong_checksum_is_refused(served, tmp_path, damage):
         ("Images/pipe", {"type": tarfile.FIFOTYPE}),
     ],
 )
-def test_unsafe_archive_member_is_refused(served, tmp_path, name, fields):
+def test_unsafe_archive_member_is_refused(served, checksums, tmp_path, name, fields):
     with tarfile.open(served / "images.tar", "a") as archive:
         add(archive, name, **fields)
-    with serving(served) as address, pytest.raises(StudyError, match="is not a regular file inside the folder"):
-        stanford_dogs.download(tmp_path / "root", address, checksums(served))
-    assert remaining_files(tmp_path / "root") == []
+    listed(served, checksums)
+    with pytest.raises(StudyError, match="is not a regular file inside the folder"):
+        stanford_dogs.download()
+    assert remaining_files() == []
     assert not (tmp_path / "outside.jpg").exists()
 
 
-def test_truncated_archive_is_refused(served, tmp_path):
+def test_truncated_archive_is_refused(served, checksums):
     """The checksum is correct, but the archive of the mirror is itself damaged."""
     truncated(served)
     with tarfile.open(served / "images.tar", "r:") as archive:
         end = max(member.offset_data for member in archive)
     (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[: end + 10])
-    with serving(served) as address, pytest.raises(StudyError, match=r"images\.tar is damaged"):
-        stanford_dogs.download(tmp_path / "root", address, checksums(served))
-    assert remaining_files(tmp_path / "root") == []
+    listed(served, checksums)
+    with pytest.raises(StudyError, match=r"images\.tar is damaged"):
+        stanford_dogs.download()
+    assert remaining_files() == []
 
 
-def test_archive_without_a_listed_photo_is_refused(served, tmp_path):
+def test_archive_without_a_listed_photo_is_refused(served, checksums):
     """The archive ends between two members, which tar accepts as the end."""
     with tarfile.open(served / "images.tar", "r:") as archive:
         last = max(member.offset for member in archive)
     (served / "images.tar").write_bytes((served / "images.tar").read_bytes()[:last])
-    with serving(served) as address, pytest.raises(StudyError, match=r"lacks 1 listed photos \('n02110958-pug"):
-        stanford_dogs.download(tmp_path / "root", address, checksums(served))
-    assert remaining_files(tmp_path / "root") == []
-
-
-def test_malformed_list_of_checksums_is_refused(tmp_path):
-    (tmp_path / "sums").write_text("not a sum  images.tar\n")
-    with pytest.raises(StudyError, match="not a list of sha256 sums"):
-        stanford_dogs.read_checksums(tmp_path / "sums")
+    listed(served, checksums)
+    with pytest.raises(StudyError, match=r"lacks 1 listed photos \('n02110958-pug"):
+        stanford_dogs.download()
+    assert remaining_files() == []
 
 
 def test_unlisted_photo_is_named_in_the_error(extracted):
@@ -175,8 +171,8 @@ def test_damaged_list_is_named_in_the_error(extracted, content):
 
 @pytest.fixture
 def extracted(served, tmp_path):
-    for name in stanford_dogs.ARCHIVES:
-        stanford_dogs.extract(served / name, tmp_path / "here")
+    for archive in stanford_dogs.ARCHIVES:
+        stanford_dogs.extract(served / archive.name, tmp_path / "here")
     return tmp_path / "here"
 
 
@@ -222,11 +218,13 @@ def test_a_breed_with_one_training_photo_is_refused(extracted):
 
 
 @pytest.mark.skipif(not MINIATURE.is_dir(), reason=f"{MINIATURE} is missing")
-def test_miniature_archives_are_downloaded_and_read(tmp_path):
+def test_miniature_archives_are_downloaded_and_read(checksums, monkeypatch):
     """Photographs in their original sizes and with their boxes, as in the official archives."""
+    listed(MINIATURE, checksums)
     with serving(MINIATURE) as address:
+        monkeypatch.setenv("DOGBREEDS_MIRROR", address)
         Handler.drops = 1
-        folder = stanford_dogs.download(tmp_path / "root", address, checksums(MINIATURE))
+        folder = stanford_dogs.download()
     dataset = datasets.load(folder)
     assert len(dataset.breeds) == 4
     assert dataset.photos["split"].value_counts().to_dict() == {"train": 90, "test": 60, "validation": 10}

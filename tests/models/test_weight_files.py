@@ -1,53 +1,37 @@
 """Reading of weights files in the published layouts, with random weights and downloads from a local server."""
 
-import hashlib
 import pickle
-from dataclasses import replace
 
 import h5py
 import keras
 import numpy as np
 import pytest
 import torch
-from loopback import Handler
 from networks import channels_last, photos, random_network, save
 from safetensors.torch import save_file
 
-from dogbreeds import downloads, models, paths
+from dogbreeds import models, paths
 from dogbreeds.errors import StudyError
 from dogbreeds.models import pretrained, weight_conversion
 
 
-def publish(monkeypatch, name, content: bytes, folder):
-    """Serves `content` as the published file `name` and registers its hash."""
-    entry = pretrained.PUBLISHED[name]
-    (folder / entry.file).write_bytes(content)
-    entry = replace(entry, digest=hashlib.new(entry.algorithm, content).hexdigest())
-    monkeypatch.setitem(pretrained.PUBLISHED, name, entry)
-    return entry
-
-
-def cache(tmp_path):
+def cache():
     return sorted(path.name for path in (paths.data() / "weights").glob("*"))
-
-
-def bytes_of(state, tmp_path, **options):
-    torch.save(state, tmp_path / "state", **options)
-    return (tmp_path / "state").read_bytes()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
-def test_se_resnet50_loads_the_published_layout(weights_mirror, tmp_path, monkeypatch, zipped):
+def test_se_resnet50_loads_the_published_layout(mirror, checksums, tmp_path, zipped):
     """The published file of 2019 has the layout that PyTorch used before zip files."""
     source = random_network("se_resnet50", 1000)
-    content = bytes_of(source.state_dict(), tmp_path, _use_new_zipfile_serialization=zipped)
-    entry = publish(monkeypatch, "se_resnet50", content, weights_mirror)
+    name = pretrained.PUBLISHED["se_resnet50"].file.name
+    torch.save(source.state_dict(), mirror / name, _use_new_zipfile_serialization=zipped)
+    checksums(mirror / name)
     model = models.build("se_resnet50", "pytorch", 1000, weights="imagenet")
-    assert cache(tmp_path) == [entry.file]
+    assert cache() == [name]
     model.load_state_dict(source.state_dict(), strict=True)
     batch = photos(2, 64)
-    twin = models.build("se_resnet50", "keras", 1000, weights=paths.data() / "weights" / entry.file)
+    twin = models.build("se_resnet50", "keras", 1000, weights=paths.data() / "weights" / name)
     logits = source(batch).detach().numpy()
     others = keras.ops.convert_to_numpy(twin(channels_last(batch), training=False))
     assert np.abs(logits - others).max() < 1e-4 * logits.std()
@@ -56,7 +40,7 @@ def test_se_resnet50_loads_the_published_layout(weights_mirror, tmp_path, monkey
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", models.FRAMEWORKS)
 @pytest.mark.parametrize("layout", ["published.h5", "published_notop.h5", "saved.weights.h5"])
-def test_xception_reads_keras_files(weights_mirror, tmp_path, monkeypatch, layout, framework):
+def test_xception_reads_keras_files(mirror, checksums, tmp_path, layout, framework):
     """`.h5` as keras.applications publishes it, with and without a head, and `.weights.h5` as Keras 3 saves it."""
     top = "notop" not in layout
     source = keras.applications.Xception(weights=None, include_top=top, classifier_activation=None)
@@ -67,9 +51,10 @@ def test_xception_reads_keras_files(weights_mirror, tmp_path, monkeypatch, layou
         source.save_weights(path)
         chosen = path
     else:
-        save_legacy(source, path)
         chosen = "xception" if top else "xception_notop"
-        publish(monkeypatch, chosen, path.read_bytes(), weights_mirror)
+        served = mirror / pretrained.PUBLISHED[chosen].file.name
+        save_legacy(source, served)
+        checksums(served)
     model = models.build("xception", framework, 1000 if top else 5, weights=chosen)
     state = weight_conversion.read(model)
     expected = source.get_layer("block14_sepconv2").get_weights()[1].transpose(3, 2, 0, 1)
@@ -93,53 +78,6 @@ def save_legacy(model, path):
             group.attrs["weight_names"] = names
             for name, value in zip(names, layer.get_weights(), strict=True):
                 group.create_dataset(name.decode(), data=value)
-
-
-def test_interrupted_download_resumes(weights_mirror, tmp_path):
-    content = np.random.default_rng(0).bytes(3_000_000)
-    (weights_mirror / "file").write_bytes(content)
-    Handler.drops = 2
-    url = pretrained.PUBLISHED["resnet50_v1"].url.rpartition("/")[0] + "/file"
-    path = downloads.fetch(url, tmp_path / "cache" / "file", "sha256", hashlib.sha256(content).hexdigest())
-    assert path.read_bytes() == content
-    assert len(Handler.ranges) == 3
-    assert Handler.ranges[0] is None
-    assert all(requested.startswith("bytes=") for requested in Handler.ranges[1:])
-    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
-    weights_mirror.joinpath("file").unlink()
-    assert downloads.fetch(url, path, "sha256", "") == path  # already in the cache
-
-
-def test_repeatedly_interrupted_download_fails_and_resumes_next_time(weights_mirror, tmp_path, monkeypatch):
-    content = np.random.default_rng(0).bytes(3_000_000)
-    entry = publish(monkeypatch, "resnet50_v1", content, weights_mirror)
-    Handler.drops = 3
-    with pytest.raises(StudyError, match=r"interrupted.*put the file at"):
-        pretrained.fetch(entry)
-    assert cache(tmp_path) == [entry.file + ".part"]
-    assert pretrained.fetch(entry).read_bytes() == content
-    assert cache(tmp_path) == [entry.file]
-
-
-@pytest.mark.parametrize("content", [b"another file", b""])
-def test_file_with_a_wrong_hash_is_refused_and_removed(weights_mirror, tmp_path, content):
-    (weights_mirror / pretrained.PUBLISHED["resnet50_v1"].file).write_bytes(content)
-    with pytest.raises(StudyError, match="is not the expected file"):
-        models.build("resnet50", "pytorch", 2, weights="imagenet")
-    assert cache(tmp_path) == []
-
-
-def test_connection_error_names_the_file_and_its_destination(tmp_path, monkeypatch):
-    monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", "http://127.0.0.1:9/")
-    with pytest.raises(StudyError, match=r"no connection.*put the file at .*data\d*/weights/resnet50-0676ba61\.pth"):
-        models.build("resnet50", "keras", 2, weights="imagenet")
-    assert cache(tmp_path) == []
-
-
-def test_missing_file_on_the_server_is_reported(weights_mirror, tmp_path):
-    with pytest.raises(StudyError, match="status 404"):
-        models.build("resnet50", "pytorch", 2, weights="resnet50_v2")
-    assert cache(tmp_path) == []
 
 
 class Hostile:

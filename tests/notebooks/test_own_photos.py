@@ -26,10 +26,11 @@ def photos(tmp_path):
     return drawn_dogs.write(tmp_path / "my_dogs", ["poodle", "pug"], 16, seed=7)
 
 
-def test_one_network_is_trained_shown_and_reported(photos, tmp_path):
-    file = pretrained.find("imagenet", "resnet50").path
+def test_one_network_is_trained_shown_and_reported(photos, checksums, tmp_path):
+    file = pretrained.find("imagenet", "resnet50").file.path
     file.parent.mkdir(parents=True)
     torch.save(random_network("resnet50", 1000).state_dict(), file)
+    checksums(file)
     command = [DOGBREEDS, "study", "--photos", photos, "--parameter", "image_size=32", "--parameter", RECIPE]
     completed = subprocess.run(command, env=os.environ, capture_output=True, text=True, cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr

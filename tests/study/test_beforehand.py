@@ -9,19 +9,21 @@ import pytest
 import torch
 from loopback import Handler, serving
 
+from dogbreeds import files
 from dogbreeds.cli import options
+from dogbreeds.data import stanford_dogs
 from dogbreeds.errors import StudyError
 from dogbreeds.models import pretrained
 from dogbreeds.study import Study, beforehand
 from dogbreeds.training import duration, jobs, parallel
 
-ENTRY = pretrained.find("imagenet", "resnet50")
+FILE = pretrained.find("imagenet", "resnet50").file
 
 
 @pytest.fixture
 def no_server(monkeypatch, tmp_path):
     with serving(tmp_path) as address:
-        monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", address)
+        monkeypatch.setenv("DOGBREEDS_MIRROR", address)
 
 
 @pytest.fixture
@@ -29,27 +31,59 @@ def own(photo_folder):
     return lambda **changes: Study.from_profile("own_photos", str(photo_folder), **changes)
 
 
-def test_weights_on_the_server_are_announced_with_their_size_and_not_downloaded_yet(weights_mirror, own, capsys):
-    (weights_mirror / ENTRY.file).write_bytes(bytes(3_100_000))
+def test_weights_on_the_server_are_chosen_and_not_downloaded_yet(mirror, own, capsys):
+    (mirror / FILE.name).write_bytes(bytes(3_100_000))
     study = own()
     assert study.weights == ["imagenet"]
     assert (study.image_size, study.architectures, study.frameworks) == (224, ["resnet50"], ["pytorch"])
     assert study.recipe["backbone_multiplier"] == 0.1
-    line = "dogbreeds: ImageNet weights of ResNet50: 3 MB will be downloaded from 127.0.0.1:"
-    assert capsys.readouterr().err.startswith(line)
+    assert capsys.readouterr().err == ""
     assert Handler.ranges == [None]  # asked once
-    assert not list(ENTRY.path.parent.glob("*"))
-    assert not ENTRY.path.exists()
+    assert not FILE.path.parent.exists()
 
 
-def test_weights_in_the_cache_are_named_without_a_request(no_server, own, capsys):
-    ENTRY.path.parent.mkdir(parents=True)
-    ENTRY.path.touch()
+def test_weights_in_the_cache_are_chosen_without_a_request(no_server, own):
+    FILE.path.parent.mkdir(parents=True)
+    FILE.path.touch()
     assert own().weights == ["imagenet"]
-    assert capsys.readouterr().err == f"dogbreeds: ImageNet weights of ResNet50: {ENTRY.path}\n"
+    assert Handler.ranges == []
 
 
-@pytest.mark.parametrize(("server", "cause"), [("weights_mirror", "status 404"), ("no_server", "no connection")])
+def test_published_files_are_listed_with_size_hash_and_place_before_they_are_downloaded(
+    mirror, checksums, photo_folder, monkeypatch, capsys
+):
+    """A file whose hash is listed is from a mirror, so that its size is not known."""
+    weights = pretrained.find("imagenet", "se_resnet50").file
+    (mirror / weights.name).write_bytes(b"weights")
+    checksums(mirror / weights.name)
+    study = Study("own", str(photo_folder), architectures=["se_resnet50", "resnet50"], weights=["scratch", "imagenet"])
+    with pytest.raises(StudyError, match=rf"cannot download .*{FILE.name} \(status 404\): put the file at"):
+        beforehand.fetch(study)
+    said = [line.removeprefix("dogbreeds: ").strip() for line in capsys.readouterr().err.splitlines()]
+    assert said[0] == "2 files to download, 103 MB; without a network, put them where these lines say:"
+    digest = files.digest(mirror / weights.name)
+    assert said[1] == f"{weights.name}: size not published, {weights.url}, sha256 {digest}, to {weights.path}"
+    assert said[2] == f"{FILE.name}: 102.5 MB, {FILE.url}, sha256 0676ba61..., to {FILE.path}"
+    assert weights.path.read_bytes() == b"weights"
+    assert beforehand.missing_files(study) == [FILE]
+    monkeypatch.setattr(pretrained, "IMAGENET", pretrained.IMAGENET | {"resnet50": "resnet50_v2"})
+    assert [file.name for file in beforehand.missing_files(study)] == ["resnet50-11ad3fa6.pth"]
+
+
+def test_archives_are_needed_until_they_are_extracted_and_only_for_stanford_dogs(photo_folder, capsys):
+    study = Study("dogs", "stanford_dogs", breeds=["pug", "Samoyed"])
+    assert beforehand.missing_files(study) == list(stanford_dogs.ARCHIVES)
+    archive = stanford_dogs.ARCHIVES[0]
+    archive.path.parent.mkdir()
+    archive.path.touch()
+    assert beforehand.missing_files(study) == list(stanford_dogs.ARCHIVES[1:])
+    stanford_dogs.location().mkdir()
+    for photos in ("stanford_dogs", str(photo_folder)):
+        beforehand.fetch(Study("dogs", photos))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("server", "cause"), [("mirror", "status 404"), ("no_server", "no connection")])
 def test_without_weights_the_study_starts_from_scratch_and_says_why(server, cause, own, request, capsys):
     request.getfixturevalue(server)
     study = own()
@@ -59,18 +93,18 @@ def test_without_weights_the_study_starts_from_scratch_and_says_why(server, caus
     line = capsys.readouterr().err
     assert line.startswith("dogbreeds: training starts from scratch, without ImageNet weights of ResNet50: ")
     assert f"({cause})" in line
-    assert line.endswith(f"put the file at {ENTRY.path}\n")
+    assert line.endswith(f"put the file at {FILE.path}\n")
 
 
-def test_every_network_needs_its_weights(weights_mirror, own, capsys):
-    (weights_mirror / ENTRY.file).touch()
+def test_every_network_needs_its_weights(mirror, own, capsys):
+    (mirror / FILE.name).write_bytes(b"weights")
     assert own(architectures=["resnet50", "xception"]).weights == ["scratch"]
     (line,) = capsys.readouterr().err.splitlines()  # and nothing about those that were found
     assert "without ImageNet weights of Xception" in line
 
 
-def test_a_gpu_has_its_own_recipe(weights_mirror, own, monkeypatch):
-    (weights_mirror / ENTRY.file).touch()
+def test_a_gpu_has_its_own_recipe(mirror, own, monkeypatch):
+    (mirror / FILE.name).touch()
     on_cpu = own().recipe
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     older = own().recipe  # a GPU without bfloat16
@@ -92,13 +126,13 @@ def test_choices_of_the_user_stay(no_server, own, capsys):
     assert capsys.readouterr().err == ""  # nothing was asked of a server
 
 
-def test_notebooks_get_what_was_settled_and_do_not_ask_again(weights_mirror, photo_folder, monkeypatch, capsys):
-    (weights_mirror / ENTRY.file).touch()
+def test_notebooks_get_what_was_settled_and_do_not_ask_again(mirror, photo_folder, monkeypatch, capsys):
+    (mirror / FILE.name).touch()
     given = {"profile": None, "photos": str(photo_folder), "labels": None, "parameter": ["seeds=[1]"]}
     study, parameters = options.study_of(argparse.Namespace(**given))
     assert parameters["profile"] == "own_photos"
     capsys.readouterr()
-    (weights_mirror / ENTRY.file).unlink()  # it could not be had now
+    (mirror / FILE.name).unlink()  # it could not be had now
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     again = Study.from_profile(parameters["profile"], parameters["photos"], **parameters["changes"])
     assert again == study

@@ -91,7 +91,7 @@ def test_unknown_stage_is_named_in_the_error(error_message, store):
 
 
 def test_failed_weights_download_suggests_a_manual_download(error_message, store, monkeypatch):
-    monkeypatch.setenv("DOGBREEDS_WEIGHTS_MIRROR", "http://127.0.0.1:9")
+    monkeypatch.setenv("DOGBREEDS_MIRROR", "http://127.0.0.1:9")
     line = error_message(command("pytorch", "--out", store, "--weights", "imagenet"))
     assert "put the file at" in line
 

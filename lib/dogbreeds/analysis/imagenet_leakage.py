@@ -25,7 +25,7 @@ def networks(dataset: Dataset) -> list[str]:
         imagenet_classes.outputs(dataset.breeds)
     except StudyError:
         return []
-    return [name for name in models.ARCHITECTURES if pretrained.find("imagenet", name).path.is_file()]
+    return [name for name in models.ARCHITECTURES if pretrained.find("imagenet", name).file.path.is_file()]
 
 
 def original_classifier_logits(

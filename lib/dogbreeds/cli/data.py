@@ -1,7 +1,6 @@
 """The commands `dogbreeds data download|check|describe`."""
 
 import argparse
-from pathlib import Path
 
 from dogbreeds.cli.options import LABELS
 from dogbreeds.paths import from_here
@@ -13,13 +12,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     data = commands.add_parser("data", help=SUMMARY, description=SUMMARY)
     verbs = data.add_subparsers(required=True, title="commands", metavar="command")
 
-    parser = _add_command(verbs, download)
-    root = "folder for data sets (default: the value of DOGBREEDS_DATA, or else data/)"
-    parser.add_argument("--root", type=Path, metavar="FOLDER", help=root)
-    mirror = "address of a mirror that holds the three archives (default: the official address)"
-    parser.add_argument("--mirror", metavar="URL", help=mirror)
-    checksums = "file with the mirror's checksums, in the format of sha256sum (default: the official checksums)"
-    parser.add_argument("--checksums", type=Path, metavar="FILE", help=checksums)
+    _add_command(verbs, download)
 
     for function in (check, describe):
         parser = _add_command(verbs, function)
@@ -41,13 +34,10 @@ def _add_command(commands: argparse._SubParsersAction, function) -> argparse.Arg
 
 
 def download(arguments: argparse.Namespace) -> None:
-    """Downloads Stanford Dogs (about 800 MB), verifies the archives and extracts them."""
-    from dogbreeds import paths
+    """Downloads Stanford Dogs (816 MB), verifies the archives, and extracts them to data/ or DOGBREEDS_DATA."""
     from dogbreeds.data import stanford_dogs
 
-    checksums = stanford_dogs.read_checksums(arguments.checksums) if arguments.checksums else None
-    mirror = arguments.mirror or stanford_dogs.ADDRESS
-    print(from_here(stanford_dogs.download(arguments.root or paths.data(), mirror, checksums)))
+    print(from_here(stanford_dogs.download()))
 
 
 def check(arguments: argparse.Namespace) -> None:

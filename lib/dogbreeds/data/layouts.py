@@ -151,7 +151,7 @@ def _of_folder(photos: str | Path, labels: str, breed_from: str) -> PhotoLayout:
     """Returns the first layout that fits the folder; any folder can have one sub-folder per breed."""
     folder = Path(photos)
     if str(photos) == "stanford_dogs":
-        folder = paths.data() / "stanford_dogs"
+        folder = stanford_dogs.location()
         if not folder.is_dir():
             raise StudyError(f"Stanford Dogs is not at {folder}: run dogbreeds data download, or set PHOTOS=folder")
     if not folder.is_dir():

@@ -14,55 +14,61 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 from tqdm.auto import tqdm
 
-from dogbreeds import downloads, files
+from dogbreeds import files, paths
+from dogbreeds.downloads import Published, fetch
 from dogbreeds.errors import StudyError
+from dogbreeds.files import digest
 
-ADDRESS = "http://vision.stanford.edu/aditya86/ImageNetDogs"
-# sha256 of each archive; their sizes are 793,579,520, 21,852,160 and 481,280 bytes
-ARCHIVES = {
-    "images.tar": "a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58",
-    "annotation.tar": "662ed36f707be6b195c2fda392d8e153e83af28cedc8e2134a649f198def30fd",
-    "lists.tar": "34b47cacd9a98b5d150e084f24d29391c084c55272295ec65c85651bc35f4d6c",
-}
+_PUBLISHER, _PLACE = "http://vision.stanford.edu/aditya86/ImageNetDogs", "stanford_dogs.archives"
+# Stanford publishes no hashes. These and the sizes are from TensorFlow Datasets, url_checksums/stanford_dogs.txt.
+ARCHIVES = (
+    Published(
+        _PUBLISHER, "images.tar", "sha256",
+        "a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58", 793_579_520, _PLACE,
+    ),
+    Published(
+        _PUBLISHER, "annotation.tar", "sha256",
+        "662ed36f707be6b195c2fda392d8e153e83af28cedc8e2134a649f198def30fd", 21_852_160, _PLACE,
+    ),
+    Published(
+        _PUBLISHER, "lists.tar", "sha256",
+        "34b47cacd9a98b5d150e084f24d29391c084c55272295ec65c85651bc35f4d6c", 481_280, _PLACE,
+    ),
+)  # fmt: skip
+CHECKSUMS = "SHA256SUMS"
 LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
 REMEDY = "remove the folder stanford_dogs and run dogbreeds data download"
 
 
-def download(root: Path, mirror: str = ADDRESS, checksums: dict[str, str] | None = None) -> Path:
-    """Returns the folder `root/stanford_dogs` with Images, Annotation and the lists, and downloads it if missing.
+def location() -> Path:
+    """Returns the folder with Images, Annotation and the lists, which `download` makes."""
+    return paths.data() / "stanford_dogs"
+
+
+def download() -> Path:
+    """Returns `location()`, and downloads its archives and extracts them if it is missing.
 
     Interrupted downloads resume. The folder is atomic: it appears after all three archives have been verified and
-    extracted. `checksums` gives the sha256 of each archive of a mirror. Raises StudyError if the network fails, if a
-    hash differs, if an archive cannot be extracted (see `extract`), or if photos that are on the lists are missing.
-    Archives that fail are removed.
+    extracted. It lists their checksums in SHA256SUMS. Raises StudyError if the network fails, if a hash differs, if an
+    archive cannot be extracted (see `extract`), or if photos that are on the lists are missing. Archives that fail are
+    removed.
     """
-    archives, expected = root / "stanford_dogs.archives", ARCHIVES | (checksums or {})
 
     def make(unfinished: Path) -> None:
-        for name in ARCHIVES:
-            downloads.fetch(f"{mirror.rstrip('/')}/{name}", archives / name, "sha256", expected[name])
+        archives = [fetch(archive) for archive in ARCHIVES]
         try:
-            for name in ARCHIVES:
-                extract(archives / name, unfinished)
+            for archive in archives:
+                extract(archive, unfinished)
             missing = [name for name in official_splits(unfinished) if not (unfinished / "Images" / name).is_file()]
             if missing:  # tar accepts an archive that ends between two members
-                raise StudyError(f"{mirror} lacks {len(missing)} listed photos ({missing[0]!r}): use another mirror")
+                remedy = "use another mirror"
+                raise StudyError(f"{ARCHIVES[0].url} lacks {len(missing)} listed photos ({missing[0]!r}): {remedy}")
+            sums = "".join(f"{digest(archive)}  {archive.name}\n" for archive in archives)
+            (unfinished / CHECKSUMS).write_text(sums)
         finally:
-            shutil.rmtree(archives)
+            shutil.rmtree(archives[0].parent)
 
-    return files.once(root / "stanford_dogs", make)
-
-
-def read_checksums(file: Path) -> dict[str, str]:
-    """Returns the sha256 of each archive from a file in the format of sha256sum; StudyError for another format."""
-    try:
-        pairs = [line.split(maxsplit=1) for line in file.read_text().splitlines() if line.strip()]
-        checksums = {name.removeprefix("*").strip(): digest.lower() for digest, name in pairs}
-        if not all(len(bytes.fromhex(digest)) == 32 for digest in checksums.values()):
-            raise ValueError
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{file} is not a list of sha256 sums: run sha256sum *.tar > {file.name}") from error
-    return checksums
+    return files.once(location(), make)
 
 
 def extract(archive: Path, folder: Path) -> None:

@@ -1,72 +1,67 @@
-"""The published ImageNet weights that serve as initial weights, and their download into the cache."""
+"""The published ImageNet weights that serve as initial weights."""
 
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from dogbreeds import downloads, paths
+from dogbreeds import downloads
 from dogbreeds.errors import StudyError
 
 
 @dataclass(frozen=True)
-class Published:
-    """One weights file."""
+class Weights:
+    """One weights file, and the network that it belongs to."""
 
     architecture: str
-    folder: str  # URL without the file name
-    file: str
-    algorithm: str
-    digest: str  # the hash of the file, or its first digits
-    size: int  # height and width of the input in pixels
+    file: downloads.Published
+    image_size: int  # height and width of the input in pixels
     top1: float | None  # accuracy on ImageNet's validation set with one crop, in per cent
     source: str
 
-    @property
-    def url(self) -> str:
-        # A mirror is a folder that contains the files under their published names.
-        return f"{os.environ.get('DOGBREEDS_WEIGHTS_MIRROR', self.folder).rstrip('/')}/{self.file}"
 
-    @property
-    def path(self) -> Path:
-        """Where the file is, or will be, in the cache."""
-        return paths.data() / "weights" / self.file
+def _file(publisher: str, name: str, algorithm: str, digest: str, size: int | None) -> downloads.Published:
+    return downloads.Published(publisher, name, algorithm, digest, size, "weights")
 
 
 _TORCH = "https://download.pytorch.org/models"
-_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/xception"
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 _SENET = "https://github.com/moskomule/senet.pytorch/releases/download/archive"
-_XCEPTION = "xception_weights_tf_dim_ordering_tf_kernels"
+_KERNELS = "weights_tf_dim_ordering_tf_kernels"
 
-# The digests of PyTorch's hub are the first digits of SHA-256, which the file names contain. The digests of Keras are
-# MD5, from keras/src/applications/xception.py.
+# Digests: PyTorch's hub and moskomule put the first digits of SHA-256 into the file names; those of Keras are MD5, from
+# keras/src/applications/resnet.py and xception.py. Sizes in bytes: for PyTorch they agree with `_file_size` in
+# torchvision/models/resnet.py, for Keras they are those that its download shows; moskomule publishes none.
 PUBLISHED = {
-    "resnet50_v1": Published(
-        "resnet50", _TORCH, "resnet50-0676ba61.pth", "sha256", "0676ba61", 224, 76.13,
+    "resnet50_v1": Weights(
+        "resnet50", _file(_TORCH, "resnet50-0676ba61.pth", "sha256", "0676ba61", 102_530_333), 224, 76.13,
         "torchvision IMAGENET1K_V1; 76.15 in the deck of 2020",
     ),
-    "resnet50_v2": Published(
-        "resnet50", _TORCH, "resnet50-11ad3fa6.pth", "sha256", "11ad3fa6", 224, 80.858,
+    "resnet50_v2": Weights(
+        "resnet50", _file(_TORCH, "resnet50-11ad3fa6.pth", "sha256", "11ad3fa6", 102_540_417), 224, 80.858,
         "torchvision IMAGENET1K_V2",
     ),
-    "se_resnet50": Published(
-        "se_resnet50", _SENET, "seresnet50-60a8950a85b2b.pkl", "sha256", "60a8950a85b2b", 224, 77.06,
+    "se_resnet50": Weights(
+        "se_resnet50", _file(_SENET, "seresnet50-60a8950a85b2b.pkl", "sha256", "60a8950a85b2b", None), 224, 77.06,
         "moskomule/senet.pytorch",
     ),
-    "xception": Published(
-        "xception", _KERAS, f"{_XCEPTION}.h5", "md5", "0a58e3b7378bc2990ea3b43d5981f1f6", 299, 79.0,
-        "keras.applications",
+    "xception": Weights(
+        "xception",
+        _file(f"{_KERAS}/xception", f"xception_{_KERNELS}.h5", "md5", "0a58e3b7378bc2990ea3b43d5981f1f6", 91_884_032),
+        299, 79.0, "keras.applications",
     ),
-    "xception_notop": Published(
-        "xception", _KERAS, f"{_XCEPTION}_notop.h5", "md5", "b0042744bf5b25fce3cb969f33bebb97", 299, None,
-        "keras.applications, without the head",
+    "xception_notop": Weights(
+        "xception",
+        _file(
+            f"{_KERAS}/xception", f"xception_{_KERNELS}_notop.h5", "md5", "b0042744bf5b25fce3cb969f33bebb97", 83_683_744
+        ),
+        299, None, "keras.applications, without the head",
     ),
 }  # fmt: skip
 IMAGENET = {"resnet50": "resnet50_v1", "se_resnet50": "se_resnet50", "xception": "xception"}
 
 
-def find(name: str, architecture: str) -> Published:
+def find(name: str, architecture: str) -> Weights:
     """Returns the entry with this name, or the default one for "imagenet"; StudyError if it is for another network."""
     entry = PUBLISHED[IMAGENET[architecture] if name == "imagenet" else name]
     if entry.architecture != architecture:
@@ -76,10 +71,11 @@ def find(name: str, architecture: str) -> Published:
 
 def table() -> pd.DataFrame:
     """Returns one row per weights file: network, input size in pixels, published top-1 in per cent, file and source."""
-    table = pd.DataFrame([asdict(entry) for entry in PUBLISHED.values()], index=list(PUBLISHED))
-    return table.rename_axis("weights")[["architecture", "size", "top1", "file", "source"]]
+    rows = [(each.architecture, each.image_size, each.top1, each.file.name, each.source) for each in PUBLISHED.values()]
+    columns = ["architecture", "size", "top1", "file", "source"]
+    return pd.DataFrame(rows, index=list(PUBLISHED), columns=columns).rename_axis("weights")
 
 
-def fetch(entry: Published) -> Path:
-    """Returns the path of the file in the cache; downloads and checks the file if it is missing."""
-    return downloads.fetch(entry.url, entry.path, entry.algorithm, entry.digest)
+def fetch(weights: Weights) -> Path:
+    """Returns the path of the file in the cache; downloads it if it is missing, and checks it."""
+    return downloads.fetch(weights.file)

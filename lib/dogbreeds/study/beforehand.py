@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import torch
 
 from dogbreeds import downloads, models
+from dogbreeds.data import stanford_dogs
 from dogbreeds.errors import StudyError
 from dogbreeds.models import pretrained
 from dogbreeds.paths import from_here
@@ -14,6 +15,9 @@ from dogbreeds.training import duration
 from dogbreeds.training.devices import ONE
 from dogbreeds.training.jobs import Job
 from dogbreeds.training.runs import SCRATCH, RunStore
+
+if TYPE_CHECKING:
+    from dogbreeds.study import Study
 
 # The parameters of a profile that hold changes to its recipe: on a GPU, and where ImageNet weights cannot be had.
 ALTERNATIVES = ("recipe_on_gpu", "recipe_from_scratch")
@@ -29,7 +33,7 @@ def settled(architectures: list[str], weights: list[str], recipe: dict, alternat
     """
     if not alternatives:
         return {}
-    if "imagenet" in weights and "weights" not in changes and not _announced(architectures):
+    if "imagenet" in weights and "weights" not in changes and not _available(architectures):
         weights = [SCRATCH]
     if "recipe" not in changes and torch.accelerator.is_available():
         recipe = recipe | _for_this_gpu(alternatives.get("recipe_on_gpu", {}))
@@ -43,31 +47,62 @@ def _for_this_gpu(recipe: dict) -> dict:
     return {name: value for name, value in recipe.items() if name != "precision" or bfloat16}
 
 
-def _announced(architectures: list[str]) -> bool:
-    """Whether the ImageNet weights of all networks are in the cache or on their server; says where, or what is missing.
+def _available(architectures: list[str]) -> bool:
+    """Whether the ImageNet weights of all networks are in the cache or on their server; says what is missing.
 
     Nothing is downloaded yet.
     """
-    found, missing = [], []
+    missing = []
     for architecture in architectures:
-        entry, name = pretrained.find("imagenet", architecture), f"ImageNet weights of {models.TITLES[architecture]}"
-        if entry.path.is_file():
-            found.append(f"{name}: {from_here(entry.path)}")
-            continue
+        file = pretrained.find("imagenet", architecture).file
         try:
-            size = downloads.size(entry.url)
-            amount = f"{size / 1e6:.0f} MB" if size else "a file of unknown size"
-            found.append(f"{name}: {amount} will be downloaded from {urlsplit(entry.url).netloc}")
+            file.path.is_file() or downloads.size(file.url)
         except StudyError as error:
-            remedy = f"{error}, or put the file at {from_here(entry.path)}"
-            missing.append(f"training starts from scratch, without {name}: {remedy}")
-    for line in missing or found:
+            without = f"training starts from scratch, without ImageNet weights of {models.TITLES[architecture]}"
+            missing.append(f"{without}: {error}, or put the file at {from_here(file.path)}")
+    for line in missing:
         _say(line)
     return not missing
 
 
 def _say(line: str) -> None:
     print(f"dogbreeds: {line}", file=sys.stderr, flush=True)
+
+
+def missing_files(study: "Study") -> list[downloads.Published]:
+    """Returns the published files that a study needs and that are not there: archives of photos, and weights."""
+    archives = stanford_dogs.ARCHIVES if study.photos == "stanford_dogs" else ()
+    needed = () if stanford_dogs.location().is_dir() else archives
+    needed = (*needed, *(weights.file for weights in study.published_weights()))
+    return [file for file in dict.fromkeys(needed) if not file.path.exists()]
+
+
+def listed(missing: list[downloads.Published]) -> list[str]:
+    """One line per file with its size, address, hash and place, below a line with their number and size."""
+    expected = [file.expected for file in missing]
+    whole = sum(size or 0 for *_, size in expected) / 1e6
+    lines = [
+        f"  {file.name}: {f'{size / 1e6:,.1f} MB' if size else 'size not published'}, {file.url}, {algorithm} {digest}"
+        f"{'...' if len(digest) < 32 else ''}, to {from_here(file.path)}"
+        for file, (algorithm, digest, size) in zip(missing, expected, strict=True)
+    ]
+    count = f"{len(missing)} file{'s' * (len(missing) > 1)}"
+    return [f"{count} to download, {whole:,.0f} MB; without a network, put them where these lines say:", *lines]
+
+
+def fetch(study: "Study") -> None:
+    """Downloads the published files that a study lacks, after saying which these are.
+
+    Raises StudyError as `downloads.fetch` and `stanford_dogs.download` do.
+    """
+    missing = missing_files(study)
+    for line in listed(missing) if missing else ():
+        _say(line)
+    if study.photos == "stanford_dogs":
+        stanford_dogs.download()
+    for file in missing:
+        if file not in stanford_dogs.ARCHIVES:
+            downloads.fetch(file)
 
 
 def expected(jobs: list[Job], store: Path, at_once: int = 0) -> str:

@@ -25,11 +25,12 @@ def notebooks_of(study: Study) -> list[Path]:
 
 
 def run_study(study: Study, parameters: dict, at_once: int = 0) -> list[Path]:
-    """Trains what is missing, executes the notebooks, and returns their paths under outputs/<profile>/ in order.
+    """Downloads and trains what is missing, executes the notebooks, and returns their paths in outputs/<profile>.
 
     `parameters` are those of the notebooks, from which `Study.from_profile` makes the same study. `at_once` is the
     number of trainings, and then of notebooks, that run at the same time; by default `capacity.shares` decides.
     """
+    beforehand.fetch(study)
     print(f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds", flush=True)
     jobs = study.plan()
     trained_at_once = at_once or int(len(jobs) == 1)  # a single training has all processors

@@ -18,7 +18,7 @@ from dogbreeds import files, models, paths
 from dogbreeds.data import datasets, layouts, pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError, first_problem
-from dogbreeds.models import weight_files
+from dogbreeds.models import pretrained, weight_files
 from dogbreeds.study import beforehand, profiles, variants
 from dogbreeds.training import inference, provenance, trainer
 from dogbreeds.training.devices import ONE, Devices
@@ -103,6 +103,11 @@ class Study:
         """Whether the study has all networks in both frameworks, which notebooks 02 to 05 and the slides compare."""
         return (len(self.architectures), len(self.frameworks)) == (len(models.ARCHITECTURES), len(models.FRAMEWORKS))
 
+    def published_weights(self) -> list[pretrained.Weights]:
+        """Returns the published weights that the networks of the study start from."""
+        kinds = [kind for kind in self.weights if kind == "imagenet" or kind in pretrained.PUBLISHED]
+        return [pretrained.find(kind, name) for kind, name in product(kinds, self.architectures)]
+
     @property
     def folder(self) -> Path:
         return paths.outputs() / self.profile
@@ -179,7 +184,7 @@ class Study:
             initialisation = Initialisation(weights, weights)
         elif weights != SCRATCH:
             file = weight_files.locate(weights, architecture)
-            initialisation = Initialisation(weights, weights, files.digest(file))
+            initialisation = Initialisation(weights, weights, files.remembered_digest(file))
         return self._config(self.dataset, architecture, framework, recipe, seed, initialisation)
 
     def source_config(self, architecture: str, seed: int) -> RunConfig:
