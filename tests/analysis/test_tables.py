@@ -75,6 +75,72 @@ def test_runs_with_different_seeds_are_refused(make):
         tables.comparisons([*two, *one], "network")
 
 
+def test_factors_are_compared_with_the_unchanged_recipe_of_the_same_network_framework_and_weights(make):
+    """Each pair shares its photos and seeds; runs from other weights and of other networks do not count."""
+    unchanged = {("resnet50", "keras"): (50, 60, 70), ("resnet50", "pytorch"): (40, 50, 60)}
+    kinds = {"architecture": "resnet50", "weights": "imagenet"}
+    runs = [
+        make(correct, seed=seed, framework=framework, **kinds)
+        for (_, framework), accuracies in unchanged.items()
+        for seed, correct in enumerate(accuracies)
+    ]
+    runs += [make(5, seed=seed, framework=each) for seed in range(3) for each in ("keras", "pytorch")]
+    changed = {
+        name: [
+            make(run_correct(run) + gain[run.record["framework"]], validation_accuracy=(0.5, 0.6), **same(run))
+            for run in reversed(runs[:6])
+        ]
+        for name, gain in {"frozen": {"keras": 20, "pytorch": 0}, "large": {"keras": -10, "pytorch": 5}}.items()
+    }
+    table = tables.factor_table(runs, changed)
+    assert len(table) == 4
+    assert set(table["initial weights"]) == {"imagenet"}
+    rows = table.set_index(["factor", "framework"])
+    expected = {
+        ("frozen", "Keras"): 0.2,
+        ("frozen", "PyTorch"): 0,
+        ("large", "Keras"): -0.1,
+        ("large", "PyTorch"): 0.05,
+    }
+    assert rows["difference"].to_dict() == pytest.approx(expected)
+    assert rows.loc[("frozen", "Keras"), "low"] > 0 > rows.loc[("large", "Keras"), "high"]
+    assert rows.loc[("frozen", "PyTorch"), ["low", "high", "p"]].to_list() == [0, 0, 1]
+    smallest = rows["p"].idxmin()
+    assert rows.loc[smallest, "p (Holm)"] == pytest.approx(4 * rows.loc[smallest, "p"])
+    costs = rows[["epochs", "epochs, unchanged", "seconds", "seconds, unchanged"]].drop_duplicates()
+    assert costs.to_numpy().tolist() == [[2, 1, 4, 2]]
+
+
+def run_correct(run):
+    return int(run.correct().sum())
+
+
+def same(run):
+    """The network, framework, initial weights and seed of a run."""
+    names = ("architecture", "framework", "seed")
+    return {name: run.record[name] for name in names} | {"weights": run.initial_weights}
+
+
+def test_a_factor_without_the_runs_of_a_seed_is_refused(make):
+    with pytest.raises(ValueError, match="cannot be compared"):
+        tables.factor_table([make(80, seed=0), make(70, seed=1)], {"frozen": [make(60, seed=0)]})
+
+
+def test_factors_are_readable_in_points_with_their_costs(make):
+    table = tables.factor_table([make(70)], {"frozen": [make(80, seconds=4.44)]})
+    row = tables.readable_factors(table).iloc[0]
+    assert row["points [95 % interval]"] == "+10.0 [+5.5, +17.4]"
+    assert row["p (Holm)"] == "0.0016"
+    assert row[["seconds", "seconds, unchanged"]].to_list() == [4.4, 2]
+
+
+def test_without_factors_the_table_has_columns_and_no_rows(make):
+    table = tables.factor_table([make(70)], {})
+    assert table.empty
+    assert tables.readable_factors(table).empty
+    assert {"factor", "network", "difference", "p (Holm)"} < set(table)
+
+
 def test_learning_speed_is_measured_to_an_accuracy_that_all_runs_reach(make):
     runs = [make(80, validation_accuracy=(0.3, 0.6, 0.7)), make(80, "xception", validation_accuracy=(0.6, 0.5))]
     speed = tables.learning_speed(runs).set_index("network")

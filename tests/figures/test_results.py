@@ -112,6 +112,13 @@ def pairs(**columns):
     return table.assign(difference=0.1, low=-0.1, high=0.2)
 
 
+def test_factors_are_named_beside_their_differences():
+    table = pairs(factor=["frozen", "large"], network="Xception", framework=["Keras", "PyTorch"])
+    axis = figures.differences(table.assign(**{"initial weights": "imagenet"})).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["frozen, Keras", "large, PyTorch"]
+    assert axis.get_title() == "Xception\ninitial weights: imagenet"
+
+
 def test_labels_of_differences_contain_only_what_differs():
     table = pairs(network=["Xception", "ResNet50"], first="Keras", second="PyTorch")
     figure = figures.differences(table.assign(**{"initial weights": "scratch"}))

@@ -44,6 +44,7 @@ def is_statistic(key):
         ("xception", "block1", "momentum_0.1"),
         ("xception", "block13", "frozen"),
         ("resnet50", "layer2", "momentum_0.1"),
+        ("resnet50", "first", "momentum_0.1"),
         ("resnet50", None, "frozen"),
         ("se_resnet50", "stem", "frozen"),
         ("se_resnet50", "backbone", "momentum_0.1"),
@@ -103,6 +104,26 @@ def test_block1_of_xception_is_the_first_seven_layers():
     assert names[1:] == [f"block1_conv{n}{step}" for n in (1, 2) for step in ("", "_bn", "_act")]
     first = {names for names in weight_conversion.module_names(model).values() if freezing.stage_of(names) == "block1"}
     assert first == {"block1.0", "block1.1", "block1.3", "block1.4"}
+
+
+def trainable_modules(model):
+    """The names in PyTorch of all modules with trainable parameters."""
+    if isinstance(model, torch.nn.Module):
+        return {name.rpartition(".")[0] for name, weight in model.named_parameters() if weight.requires_grad}
+    return {name for layer, name in weight_conversion.module_names(model).items() if model.get_layer(layer).trainable}
+
+
+@pytest.mark.parametrize("framework", models.FRAMEWORKS)
+@pytest.mark.parametrize(
+    ("architecture", "stage"), [("xception", "block1"), ("resnet50", "stem"), ("se_resnet50", "stem")]
+)
+def test_first_freezes_exactly_the_first_stage_of_each_network(framework, architecture, stage):
+    frozen, free = (models.build(architecture, framework, 3, freeze=freeze) for freeze in ("first", None))
+    assert freezing.frozen_stages(architecture, "first") == (stage,)
+    stopped = trainable_modules(free) - trainable_modules(frozen)
+    assert stopped == {name for name in trainable_modules(free) if freezing.stage_of(name) == stage}
+    assert stopped
+    assert trainable_modules(frozen) < trainable_modules(free)
 
 
 def test_freezing_includes_the_named_stage():

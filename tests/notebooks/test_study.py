@@ -43,7 +43,7 @@ def test_notebooks_figures_tables_slides_and_report_are_written(home, results):
     assert len(figures["png"]) >= 15
     assert figures["png"] == figures["svg"]
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}
-    of_the_networks = {"results", "networks", "frameworks", "initial_weights", "learning_speed", "claims"}
+    of_the_networks = {"results", "networks", "frameworks", "initial_weights", "factors", "learning_speed", "claims"}
     assert tables == of_the_networks | {"baselines", "in_pytorch", "failure_2020", "healing", "backends"}
     assert (folder / "slides" / "presentation.fr.html").is_file()
     report = (folder / "report.html").read_text()

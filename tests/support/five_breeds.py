@@ -97,5 +97,5 @@ def check_notebook_05(executed: nbformat.NotebookNode, study: FinishedStudy) -> 
     tables = "".join(output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {}))
     assert [each for each in study.accuracies.values() if f">{100 * each:.1f} [" not in tables] == []
     names = {path.stem for path in (study.folder / "tables").iterdir()}
-    assert names == {"results", "networks", "frameworks", "initial_weights", "learning_speed", "claims"}
+    assert names == {"results", "networks", "frameworks", "initial_weights", "factors", "learning_speed", "claims"}
     assert [path.name for path in study.outputs.iterdir() if path.is_dir()] == [study.folder.name]

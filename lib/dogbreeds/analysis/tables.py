@@ -12,6 +12,7 @@ from dogbreeds.training.runs import Run
 from dogbreeds.translation import number
 
 CHOICES = ("network", "framework", "initial weights")  # the names of the parts of `Run.choice` in tables
+DIFFERENCE = ("difference", "low", "high", "p", "p (Holm)")  # of two accuracies, with interval and p-values
 COSTS = {"epochs": "epochs", "seconds": "seconds", "photos_per_second": "photos/s", "peak_memory_mb": "memory MB"}
 
 
@@ -102,7 +103,30 @@ def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
             discordant = correct(mine) != correct(others)
             row["detectable"] = intervals.detectable_difference(discordant.shape[1], float(discordant.mean()))
             rows.append(row)
-    columns = [*kept, "first", "second", "difference", "low", "high", "p", "p (Holm)", "detectable"]
+    return _corrected(rows, [*kept, "first", "second", *DIFFERENCE, "detectable"])
+
+
+def factor_table(runs: list[Run], factor_runs: dict[str, list[Run]]) -> pd.DataFrame:
+    """One row per factor, network and framework: what this change of the recipe alone does to the test accuracy.
+
+    `factor_runs` are those of `Study.factor_runs`, and `runs` those with the unchanged recipe. The difference, changed
+    minus unchanged, and its p-value are those of `gap`, with Holm's correction over the rows of the table. Epochs and
+    seconds are means over seeds. The table is empty without factors. Raises ValueError if the seeds differ.
+    """
+    unchanged, rows = by_choice(runs), []
+    for factor, changed in factor_runs.items():
+        for choice, mine in by_choice(changed).items():
+            row = {"factor": factor} | dict(zip(CHOICES, choice, strict=True)) | gap(mine, unchanged[choice])
+            for name in ("epochs", "seconds"):
+                row[name] = np.mean([run.record[name] for run in mine])
+                row[f"{name}, unchanged"] = np.mean([run.record[name] for run in unchanged[choice]])
+            rows.append(row)
+    costs = ["epochs", "epochs, unchanged", "seconds", "seconds, unchanged"]
+    return _corrected(rows, ["factor", *CHOICES, *DIFFERENCE, *costs])
+
+
+def _corrected(rows: list[dict], columns: list[str]) -> pd.DataFrame:
+    """The rows as a table with these columns, with p-values after Holm's correction over all rows."""
     table = pd.DataFrame(rows, columns=columns)
     if rows:
         table["p (Holm)"] = multipletests(table["p"], method="holm")[1]
@@ -169,6 +193,14 @@ def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
     shown["points [95 % interval]"] = _with_intervals(table, ["difference", "low", "high"], "+.1f")
     shown["p (Holm)"] = _p_values(table["p (Holm)"])
     return shown.assign(detectable=(100 * table["detectable"]).map(number, spec=".1f"))
+
+
+def readable_factors(table: pd.DataFrame) -> pd.DataFrame:
+    """A `factor_table` as text, with differences from the unchanged recipe in points of accuracy."""
+    shown = table[["factor", *CHOICES]].copy()
+    shown["points [95 % interval]"] = _with_intervals(table, ["difference", "low", "high"], "+z.1f")
+    shown["p (Holm)"] = _p_values(table["p (Holm)"])
+    return shown.join(table[["epochs", "epochs, unchanged", "seconds", "seconds, unchanged"]].round(1))
 
 
 def readable_claims(table: pd.DataFrame) -> pd.DataFrame:

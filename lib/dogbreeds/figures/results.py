@@ -86,12 +86,14 @@ def accuracies(table: pd.DataFrame, chance: float) -> Figure:
 
 
 def differences(table: pd.DataFrame) -> Figure:
-    """The differences of `tables.comparisons` in points of accuracy with their 95 % intervals, one row per pair.
+    """The differences of `tables.comparisons` or `tables.factor_table` in points of accuracy, one row per difference.
 
-    There is one panel per initial weights, or one panel for comparisons between initial weights.
+    The lines are 95 % intervals. There is one panel per initial weights, or one panel for comparisons between initial
+    weights.
     """
-    words = table[[name for name in ("network", "framework") if name in table]].map(_)
-    words.insert(0, "pair", table["first"].map(_) + " - " + table["second"].map(_))
+    words = table[[name for name in ("factor", "network", "framework") if name in table]].map(_)
+    if "first" in table:
+        words.insert(0, "pair", table["first"].map(_) + " - " + table["second"].map(_))
     common, names = _shortened(words)
     figure, panels = _panels(table.assign(name=names), common, 5.5, 1.3 + 0.35 * names.nunique())
     for axis, rows in panels:

@@ -7,7 +7,7 @@ from dogbreeds.models.names import BATCH_NORM_POLICIES
 from dogbreeds.models.weight_conversion import is_keras, module_names
 
 _RESNET = ("stem", "layer1", "layer2", "layer3", "layer4")
-# From the input to the last feature maps. `block1` of Xception is the "first seven layers" of the 2020 study.
+# From the input to the last feature maps.
 STAGES = {"xception": tuple(f"block{n}" for n in range(1, 15)), "resnet50": _RESNET, "se_resnet50": _RESNET}
 LOW_MOMENTUM = 0.01  # weight of each batch in the running statistics under the policy "momentum_0.01"
 
@@ -21,15 +21,20 @@ def stage_of(key: str) -> str:
 def frozen_stages(architecture: str, freeze: str | None) -> tuple[str, ...]:
     """Returns the stages that `freeze` selects: none for None, all for "backbone", else all up to and including it.
 
-    Raises StudyError if the network has no such stage.
+    "first" is the first stage of any network: `block1` of Xception, `stem` of the ResNets (the layers before the first
+    residual unit). These are the "first 7 layers" of the 2020 study, see `keras_applications.freeze`. Raises StudyError
+    if the network has no such stage.
     """
     stages = STAGES[architecture]
     if freeze is None:
         return ()
     if freeze == "backbone":
         return stages
+    if freeze == "first":
+        return stages[:1]
     if freeze not in stages:
-        raise StudyError(f"unknown stage '{freeze}' of {architecture}: choose one of {', '.join(stages)}, backbone")
+        known = ", ".join([*stages, "first", "backbone"])
+        raise StudyError(f"unknown stage '{freeze}' of {architecture}: choose one of {known}")
     return stages[: stages.index(freeze) + 1]
 
 

@@ -14,6 +14,7 @@ FIGURES = {
     "minimal_loops": "The lines show the validation accuracy of the same simple training, written for each framework.",
     "accuracies": "The points are test accuracies, and the lines are their 95 % intervals.",
     "network_differences": "The points are differences between networks, and the lines are their 95 % intervals.",
+    "factor_differences": "The points are differences from the unchanged recipe, the lines their 95 % intervals.",
     "learning_curves": "The lines show the accuracy after each epoch; the dotted line is the chance level.",
     "accuracy_against_cost": "Networks with a higher accuracy are further up, and faster trainings are further left.",
     "confusion": "The rows are the true breeds, and the columns are the breeds that the best run predicts.",
@@ -34,6 +35,7 @@ TABLES = {
     "networks": "Differences between networks are in points, with 95 % intervals and corrected p-values.",
     "frameworks": "Differences between frameworks are in points, with 95 % intervals and corrected p-values.",
     "initial_weights": "Differences between initial weights are in points, with 95 % intervals and corrected p-values.",
+    "factors": "Differences from the unchanged recipe are in points, with 95 % intervals and corrected p-values.",
     "learning_speed": "The table has the mean epochs and seconds until a validation accuracy that all runs reach.",
     "claims": "The table compares each claim of 2020 with these runs; p-values are corrected for the number of claims.",
 }

@@ -28,6 +28,7 @@ READABLE: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "healing": failure_2020.healed,
     "results": tables.readable_results,
     **dict.fromkeys(("networks", "frameworks", "initial_weights"), tables.readable_comparisons),
+    "factors": tables.readable_factors,
     "learning_speed": lambda table: table.drop(columns="to").round(1),
     "claims": tables.readable_claims,
 }

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import cached_property
-from itertools import product
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -57,6 +57,9 @@ class Study:
     leave_out_broken: bool = False  # report and skip photos that cannot be decoded, instead of stopping the study
     weights: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: [SCRATCH])  # initial weights
     source_recipe: dict = Field(default_factory=dict)  # recipe of the trainings that provide the "other-breeds" weights
+    # Changes to the recipe by name; a full comparison trains each for every network, framework and seed, see
+    # `factor_runs`.
+    factors: dict[str, dict] = Field(default_factory=dict)
     test_drawings_per_breed: NonNegativeInt = 0  # extra drawings per breed, the size of its test split; 0: none
     failure_2020: dict = Field(default_factory=dict)  # trainings of notebook 02, see `failure_files`; empty: none
     split_seed: NonNegativeInt = 0  # draws the split, which all seeds share: no interval includes its variation
@@ -90,6 +93,7 @@ class Study:
         study = replace(study, **settled)
         Recipe.of(study.recipe)
         Recipe.of(study.source_recipe)
+        variants.check_factors(study.factors, study.recipe, study.architectures)
         Settings.of(study.failure_2020)
         return study
 
@@ -234,11 +238,14 @@ class Study:
 
     def plan(self) -> list[Job]:
         """Returns all trainings of the notebooks in order, each after the one that provides its initial weights."""
-        return self._jobs([*self.configs(), *self._configs_of_variants()])
+        return self._jobs(self._all_configs())
 
     def is_finished(self) -> bool:
         """Returns whether all runs of the notebooks are finished."""
-        return all(map(self.finished, [*self.configs(), *self._configs_of_variants()]))
+        return all(map(self.finished, self._all_configs()))
+
+    def _all_configs(self) -> list[RunConfig]:
+        return [*self.configs(), *self._configs_of_variants(), *chain(*self._configs_of_factors().values())]
 
     def _configs_of_variants(self) -> list[RunConfig]:
         if not self.is_full_comparison:  # without the notebooks that show them
@@ -248,6 +255,18 @@ class Study:
             for which, recipes in variants.of(Recipe.of(self.recipe)).items()
             for changes in recipes.values()
         ]
+
+    def _configs_of_factors(self) -> dict[str, list[RunConfig]]:
+        if not self.is_full_comparison:  # without the notebook that shows them
+            return {}
+        compared = list(product(self.seeds, self.architectures, self.frameworks))
+        return {
+            name: [
+                self.config(architecture, framework, seed, self.weights[-1], self.recipe | changes)
+                for seed, architecture, framework in compared
+            ]
+            for name, changes in self.factors.items()
+        }
 
     def _jobs(self, configs: list[RunConfig]) -> list[Job]:
         pretrained = [config for config in configs if config.initialisation.kind == OTHER_BREEDS]
@@ -269,6 +288,16 @@ class Study:
         which = (architecture, framework, self.seeds[0], weights)
         configs = [self.config(*which, changed(self.recipe, changes)) for changes in recipes.values()]
         return dict(zip(recipes, self._finished_or_trained(configs), strict=True))
+
+    def factor_runs(self) -> dict[str, list[Run]]:
+        """Returns the runs of each factor, by its name and in the order of `runs`; trains those that are missing.
+
+        Each factor changes the recipe of the study for every network, framework and seed, with the last of the initial
+        weights. Is empty without factors, and if the study is not a full comparison.
+        """
+        configs = self._configs_of_factors()
+        runs = iter(self._finished_or_trained(list(chain(*configs.values()))))
+        return {name: list(islice(runs, len(mine))) for name, mine in configs.items()}
 
     def _finished_or_trained(self, configs: list[RunConfig]) -> list[Run]:
         missing = [config for config in configs if not self.finished(config)]

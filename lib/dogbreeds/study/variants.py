@@ -1,5 +1,10 @@
-"""Variants that the study trains in addition to its comparison: one network with a changed recipe."""
+"""Variants that the study trains in addition to its comparison: one network with a changed recipe.
 
+A factor is a variant of all networks in both frameworks; the profile names it (`Study.factors`).
+"""
+
+from dogbreeds.errors import StudyError
+from dogbreeds.models import freezing
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.translation import N_
 
@@ -28,3 +33,20 @@ def in_pytorch(recipe: Recipe) -> dict[str, dict]:
 def of(recipe: Recipe) -> dict[tuple[str, str], dict[str, dict]]:
     """Returns all variants by network and framework."""
     return {BASELINE: of_the_baseline(recipe), IN_PYTORCH: in_pytorch(recipe)}
+
+
+def check_factors(factors: dict[str, dict], recipe: dict, architectures: list[str]) -> None:
+    """Raises StudyError that names the factor and the field if a factor is not a valid change of the recipe.
+
+    A factor changes single fields. A preset would replace all of them, so a factor has none. `freeze` must name a stage
+    of every network.
+    """
+    for name, changes in factors.items():
+        if "preset" in changes:
+            raise StudyError(f"factor '{name}' has the field 'preset', which replaces the recipe: name single fields")
+        try:
+            freeze = Recipe.of(recipe | changes).freeze
+            for architecture in architectures:
+                freezing.frozen_stages(architecture, freeze or None)
+        except StudyError as error:
+            raise StudyError(f"factor '{name}': {error}") from error

@@ -46,7 +46,8 @@ class Recipe:
     label_smoothing: Fraction = 0.0
     augmentation: bool = True
     preprocessing: Literal[PREPROCESSINGS] = "expected"  # of colour values, see models.preprocessing
-    freeze: str = ""  # a stage: freezes it and all before it (see models.freezing); "backbone": linear probe
+    # A stage: freezes it and all before it (see models.freezing). "first": the first stage; "backbone": linear probe.
+    freeze: str = ""
     batch_norm: Literal[BATCH_NORM_POLICIES] = "momentum_0.1"
     monitor: Literal["validation_loss", "validation_accuracy"] = "validation_loss"  # for the best epoch and stopping
     patience: NonNegativeInt = 10  # epochs without improvement before training stops; 0: never
