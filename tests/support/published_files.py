@@ -16,12 +16,18 @@ from safetensors.torch import load_file
 from scipy.io import savemat
 
 from dogbreeds import files, models
-from dogbreeds.data import drawn_dogs, stanford_dogs
+from dogbreeds.data import drawn_dogs
 from dogbreeds.models import pretrained, weight_conversion
 from dogbreeds.study import Study
 from dogbreeds.training import trainer
 
-BREEDS = ("n02085620-Chihuahua", "n02086240-Shih-Tzu", "n02106662-German_shepherd", "n02110958-pug", "n02111889-Samoyed")
+BREEDS = (
+    "n02085620-Chihuahua",
+    "n02086240-Shih-Tzu",
+    "n02106662-German_shepherd",
+    "n02110958-pug",
+    "n02111889-Samoyed",
+)
 BOX = "<object><bndbox><xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax><ymax>{3}</ymax></bndbox></object>"
 SIZE = "<size><width>{0}</width><height>{1}</height></size>"
 

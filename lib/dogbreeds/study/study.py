@@ -28,6 +28,9 @@ from dogbreeds.training.parallel import train_all
 from dogbreeds.training.recipe import Recipe, changed
 from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Initialisation, Run, RunConfig, RunStore, reference_run
 
+# What trainings are for; a factor is named by the profile.
+COMPARISON, VARIANTS = "comparison", "variants of notebooks 02 and 04"
+
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Study:
@@ -234,7 +237,7 @@ class Study:
 
     def configs(self) -> list[RunConfig]:
         """Returns the configurations of all `runs`, without the source runs of their initial weights."""
-        return [self.config(*which) for which in self._compared()]
+        return [self.config(*training) for training in self._compared()]
 
     def plan(self) -> list[Job]:
         """Returns all trainings of the notebooks in order, each after the one that provides its initial weights."""
@@ -244,25 +247,39 @@ class Study:
         """Returns whether all runs of the notebooks are finished."""
         return all(map(self.finished, self._all_configs()))
 
-    def _all_configs(self) -> list[RunConfig]:
-        return [*self.configs(), *self._configs_of_variants(), *chain(*self._configs_of_factors().values())]
+    def trainings(self) -> dict[str, list[tuple]]:
+        """Returns the arguments of `config` for all trainings of the notebooks by what they are for; reads no photos.
 
-    def _configs_of_variants(self) -> list[RunConfig]:
+        Without the trainings of the source runs, and those of `failure_files`.
+        """
+        return {COMPARISON: self._compared(), VARIANTS: self._variants(), **self._factors()}
+
+    def _all_configs(self) -> list[RunConfig]:
+        return [self.config(*training) for training in chain(*self.trainings().values())]
+
+    def _compared(self) -> list[tuple]:
+        """By seed, so that an interrupted study has complete comparisons."""
+        wanted = product(self.seeds, self.architectures, self.frameworks, self.weights)
+        return [
+            (architecture, framework, seed, weights, self.recipe) for seed, architecture, framework, weights in wanted
+        ]
+
+    def _variants(self) -> list[tuple]:
         if not self.is_full_comparison:  # without the notebooks that show them
             return []
         return [
-            self.config(*which, self.seeds[0], self.weights[-1], changed(self.recipe, changes))
+            (*which, self.seeds[0], self.weights[-1], changed(self.recipe, changes))
             for which, recipes in variants.of(Recipe.of(self.recipe)).items()
             for changes in recipes.values()
         ]
 
-    def _configs_of_factors(self) -> dict[str, list[RunConfig]]:
+    def _factors(self) -> dict[str, list[tuple]]:
         if not self.is_full_comparison:  # without the notebook that shows them
             return {}
         compared = list(product(self.seeds, self.architectures, self.frameworks))
         return {
             name: [
-                self.config(architecture, framework, seed, self.weights[-1], self.recipe | changes)
+                (architecture, framework, seed, self.weights[-1], self.recipe | changes)
                 for seed, architecture, framework in compared
             ]
             for name, changes in self.factors.items()
@@ -274,11 +291,6 @@ class Study:
         sources = [Job(self.source_config(*which), self.other_breeds) for which in needed]
         jobs = [*sources, *(Job(config, self.dataset) for config in configs)]
         return list({job.id: job for job in jobs}.values())
-
-    def _compared(self) -> list[tuple]:
-        """The arguments of `config` for all `runs`, by seed, so that an interrupted study has complete comparisons."""
-        wanted = product(self.seeds, self.architectures, self.frameworks, self.weights)
-        return [(architecture, framework, seed, weights) for seed, architecture, framework, weights in wanted]
 
     def variants(self, architecture: str, framework: str, weights: str, recipes: dict[str, dict]) -> dict[str, Run]:
         """Returns runs of one network at the first seed, by their names in `recipes`.
@@ -295,7 +307,7 @@ class Study:
         Each factor changes the recipe of the study for every network, framework and seed, with the last of the initial
         weights. Is empty without factors, and if the study is not a full comparison.
         """
-        configs = self._configs_of_factors()
+        configs = {name: [self.config(*each) for each in trainings] for name, trainings in self._factors().items()}
         runs = iter(self._finished_or_trained(list(chain(*configs.values()))))
         return {name: list(islice(runs, len(mine))) for name, mine in configs.items()}
 

@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 
 from dogbreeds.data import pixel_cache
+from dogbreeds.data.splits import SPLITS
 from dogbreeds.errors import StudyError
 from dogbreeds.models import complexity
 from dogbreeds.training import parallel, photo_streams, trainer
 from dogbreeds.training.capacity import shares
 from dogbreeds.training.jobs import Job
-from dogbreeds.training.recipe import Phase
+from dogbreeds.training.recipe import Phase, Recipe
 from dogbreeds.training.runs import Initialisation
 from dogbreeds.training.training_state import TrainingState
 
@@ -39,17 +40,22 @@ def seconds(jobs: list[Job], store: Path, at_once: int = 0) -> float:
     return max(_work(longest), sum(map(_work, jobs)) / at_once) * speed
 
 
-def _work(job: Job) -> float:
-    """The multiply-adds of a training: a step has a forward pass and a backward pass, which takes twice as long.
+def work(recipe: Recipe, photos: dict[str, int], multiply_adds: float) -> float:
+    """Returns the multiply-adds of a training, given those of a photo in a forward pass and the photos of each split.
 
-    A phase that trains only the head computes the features of each photo once.
+    A step has a forward pass and a backward pass, which takes twice as long. A phase that trains only the head computes
+    the features of each photo once.
     """
-    config, photos = job.config, {split: len(job.dataset.rows(split)) for split in ("train", "validation", "test")}
     passes = photos["validation"] + photos["test"]
-    for phase, epochs in config.recipe.phases().items():
+    for phase, epochs in recipe.phases().items():
         step = photos["train"] + photos["validation"]
         passes += step if phase == "head" else epochs * (step + 2 * photos["train"])
-    return passes * _multiply_adds(config.architecture, config.image_size, len(config.breeds))
+    return passes * multiply_adds
+
+
+def _work(job: Job) -> float:
+    config, photos = job.config, {split: len(job.dataset.rows(split)) for split in SPLITS}
+    return work(config.recipe, photos, _multiply_adds(config.architecture, config.image_size, len(config.breeds)))
 
 
 def _measure(job: Job, store: Path, threads: int) -> float:
