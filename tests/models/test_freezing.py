@@ -44,7 +44,6 @@ def is_statistic(key):
         ("xception", "block1", "momentum_0.1"),
         ("xception", "block13", "frozen"),
         ("resnet50", "layer2", "momentum_0.1"),
-        ("resnet50", "first", "momentum_0.1"),
         ("resnet50", None, "frozen"),
         ("se_resnet50", "stem", "frozen"),
         ("se_resnet50", "backbone", "momentum_0.1"),

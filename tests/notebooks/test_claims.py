@@ -174,6 +174,18 @@ def test_notebook_05_shows_the_corrected_p_value_of_each_claim(monkeypatch):
     assert shown_p_values(page) == ["p (Holm)", "0.012", ""]
 
 
+@pytest.mark.parametrize(
+    ("factors", "shown"), [(["batch size 100"], "+10.0 [+5.5, +17.4]"), ([], "This profile changes no factor.")]
+)
+def test_notebook_05_shows_what_each_factor_changes_or_that_there_is_none(tmp_path, factors, shown):
+    unchanged, changed = (finished_run(tmp_path / str(right), *logits_and_labels(right)) for right in (70, 80))
+    found = {name: [changed] for name in factors}
+    study = SimpleNamespace(save_table=lambda name, table: table, factor_runs=lambda: found)
+    page = executed(NUMBERED["05"], "factors-05", study=study, runs=[unchanged], tables=tables, widgets=widgets).data
+    assert shown in page
+    assert all(name in page for name in factors)
+
+
 @pytest.mark.parametrize(("language", "p"), [("en", "0.012"), ("fr", "0,012")])
 def test_slides_show_the_corrected_p_value_of_each_claim(request, language, p):
     if language == "fr":
