@@ -1,7 +1,7 @@
 """A mirror of all files that a study of Stanford Dogs from ImageNet weights downloads, made from drawn dogs.
 
-Names, formats, keys, shapes and types are those of the published files. The photos are drawn dogs under the names of five
-breeds, and the weights were learned on drawn dogs of other breeds.
+Names, formats, keys, shapes and types are those of the published files. The photos are drawn dogs under the names of
+five breeds, and the weights were learned on drawn dogs of other breeds.
 """
 
 import io

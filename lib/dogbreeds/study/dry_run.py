@@ -5,9 +5,9 @@ from itertools import chain, product
 
 from dogbreeds import models
 from dogbreeds.data import drawn_dogs, layouts
-from dogbreeds.models import complexity
+from dogbreeds.models.complexity import multiply_adds
 from dogbreeds.study import Study, beforehand
-from dogbreeds.training.duration import work
+from dogbreeds.training.duration import passes
 from dogbreeds.training.failure_settings import Settings
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import OTHER_BREEDS
@@ -17,6 +17,7 @@ from dogbreeds.training.runs import OTHER_BREEDS
 GPU, PHOTOS_PER_SECOND, SLOWER_IN_KERAS = "H100", {"resnet50": 3749, "se_resnet50": 2629, "xception": 2829}, 6
 # Stanford Dogs by its official lists: 100 photos of each of the 120 breeds for training, the others for the test.
 LISTED, IN_TEST, BREEDS, ALL = 100, 8580 / 120, 120, 20_580
+SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}  # of a random split
 BYTES = 4  # of a parameter
 
 
@@ -41,7 +42,7 @@ def describe(study: Study) -> list[str]:
     lines += [f"  ({shared} of these serve two purposes and are trained once)"] if shared else []
     missing = beforehand.missing_files(study)
     lines += beforehand.listed(missing) if missing else ["downloads: none"]
-    return [*lines, _time(study, jobs, failure, breeds, photos), _disk(study, jobs, breeds, photos)]
+    return [*lines, _time(study, jobs, failure, photos), _disk(study, jobs, breeds, photos)]
 
 
 def _unique(trainings) -> list[tuple]:
@@ -63,29 +64,32 @@ def _photos(study: Study) -> tuple[int, dict[str, float]]:
         share = min(1, study.photos_per_breed / (LISTED + IN_TEST)) if study.photos_per_breed else 1
         each = {"train": train * share, "validation": (LISTED - train) * share, "test": test * share}
         return breeds, {split: breeds * count for split, count in each.items()}
+    shares = SHARES
     if study.photos == "drawn_dogs":
         breeds, each = len(study.breeds) or len(drawn_dogs.TARGET), study.photos_per_breed or layouts.DRAWINGS
-        whole, test = breeds * each, breeds * study.test_drawings_per_breed
-        if test:
-            return breeds, {"train": 0.8 * whole, "validation": 0.2 * whole, "test": test}
-        return breeds, {"train": 0.6 * whole, "validation": 0.15 * whole, "test": 0.25 * whole}
-    found = layouts.find(study.photos, study.breeds, (), None, 0, study.labels, study.breed_from).files
-    whole = sum(min(len(files), study.photos_per_breed or len(files)) for files in found.values())
-    return len(found), {"train": 0.6 * whole, "validation": 0.15 * whole, "test": 0.25 * whole}
+        if study.test_drawings_per_breed:
+            shares = {"train": 0.8, "validation": 0.2, "test": study.test_drawings_per_breed / each}
+        whole = breeds * each
+    else:
+        found = layouts.find(study.photos, study.breeds, (), None, 0, study.labels, study.breed_from).files
+        breeds, most = len(found), study.photos_per_breed
+        whole = sum(min(len(files), most or len(files)) for files in found.values())
+    return breeds, {split: whole * share for split, share in shares.items()}
 
 
-def _time(study: Study, jobs: list[tuple], failure: list, breeds: int, photos: dict[str, float]) -> str:
+def _time(study: Study, jobs: list[tuple], failure: list, photos: dict[str, float]) -> str:
     wanted = [(network, framework, Recipe.of(recipe)) for network, framework, *_, recipe in jobs]
     wanted += [(each.network, "keras", Recipe(epochs=each.epochs)) for each in failure]
+    costs = {size: {name: multiply_adds(name, size) for name in PHOTOS_PER_SECOND} for size in (224, study.image_size)}
     seconds: Counter = Counter()
     for network, framework, recipe in wanted:
-        speed = 3 * complexity.multiply_adds(network, 224) * PHOTOS_PER_SECOND[network]
-        seconds[framework] += work(recipe, photos, complexity.multiply_adds(network, study.image_size, breeds)) / speed
+        relative = costs[study.image_size][network] / costs[224][network]
+        seconds[framework] += passes(recipe, photos) * relative / (3 * PHOTOS_PER_SECOND[network])
     fast, slow = (max(0.1, (seconds["pytorch"] + factor * seconds["keras"]) / 3600) for factor in (1, SLOWER_IN_KERAS))
     return (
-        f"time: {fast:.1f} hours on one {GPU} if Keras is as fast as PyTorch, {slow:.1f} if it is {SLOWER_IN_KERAS} times "
-        "slower: an estimate from measured speeds (224 pixels, batches of 128, bfloat16), if no training stops early; "
-        "without notebooks"
+        f"time: {fast:.1f} hours on one {GPU} if Keras is as fast as PyTorch, {slow:.1f} if it is {SLOWER_IN_KERAS} "
+        "times slower: an estimate from measured speeds (224 pixels, batches of 128, bfloat16), if no training stops "
+        "early; without notebooks"
     )
 
 

@@ -40,22 +40,23 @@ def seconds(jobs: list[Job], store: Path, at_once: int = 0) -> float:
     return max(_work(longest), sum(map(_work, jobs)) / at_once) * speed
 
 
-def work(recipe: Recipe, photos: dict[str, int], multiply_adds: float) -> float:
-    """Returns the multiply-adds of a training, given those of a photo in a forward pass and the photos of each split.
+def passes(recipe: Recipe, photos: dict[str, float]) -> float:
+    """Returns the work of a training, as the number of photos in forward passes, given the photos of each split.
 
     A step has a forward pass and a backward pass, which takes twice as long. A phase that trains only the head computes
     the features of each photo once.
     """
-    passes = photos["validation"] + photos["test"]
+    total = photos["validation"] + photos["test"]
     for phase, epochs in recipe.phases().items():
         step = photos["train"] + photos["validation"]
-        passes += step if phase == "head" else epochs * (step + 2 * photos["train"])
-    return passes * multiply_adds
+        total += step if phase == "head" else epochs * (step + 2 * photos["train"])
+    return total
 
 
 def _work(job: Job) -> float:
+    """The multiply-adds of a training."""
     config, photos = job.config, {split: len(job.dataset.rows(split)) for split in SPLITS}
-    return work(config.recipe, photos, _multiply_adds(config.architecture, config.image_size, len(config.breeds)))
+    return passes(config.recipe, photos) * _multiply_adds(config.architecture, config.image_size, len(config.breeds))
 
 
 def _measure(job: Job, store: Path, threads: int) -> float:
