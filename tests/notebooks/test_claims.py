@@ -114,8 +114,8 @@ def variants(tmp_path):
 
 def test_accuracies_of_variants_are_shown_with_intervals(variants):
     """One seed and few images: an accuracy alone would look more certain than it is."""
-    study = SimpleNamespace(save_table=lambda name, table: table)
-    page = executed(NUMBERED["02"], "83d6c762", baselines=variants, study=study, tables=tables, widgets=widgets).data
+    study = SimpleNamespace(save_table=lambda name, table: table, show=widgets.show)
+    page = executed(NUMBERED["02"], "83d6c762", baselines=variants, study=study, tables=tables).data
     assert page.count("80.0 [71.1, 86.7]") == len(variants)
 
 
@@ -169,8 +169,8 @@ CLAIMS = pd.DataFrame(
 def test_notebook_05_shows_the_corrected_p_value_of_each_claim(monkeypatch):
     """This p-value decides, not the interval beside it."""
     monkeypatch.setattr(claims_2020, "confront", lambda runs: CLAIMS)
-    names = {"study": SimpleNamespace(save_table=lambda name, table: table), "runs": []}
-    page = executed(NUMBERED["05"], "0d95aad5", claims_2020=claims_2020, tables=tables, widgets=widgets, **names).data
+    names = {"study": SimpleNamespace(save_table=lambda name, table: table, show=widgets.show), "runs": []}
+    page = executed(NUMBERED["05"], "0d95aad5", claims_2020=claims_2020, tables=tables, **names).data
     assert shown_p_values(page) == ["p (Holm)", "0.012", ""]
 
 
