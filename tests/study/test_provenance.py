@@ -5,7 +5,6 @@ import pytest
 
 from dogbreeds import figures
 from dogbreeds.data.stanford_dogs import LISTS
-from dogbreeds.presentation import deck
 from dogbreeds.study import Study, widgets
 from dogbreeds.study.study import OF_OTHER_PHOTOS, OF_STANFORD_DOGS
 
@@ -99,16 +98,3 @@ def test_a_shown_table_has_the_sentence_below_it(fine_tuned, from_scratch):
     assert page.startswith(plain)
     assert OF_STANFORD_DOGS[0] in page.removeprefix(plain)
     assert from_scratch.show(TABLE).data == plain
-
-
-@pytest.mark.parametrize("language", deck.LANGUAGES)
-def test_tables_and_charts_of_the_slides_have_the_sentence_but_illustrations_do_not(
-    fine_tuned, from_scratch, french, language
-):
-    deck.begin(fine_tuned, language)
-    for page in (deck.table(TABLE).data, deck.chart(figure(), "x").data):
-        assert page.endswith(f'<p class="provenance">{fine_tuned.provenance}</p>')
-    assert "provenance" not in deck.illustration(figure(), "x").data
-    deck.begin(from_scratch, language)
-    for page in (deck.table(TABLE).data, deck.chart(figure(), "x").data):
-        assert "provenance" not in page
