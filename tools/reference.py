@@ -74,7 +74,7 @@ def keep(study: Study, name: str, command: str) -> Path:
     trainings = trainings.drop(columns=["initialisation.source", "initialisation.fingerprint"])
     trainings.to_csv(folder / "runs.csv", index=False)
     results, chance = pd.read_csv(folder / "results.csv"), 1 / len(study.dataset.breeds)
-    figures.accuracies(results, chance).savefig(folder / "accuracies.png", dpi=110)
+    study.annotated(figures.accuracies(results, chance)).savefig(folder / "accuracies.png", dpi=110)
     about = {
         "images": f"{len(study.dataset.photos)} {study.dataset.kind} of {len(study.dataset.breeds)} breeds",
         "test images": len(study.dataset.rows("test")),
@@ -84,6 +84,8 @@ def keep(study: Study, name: str, command: str) -> Path:
         "commits": ", ".join(sorted(trainings["commit"].dropna().unique())),
         "runs": roles,
     }
+    if study.provenance:
+        about["provenance"] = study.provenance
     _write_about(folder, about, int(trainings["threads"].max()))
     return folder
 
@@ -245,7 +247,7 @@ def _study(folder: Path) -> list[str]:
     return [
         f"{about['images']}, {about['test images']} of them in the test set, at {size} x {size} pixels, "
         f"seeds: {about['seeds']}. `{about['command']}` on {about['machine']}, {about['date']}.",
-        *([f"**{about['caveat']}**"] if "caveat" in about else []),
+        *(f"**{about[name]}**" for name in ("provenance", "caveat") if name in about),
         _markdown(shown),
         f"![Test accuracies with their 95 % intervals]({image})",
         _markdown(claims[["claim of 2020", "initial weights", "measured", "p (Holm)", "verdict"]]),

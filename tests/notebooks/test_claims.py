@@ -101,6 +101,17 @@ def test_time_and_memory_are_claimed_only_of_the_machine_that_measured_them(name
     assert any(limited in sentence for sentence in sentences(NUMBERED[name]))
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+def test_results_are_shown_with_the_provenance_of_the_test_photos(path):
+    """Only tables about photos and about published weights, diagrams and training images are shown without it."""
+    code = [cell.source for cell in cells(path, "code")]
+    plain = [line for source in code for line in source.splitlines() if re.search(r"widgets\.show|illustration", line)]
+    others = r"audit\.|colours|findings|similar_breeds|pretrained\.|ilsvrc|_unit|_convolution|_excitation|contact_sheet"
+    assert [line for line in plain if not re.search(others, line)] == []
+    begun = [source for source in code if "deck.begin(study, language)" in source]
+    assert len(begun) == (path == notebooks.PRESENTATION)
+
+
 @pytest.fixture
 def variants(tmp_path):
     """Two variants of a training; one is scored with its first epoch, far below the last in accuracy."""
@@ -114,8 +125,8 @@ def variants(tmp_path):
 
 def test_accuracies_of_variants_are_shown_with_intervals(variants):
     """One seed and few images: an accuracy alone would look more certain than it is."""
-    study = SimpleNamespace(save_table=lambda name, table: table)
-    page = executed(NUMBERED["02"], "83d6c762", baselines=variants, study=study, tables=tables, widgets=widgets).data
+    study = SimpleNamespace(save_table=lambda name, table: table, show=widgets.show)
+    page = executed(NUMBERED["02"], "83d6c762", baselines=variants, study=study, tables=tables).data
     assert page.count("80.0 [71.1, 86.7]") == len(variants)
 
 
@@ -169,8 +180,8 @@ CLAIMS = pd.DataFrame(
 def test_notebook_05_shows_the_corrected_p_value_of_each_claim(monkeypatch):
     """This p-value decides, not the interval beside it."""
     monkeypatch.setattr(claims_2020, "confront", lambda runs: CLAIMS)
-    names = {"study": SimpleNamespace(save_table=lambda name, table: table), "runs": []}
-    page = executed(NUMBERED["05"], "0d95aad5", claims_2020=claims_2020, tables=tables, widgets=widgets, **names).data
+    names = {"study": SimpleNamespace(save_table=lambda name, table: table, show=widgets.show), "runs": []}
+    page = executed(NUMBERED["05"], "0d95aad5", claims_2020=claims_2020, tables=tables, **names).data
     assert shown_p_values(page) == ["p (Holm)", "0.012", ""]
 
 

@@ -50,7 +50,10 @@ def test_one_network_is_trained_shown_and_reported(photos, checksums, tmp_path):
         assert "will be downloaded" not in printed
     assert len(list(folder.glob("runs/*/run.json"))) == 1
     assert pd.read_csv(folder / "tables" / "results.csv")["initial weights"].to_list() == ["imagenet"]
+    assert "may not be unseen" in (folder / "tables" / "results.csv").read_text()
     report = (folder / "report.html").read_text()
+    for text in (completed.stdout, report):
+        assert "ImageNet may contain the test photos of this study" in text
     assert "This study trains ResNet50 in PyTorch only" in " ".join(report.split())
     assert all((folder / path).is_file() for path in re.findall(r'(?:href|src)="([^"#]+)"', report))
     # The same study by hand, as in a notebook, finds this run.

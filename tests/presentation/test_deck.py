@@ -64,6 +64,20 @@ def test_figures_are_drawn_in_french(french):
     assert [text.get_text() for text in axis.texts] == ["Xception", "ResNet50", "SE-ResNet50"]
 
 
+@pytest.mark.parametrize("language", deck.LANGUAGES)
+def test_only_results_have_the_provenance_of_the_study_below_them(french, language):
+    table = pd.DataFrame({"network": ["Xception"]})
+    fine_tuned, from_scratch = (Study("toy", "stanford_dogs", weights=[kind]) for kind in ("imagenet", "scratch"))
+    deck.begin(fine_tuned, language)
+    results = [deck.table(table).data, deck.chart(figures.ilsvrc_errors(), "x").data]
+    assert all(page.endswith(f'<p class="provenance">{fine_tuned.provenance}</p>') for page in results)
+    assert ("ImageNet weights" in results[0]) == (language == "en")
+    assert "provenance" not in deck.illustration(figures.ilsvrc_errors(), "x").data
+    deck.begin(from_scratch, language)
+    results = [deck.table(table).data, deck.chart(figures.ilsvrc_errors(), "x").data]
+    assert not any("provenance" in page for page in results)
+
+
 def test_code_is_shown_side_by_side():
     page = deck.code(Keras="keras_fit", PyTorch="pytorch_loop").data
     assert page.count("<h3>") == 2

@@ -1,6 +1,7 @@
 """The report: answers first, then a chapter per notebook with its figures and tables, and links to every page."""
 
 import re
+from dataclasses import replace
 
 import nbformat
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from dogbreeds.presentation import captions, report
 from dogbreeds.study import Study, notebooks
+from dogbreeds.study.study import OF_OTHER_PHOTOS
 
 RESULTS = {"network": "<i>", "framework": "Keras", "initial weights": "scratch", "test accuracy": 0.832, "low": 0.752}
 RESULTS |= {"high": 0.89, "photos/s": 34.4, "seconds": 60.2, "memory MB": 2954.7, "parameters": 20817197}
@@ -31,6 +33,10 @@ def study(photo_folder, tmp_path, monkeypatch):
 
 @pytest.fixture
 def page(study):
+    return written(study)
+
+
+def written(study):
     """The report of three notebooks and the slides, whose files are saved in another order."""
     for name in ("tables", "figures", "slides"):
         (study.folder / name).mkdir(parents=True)
@@ -39,7 +45,7 @@ def page(study):
     untested = {"claim": "It swims", "initial weights": "scratch", "measured": "none", "p (Holm)": None}
     saved = {"claims": [CLAIM, untested], "frameworks": [PAIR], "results": [RESULTS]}
     for name, rows in saved.items():
-        pd.DataFrame(rows).to_csv(study.folder / "tables" / f"{name}.csv", index=False)
+        study.save_table(name, pd.DataFrame(rows))
     (study.folder / "tables" / "empty.csv").write_text("network,framework\n")
     documents = []
     for stem, code in SAVED.items():
@@ -92,6 +98,19 @@ def test_tables_are_readable_and_escaped(page):
     assert found[8:11] == ["&lt;i&gt;", "Keras", "83.2 [75.2, 89.0]"]
     assert found[11:19] == ["&lt;i&gt;", "Keras", "scratch", "34", "60", "2,955", "20.8", "363.3"]
     assert found[19:] == ["Xception", "scratch", "Keras - PyTorch", "+5.0 [+1.0, +10.0]", "0.0035", "7.0"]
+
+
+def test_head_and_each_table_say_that_test_photos_may_not_be_unseen(page, study):
+    """The tables are otherwise the same: no table has the words in a column of their own."""
+    fine_tuned = written(replace(study, profile="fine_tuned", failure_2020={"weights": "imagenet"}))
+    sentence = OF_OTHER_PHOTOS[0]
+    assert sentence not in page
+    assert sentence in fine_tuned.partition("Answers")[0]
+    captions_of_tables = re.findall(r"<figcaption>(.*) <a href=", fine_tuned)
+    assert len(captions_of_tables) == 4
+    assert all(each.endswith(sentence) for each in captions_of_tables)
+    assert fine_tuned.count(sentence) == 1 + 4
+    assert re.findall(r"<t[hd] [^>]*>(.*)</t", fine_tuned) == re.findall(r"<t[hd] [^>]*>(.*)</t", page)
 
 
 def test_parameters_are_shown_once(page, study):

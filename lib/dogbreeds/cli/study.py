@@ -38,6 +38,9 @@ def study(arguments: argparse.Namespace) -> None:
         written += slides.render(study, parameters, arguments.language)
     written.insert(0, report.write(study, written))
     table = tables.result_table(study.runs())
-    print(f"\n{tables.format_table(table)}\n\nopen:")
+    print(f"\n{tables.format_table(table)}")
+    if study.provenance:
+        print(f"\n{study.provenance}")
+    print("\nopen:")
     for path in written:
         print(f"  {from_here(path)}")

@@ -63,6 +63,15 @@ def find(
     return replace(layout, split=splits.split_of_other_breeds) if study_breeds else layout
 
 
+def is_stanford_dogs(photos: str | Path) -> bool:
+    """Returns whether `photos` is the name of this dataset, or a folder with its photos and official lists."""
+    return str(photos) == "stanford_dogs" or _has_official_lists(Path(photos))
+
+
+def _has_official_lists(folder: Path) -> bool:
+    return (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file()
+
+
 def _require_breeds(layout: PhotoLayout) -> None:
     count = len(layout.files)
     if count < 2:
@@ -160,7 +169,7 @@ def _of_folder(photos: str | Path, labels: str, breed_from: str) -> PhotoLayout:
         return named_photos(folder)
     if labels:
         return labelled_photos(folder, Path(labels))
-    if (folder / "Images").is_dir() and (folder / stanford_dogs.LISTS["test"]).is_file():
+    if _has_official_lists(folder):
         return stanford_folder(folder)
     if (folder / LABELS_FILE).is_file():
         return labelled_photos(folder, folder / LABELS_FILE)

@@ -31,4 +31,4 @@ from dogbreeds.figures.results import (
     noise_band as noise_band,
     reliability as reliability,
 )
-from dogbreeds.figures.style import make_figure as make_figure
+from dogbreeds.figures.style import add_footnote as add_footnote, make_figure as make_figure

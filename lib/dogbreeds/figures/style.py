@@ -1,13 +1,16 @@
 """The common style of all figures."""
 
+import textwrap
 from functools import cache
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 MARKERS = {"Keras": "o", "PyTorch": "s"}
+CHARACTERS_PER_INCH = 14  # of a footnote
 
 
 def make_figure(width: int | float, height: int | float, **grid):
@@ -25,6 +28,32 @@ def make_figure(width: int | float, height: int | float, **grid):
 @cache
 def _set_theme() -> None:
     sns.set_theme("notebook", style="whitegrid", palette="colorblind")
+
+
+def add_footnote(figure: Figure, text: str) -> None:
+    """Writes a text below everything else in a figure of `make_figure`, which becomes higher by the lines of the text.
+
+    Panels and legends keep their size, and their distance from the upper edge.
+    """
+    (width, height), layout = figure.get_size_inches(), figure.get_layout_engine()
+    lines = textwrap.fill(text, int(CHARACTERS_PER_INCH * width))
+    note = figure.text(0.5, 0, lines, ha="center", va="bottom", fontsize=8, color="0.35")
+    figure.draw_without_rendering()  # the heights below are known after that
+
+    def space(artist) -> float:
+        """The height of a text or legend in inches, with its padding."""
+        return artist.get_window_extent().height / figure.dpi + 2 * layout.get()["h_pad"]
+
+    total = height + space(note)
+    figure.set_size_inches(width, total)
+    note.set_y(layout.get()["h_pad"] / total)
+    # The layout would reserve the larger of both heights for a legend and a note, not their sum. So legends, which are
+    # all at the lower edge, get their place here, and the layout gets what is above them.
+    bottom = space(note) / total
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, bottom, 1, 1 - bottom), figure.transFigure)
+    bottom += max(map(space, figure.legends), default=0) / total
+    layout.set(rect=(0, bottom, 1, 1 - bottom))
 
 
 def hatched_bars(axis: Axes, table: pd.DataFrame, hatches: list[str], **options) -> None:

@@ -1,6 +1,7 @@
 """The elements of the presentation in French or English: text, tables, charts and code.
 
-`set_language` comes first: the library then makes charts, tables and intervals in the language of the presentation.
+`begin` comes first: the library then makes charts, tables and intervals in the language of the presentation, and each
+table and chart of results has the provenance of the study below it.
 """
 
 import ast
@@ -26,10 +27,12 @@ from pygments.lexers import PythonLexer
 
 from dogbreeds import translation
 from dogbreeds.errors import StudyError
+from dogbreeds.study import Study
 from dogbreeds.study.html_tables import html_table
 from dogbreeds.translation import _, number
 
 LANGUAGES = ("fr", "en")
+_provenance = ""  # of the study that is presented, see `begin`
 FRENCH = Path(__file__).parent / "locale" / "fr" / "LC_MESSAGES" / "dogbreeds.po"
 SMALLEST, HEIGHT = 12, 4.5  # minimum font size (points) for a chart 4.5 inches high; on a slide about 24 pixels
 
@@ -38,6 +41,16 @@ def check_language(language: str) -> None:
     """Raises StudyError if the presentation does not exist in this language."""
     if language not in LANGUAGES:
         raise StudyError(f"unknown language '{language}': choose one of {', '.join(LANGUAGES)}")
+
+
+def begin(study: Study, language: str) -> None:
+    """Sets the language, and the `provenance` of the study for all tables and charts, in this process.
+
+    Raises StudyError if the presentation does not exist in this language.
+    """
+    global _provenance
+    set_language(language)
+    _provenance = study.provenance
 
 
 def set_language(language: str) -> None:
@@ -61,15 +74,27 @@ def say(fr: str, en: str) -> Markdown:
 
 
 def table(table: pd.DataFrame) -> HTML:
-    """Returns a table with the style of `html_table`; names and cells that the catalogue contains are translated."""
-    return HTML(html_table(table.rename(columns=_).map(_)))
+    """Returns a table of results with the style of `html_table`, and the provenance of the study.
+
+    Names and cells that the catalogue contains are translated.
+    """
+    return HTML(html_table(table.rename(columns=_).map(_)) + _note())
+
+
+def _note() -> str:
+    return f'<p class="provenance">{_provenance}</p>' if _provenance else ""
 
 
 def chart(figure: Figure, title: str) -> HTML:
+    """Returns a figure of results as `illustration` does, and the provenance of the study."""
+    return HTML(illustration(figure, title).data + _note())
+
+
+def illustration(figure: Figure, title: str) -> HTML:
     """Returns a figure as embedded SVG with legible font sizes and with its ticks in the active language.
 
     `title` becomes the alternative text, which screen readers read aloud. The same figure gives the same HTML each
-    time.
+    time. For results of the study see `chart`.
     """
     for axis in figure.axes:
         for side in (axis.xaxis, axis.yaxis):

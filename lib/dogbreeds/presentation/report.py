@@ -53,8 +53,8 @@ def write(study: Study, documents: list[Path]) -> Path:
     first = FIRST if study.is_full_comparison else ("results",)
     content = {
         "answers": {_title(each): ANSWERS[each.stem[:2]](study)[0] for each in notebooks},
-        "first": [each for name in first for each in _shown(study.folder, name)],
-        "chapters": {_title(each): _chapter(study.folder, each) for each in notebooks},
+        "first": [each for name in first for each in _shown(study, name)],
+        "chapters": {_title(each): _chapter(study, each) for each in notebooks},
         "parameters": [line.split(": ", 1) for line in str(study).splitlines()],
         "networks": " in ".join(map(_titles, (study.architectures, study.frameworks))),
         "documents": {_address(page, study.folder): page.stem for page in pages},
@@ -72,29 +72,31 @@ def _title(notebook: Path) -> str:
     return nbformat.read(notebook, as_version=4).cells[0].source.partition("\n")[0].removeprefix("# ")
 
 
-def _chapter(folder: Path, notebook: Path) -> list[dict]:
+def _chapter(study: Study, notebook: Path) -> list[dict]:
     """What `_shown` returns for the figures and tables that a notebook saves, in order, without those of FIRST."""
     cells = nbformat.read(notebook, as_version=4).cells
     saved = [name for cell in cells for _, name in SAVED.findall(cell.source) if cell.cell_type == "code"]
-    return [each for name in dict.fromkeys(saved) if name not in FIRST for each in _shown(folder, name)]
+    return [each for name in dict.fromkeys(saved) if name not in FIRST for each in _shown(study, name)]
 
 
-def _shown(folder: Path, name: str) -> list[dict]:
+def _shown(study: Study, name: str) -> list[dict]:
     """The figure or the tables with this name: caption, address of the file, and HTML if it is a table.
 
-    Is empty if there is no such file, or if the table has no rows. The table of results is shown with its costs.
+    Is empty if there is no such file, or if the table has no rows. The table of results is shown with its costs. The
+    caption of a table ends with the provenance of the study; a figure contains it.
     """
+    folder = study.folder
     figure, table = folder / "figures" / f"{name}.svg", folder / "tables" / f"{name}.csv"
     if figure.is_file():
         return [{"caption": captions.caption(captions.FIGURES, name), "address": _address(figure, folder)}]
-    if not table.is_file() or (rows := pd.read_csv(table)).empty:
+    if not table.is_file() or (rows := study.read_table(name)).empty:
         return []
     views = {name: READABLE.get(name, lambda table: table)}
     if name == "results":
         views["costs"] = tables.readable_costs
     return [
         {
-            "caption": captions.caption(captions.TABLES, each),
+            "caption": f"{captions.caption(captions.TABLES, each)} {study.provenance}".strip(),
             "address": _address(table, folder),
             "html": html_table(view(rows)),
         }

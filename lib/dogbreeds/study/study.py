@@ -10,16 +10,17 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from matplotlib.figure import Figure
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from dogbreeds import files, models, paths
+from dogbreeds import figures, files, models, paths
 from dogbreeds.data import datasets, layouts, pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError, first_problem
 from dogbreeds.models import pretrained, weight_files
-from dogbreeds.study import beforehand, profiles, variants
+from dogbreeds.study import beforehand, profiles, variants, widgets
 from dogbreeds.training import inference, provenance, trainer
 from dogbreeds.training.devices import ONE, Devices
 from dogbreeds.training.failure_settings import Settings
@@ -27,6 +28,18 @@ from dogbreeds.training.jobs import Job
 from dogbreeds.training.parallel import train_all
 from dogbreeds.training.recipe import Recipe, changed
 from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Initialisation, Run, RunConfig, RunStore, reference_run
+from dogbreeds.translation import N_, _
+
+TEST_PHOTOS = "test photos"  # the column of saved tables that says whether networks have seen these photos before
+# A sentence, and the words in this column: for the photos of Stanford Dogs, and for any other photographs.
+OF_STANFORD_DOGS = (
+    N_("Networks with ImageNet weights were trained on the test photos of Stanford Dogs: these are not unseen."),
+    "not unseen with ImageNet weights",
+)
+OF_OTHER_PHOTOS = (
+    N_("ImageNet may contain the test photos of this study: networks with its weights may have seen them."),
+    "may not be unseen with ImageNet weights",
+)
 
 # What trainings are for; a factor is named by the profile.
 COMPARISON, VARIANTS = "comparison", "variants of notebooks 02 and 04"
@@ -172,6 +185,24 @@ class Study:
     @property
     def store(self) -> Path:
         return self.out or self.folder / "runs"
+
+    @property
+    def provenance(self) -> str:
+        """A sentence on test photos that networks with ImageNet weights have, or may have, seen before.
+
+        It is in the active language, and empty if no network of the study starts from ImageNet weights, and for drawn
+        dogs. Stanford Dogs was cut from ImageNet (Khosla et al., 2011).
+        """
+        return _(self._seen_before[0])
+
+    @property
+    def _seen_before(self) -> tuple[str, str]:
+        """The sentence of `provenance` in English, and the words of the column TEST_PHOTOS; or two empty texts."""
+        published = {"imagenet", *pretrained.PUBLISHED}
+        started_from = {*self.weights, self.failure_2020.get("weights")}
+        if self.photos == "drawn_dogs" or not published & started_from:
+            return "", ""
+        return OF_STANFORD_DOGS if layouts.is_stanford_dogs(self.photos) else OF_OTHER_PHOTOS
 
     def config(
         self, architecture: str, framework: str, seed: int, weights: str = SCRATCH, recipe: dict | None = None
@@ -358,27 +389,47 @@ class Study:
             trainer.train(self.source_config(architecture, seed), self.other_breeds, self.store)
         return trainer.train(config, self.dataset, self.store, devices=devices)
 
-    def save(self, name: str, figure: Figure) -> Figure:
-        """Saves a figure as figures/<name>.png and .svg, and returns it for display."""
-        figures = self.folder / "figures"
-        figures.mkdir(parents=True, exist_ok=True)
-        figure.savefig(figures / f"{name}.png", dpi=150)
-        figure.savefig(figures / f"{name}.svg")
+    def annotated(self, figure: Figure) -> Figure:
+        """Returns the figure for display, with the `provenance` as a footnote; it is added to this same figure."""
+        if self.provenance:
+            figures.add_footnote(figure, self.provenance)
         return figure
 
+    def save(self, name: str, figure: Figure) -> Figure:
+        """Saves a figure as figures/<name>.png and .svg with its footnote, and returns it as `annotated` does."""
+        folder = self.folder / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.annotated(figure)
+        figure.savefig(folder / f"{name}.png", dpi=150)
+        figure.savefig(folder / f"{name}.svg")
+        return figure
+
+    def show(self, table: pd.DataFrame) -> HTML:
+        """Shows a table of results as `widgets.show` does, with the `provenance` below it."""
+        shown = widgets.show(table)
+        return HTML(shown.data + widgets.say(self.provenance).data) if self.provenance else shown
+
     def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
-        """Saves a table as tables/<name>.csv in full precision, and returns it for display."""
+        """Saves a table as tables/<name>.csv in full precision, and returns it for display.
+
+        If the study has a `provenance`, the file has one more column, TEST_PHOTOS.
+        """
         folder = self.folder / "tables"
         folder.mkdir(parents=True, exist_ok=True)
-        table.to_csv(folder / f"{name}.csv", index=not isinstance(table.index, pd.RangeIndex))
+        words = self._seen_before[1]
+        saved = table.assign(**{TEST_PHOTOS: words}) if words else table
+        saved.to_csv(folder / f"{name}.csv", index=not isinstance(table.index, pd.RangeIndex))
         return table
 
     def read_table(self, name: str) -> pd.DataFrame:
-        """Returns a table that a notebook saved. Raises StudyError if the notebook has not run yet."""
+        """Returns a table as a notebook saved it, without the column TEST_PHOTOS; its readers show the `provenance`.
+
+        Raises StudyError if the notebook has not run yet.
+        """
         file = self.folder / "tables" / f"{name}.csv"
         if not file.is_file():
             raise StudyError(f"{file} is missing: run the study of profile {self.profile} first")
-        return pd.read_csv(file)
+        return pd.read_csv(file).drop(columns=TEST_PHOTOS, errors="ignore")
 
 
 def print_versions(*packages: str) -> None:
