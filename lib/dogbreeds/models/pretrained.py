@@ -62,6 +62,12 @@ PUBLISHED = {
         "xception", _KERAS, f"{_XCEPTION}_notop.h5", "md5", "b0042744bf5b25fce3cb969f33bebb97", 299, None,
         "keras.applications, without the head",
     ),
+    # Another network than resnet50, see keras_applications; MD5 from keras/src/applications/resnet.py.
+    "keras_resnet50_notop": Published(
+        "keras_resnet50", "https://storage.googleapis.com/tensorflow/keras-applications/resnet",
+        "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", "md5", "4d473c1dd8becc155b73f8504c6f6626", 224, None,
+        "keras.applications, without the head",
+    ),
 }  # fmt: skip
 IMAGENET = {"resnet50": "resnet50_v1", "se_resnet50": "se_resnet50", "xception": "xception"}
 
