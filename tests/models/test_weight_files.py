@@ -2,29 +2,19 @@
 
 import hashlib
 import pickle
-from dataclasses import replace
 
-import h5py
 import keras
 import numpy as np
 import pytest
 import torch
 from loopback import Handler
 from networks import channels_last, photos, random_network, save
+from published_weights import publish, save_legacy
 from safetensors.torch import save_file
 
 from dogbreeds import downloads, models, paths
 from dogbreeds.errors import StudyError
 from dogbreeds.models import pretrained, weight_conversion
-
-
-def publish(monkeypatch, name, content: bytes, folder):
-    """Serves `content` as the published file `name` and registers its hash."""
-    entry = pretrained.PUBLISHED[name]
-    (folder / entry.file).write_bytes(content)
-    entry = replace(entry, digest=hashlib.new(entry.algorithm, content).hexdigest())
-    monkeypatch.setitem(pretrained.PUBLISHED, name, entry)
-    return entry
 
 
 def cache(tmp_path):
@@ -80,19 +70,6 @@ def test_xception_reads_keras_files(weights_mirror, tmp_path, monkeypatch, layou
         np.testing.assert_array_equal(state["fc.weight"].numpy(), source.layers[-1].get_weights()[0].T)
     else:
         assert state["fc.weight"].shape == (5, 2048)
-
-
-def save_legacy(model, path):
-    """Saves HDF5 in the layout of Keras 1 and 2: one group per layer, with the names of its weights as attributes."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
-        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.0.0"
-        for layer in model.layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{variable.name}:0".encode() for variable in layer.weights]
-            group.attrs["weight_names"] = names
-            for name, value in zip(names, layer.get_weights(), strict=True):
-                group.create_dataset(name.decode(), data=value)
 
 
 def test_interrupted_download_resumes(weights_mirror, tmp_path):

@@ -17,6 +17,7 @@ from dogbreeds.models.names import TITLES
 keras = keras_runtime.load_keras()
 
 SMALLEST_SIZES = {"resnet50": 32, "xception": 71}  # pixels per side that Keras accepts
+IMAGE_SIZES = {"resnet50": 48, "xception": 71}  # small, for trainings that do not start from published weights
 PUBLISHED = {"resnet50": "keras_resnet50_notop", "xception": "xception_notop"}  # names in `pretrained.PUBLISHED`
 
 
