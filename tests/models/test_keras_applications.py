@@ -71,7 +71,7 @@ def test_resnet50_has_every_weight_of_the_published_file(weights_mirror, tmp_pat
     generator = np.random.default_rng(0)
     source.set_weights([generator.normal(size=weight.shape).astype(np.float32) for weight in source.weights])
     save_legacy(source, tmp_path / "saved.h5")
-    name = keras_applications.PUBLISHED["resnet50"]
+    name = keras_applications.IMAGENET["resnet50"]
     entry = publish(monkeypatch, name, (tmp_path / "saved.h5").read_bytes(), weights_mirror)
     model = keras_applications.build("resnet50", 3, 48, pretrained.fetch(entry))
     layers = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}

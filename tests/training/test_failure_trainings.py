@@ -91,7 +91,7 @@ def test_other_breeds_or_more_epochs_of_the_source_give_another_folder(dataset):
 def served(weights_mirror, tmp_path, monkeypatch):
     """Small networks with random weights, served as the published files; returns them by network."""
     models = {}
-    for network, name in keras_applications.PUBLISHED.items():
+    for network, name in keras_applications.IMAGENET.items():
         models[network] = small_applications.random_backbone()
         save_legacy(models[network], tmp_path / "saved.h5")
         publish(monkeypatch, name, (tmp_path / "saved.h5").read_bytes(), weights_mirror)

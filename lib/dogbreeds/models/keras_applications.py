@@ -18,13 +18,13 @@ keras = keras_runtime.load_keras()
 
 SMALLEST_SIZES = {"resnet50": 32, "xception": 71}  # pixels per side that Keras accepts
 IMAGE_SIZES = {"resnet50": 48, "xception": 71}  # small, for trainings that do not start from published weights
-PUBLISHED = {"resnet50": "keras_resnet50_notop", "xception": "xception_notop"}  # names in `pretrained.PUBLISHED`
+IMAGENET = {"resnet50": "keras_resnet50_notop", "xception": "xception_notop"}  # names in `pretrained.PUBLISHED`
 
 
 def build(network: str, num_classes: int, size: int, weights: Path | None = None):
     """Returns a Keras model that maps images of shape `[batch, size, size, 3]` to logits `[batch, num_classes]`.
 
-    `network` is one of `names.KERAS_APPLICATIONS`. `weights` is the file of PUBLISHED for this network; without it, the
+    `network` is one of `names.KERAS_APPLICATIONS`. `weights` is the file of IMAGENET for this network; without it, the
     weights are random. The classifier is always random. Raises StudyError if the file is broken or does not match.
     """
     function = {"resnet50": keras.applications.ResNet50, "xception": keras.applications.Xception}[network]

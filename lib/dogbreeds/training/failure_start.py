@@ -49,7 +49,7 @@ class ImageNet:
     def fetched(cls, image_size: int, crop: str) -> "ImageNet":
         """Downloads the files that are not in the cache. Raises StudyError if one cannot be had."""
         entries = {
-            network: pretrained.PUBLISHED[keras_applications.PUBLISHED[network]] for network in KERAS_APPLICATIONS
+            network: pretrained.PUBLISHED[keras_applications.IMAGENET[network]] for network in KERAS_APPLICATIONS
         }
         return cls(image_size, crop, {network: pretrained.fetch(entry) for network, entry in entries.items()})
 
