@@ -44,7 +44,7 @@ SPEED_UPS = {
 }
 FAILURE = (
     "papermill notebooks/02_baseline_xception.ipynb out.ipynb "
-    "-y 'changes: {photos_per_breed: 300, failure_2020: {seeds: [0, 1, 2]}}'"
+    "-y 'changes: {{photos_per_breed: 300, failure_2020: {{{settings}}}}}'"
 )
 
 
@@ -138,14 +138,16 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
     }
 
 
-def keep_failure(made: Path, command: str) -> Path:
+def keep_failure(made: Path) -> Path:
     """Copies the trainings of notebook 02 on the failure of 2020 to outputs/reference and returns the folder.
 
-    Raises StudyError if there are none, or those of several datasets.
+    Their seeds, initial weights and threads are read from the files. Raises StudyError if there are none, or those of
+    several datasets.
     """
     files, folder = sorted(made.rglob("*.npz")), REFERENCE / "failure_2020"
     files = [file for file in files if file.parent.name != "sources"]
     if len({file.parent for file in files}) != 1:
+        command = FAILURE.format(settings="seeds: [0, 1, 2]")
         raise StudyError(f"{made} must have the trainings of one dataset: empty it and run {command}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -156,8 +158,16 @@ def keep_failure(made: Path, command: str) -> Path:
     failure_2020.healing(trainings).to_csv(folder / "healing.csv", index=False)
     images = len(trainings[0]["train, labels"]), len(trainings[0]["test, labels"])
     about = {"images": f"{images[0]} {trainings[0]['kind']} for training and {images[1]} new ones"}
-    _write_about(folder, about | {"trainings": len(files), "command": command}, threads=1)
+    about |= {"trainings": len(files), "command": FAILURE.format(settings=_failure_settings(trainings))}
+    _write_about(folder, about, int(trainings[0].get("threads", 1)))  # the oldest files were trained on one
     return folder
+
+
+def _failure_settings(trainings: list[dict[str, np.ndarray]]) -> str:
+    """The seeds and initial weights of the trainings, as settings of a notebook in YAML."""
+    seeds = sorted({int(training["seed"]) for training in trainings})
+    weights = str(trainings[0].get("weights", "other-breeds"))
+    return f"seeds: {seeds}" + (f", weights: {weights}" if weights == "imagenet" else "")
 
 
 def keep_bench(outputs: Path) -> Path:
@@ -220,14 +230,14 @@ def block(folder: Path) -> str:
 def _failure(folder: Path) -> list[str]:
     about = json.loads((folder / "about.json").read_text())
     results, longer = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "healing"))
-    expected = failure_2020.expectations(failure_2020.read(sorted(folder.glob("*.npz"))))
+    trainings = failure_2020.read(sorted(folder.glob("*.npz")))
     return [
         f"{about['images']}, chance {results['chance'][0]:.0%}. `{about['command']}` on {about['machine']}, "
-        f"{about['date']}. Each cell: accuracy while training; accuracy on new images with its 95 % interval; both in "
-        "per cent.",
+        f"{about['date']}. {failure_2020.initial_weights(trainings)} Each cell: accuracy while training; accuracy on "
+        "new images with its 95 % interval; both in per cent.",
         _markdown(failure_2020.readable(results)),
         "Nothing frozen: what this explanation expects of new images, and how many trainings are near chance.",
-        _markdown(expected),
+        _markdown(failure_2020.expectations(trainings)),
         "Longer trainings of ResNet50 on images divided by 255: the steps after which it leaves chance.",
         _markdown(failure_2020.healed(longer)),
     ]
@@ -354,7 +364,7 @@ def main() -> None:
     command = f"make study PROFILE={profile}" + (" PHOTOS=folder" if photos else "")
     try:
         if profile == "failure_2020":
-            print(keep_failure(paths.outputs() / "sample" / profile, FAILURE))
+            print(keep_failure(paths.outputs() / "sample" / profile))
         elif profile == "bench":
             print(keep_bench(paths.outputs() / profile))
         elif profile == "gpu":

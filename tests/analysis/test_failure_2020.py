@@ -79,13 +79,36 @@ def test_the_prediction_follows_from_the_momentum():
 def test_the_sentences_count_and_compare_the_runs_of_resnet50():
     trainings = [training(right=20, repaired=85), training("xception", right=95)]
     assert failure_2020.counted(trainings) == (
-        "With pixel values divided by 255, 1 of 1 runs of ResNet50 and 0 of 1 runs of Xception are near chance on "
-        "new drawn dogs; with the preprocessing that each network expects, no runs of ResNet50 and no runs of Xception."
+        "From weights learned on other breeds and with pixel values divided by 255, 1 of 1 runs of ResNet50 and 0 of 1 "
+        "runs of Xception are near chance on new drawn dogs; with the preprocessing that each network expects, no runs "
+        "of ResNet50 and no runs of Xception."
     )
     assert failure_2020.repaired(failure_2020.results(trainings)) == (
-        "ResNet50 on pixel values divided by 255 has an accuracy of 90.0% in training, 20.0% on new drawn dogs, and "
-        "85.0% with re-estimated running statistics."
+        "ResNet50 from weights learned on other breeds, on pixel values divided by 255, has an accuracy of 90.0% in "
+        "training, 20.0% on new drawn dogs, and 85.0% with re-estimated running statistics."
     )
+
+
+def test_the_initial_weights_are_named_with_their_files():
+    """A file without the name of its initial weights is from the time before there was a choice."""
+    trainings = [from_imagenet(network, seed=seed) for seed in (0, 1) for network in ("resnet50", "xception")]
+    listed = "ResNet50: resnet50.h5, SHA-256 re12; Xception: xception.h5, SHA-256 xc12."
+    assert failure_2020.initial_weights(trainings).endswith(f"ImageNet that keras.applications publishes. {listed}")
+    assert "near chance" in failure_2020.counted(trainings)
+    assert failure_2020.counted(trainings).startswith("From ImageNet weights and")
+    table = failure_2020.results(trainings)
+    assert failure_2020.repaired(table).startswith("ResNet50 from ImageNet weights, on")
+    assert failure_2020.readable(table)["initial weights"].tolist() == ["imagenet"] * 2
+    for training_of_others in (training(), training(weights="other-breeds")):
+        said = failure_2020.initial_weights([training_of_others])
+        assert "learned on other breeds" in said
+        assert "ImageNet weights were not run here; the profile deck_2020_five_breeds" in said
+        assert failure_2020.results([training_of_others])["weights"].tolist() == ["other-breeds"]
+
+
+def from_imagenet(network, **changes):
+    file = {"weights file": f"{network}.h5", "weights sha256": f"{network[:2]}12"}
+    return training(network, weights="imagenet", **file, **changes)
 
 
 @pytest.mark.parametrize("trainings", [[], [training(right=20)]])

@@ -2,12 +2,12 @@
 
 import pickle
 
-import h5py
 import keras
 import numpy as np
 import pytest
 import torch
 from networks import channels_last, photos, random_network, save
+from published_files import save_legacy
 from safetensors.torch import save_file
 
 from dogbreeds import models, paths
@@ -65,19 +65,6 @@ def test_xception_reads_keras_files(mirror, checksums, tmp_path, layout, framewo
         np.testing.assert_array_equal(state["fc.weight"].numpy(), source.layers[-1].get_weights()[0].T)
     else:
         assert state["fc.weight"].shape == (5, 2048)
-
-
-def save_legacy(model, path):
-    """Saves HDF5 in the layout of Keras 1 and 2: one group per layer, with the names of its weights as attributes."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
-        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.0.0"
-        for layer in model.layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{variable.name}:0".encode() for variable in layer.weights]
-            group.attrs["weight_names"] = names
-            for name, value in zip(names, layer.get_weights(), strict=True):
-                group.create_dataset(name.decode(), data=value)
 
 
 class Hostile:

@@ -191,7 +191,7 @@ def test_notebook_05_shows_the_corrected_p_value_of_each_claim(monkeypatch):
 def test_notebook_05_shows_what_each_factor_changes_or_that_there_is_none(tmp_path, factors, shown):
     unchanged, changed = (finished_run(tmp_path / str(right), *logits_and_labels(right)) for right in (70, 80))
     found = {name: [changed] for name in factors}
-    study = SimpleNamespace(save_table=lambda name, table: table, factor_runs=lambda: found)
+    study = SimpleNamespace(save_table=lambda name, table: table, factor_runs=lambda: found, show=widgets.show)
     page = executed(NUMBERED["05"], "factors-05", study=study, runs=[unchanged], tables=tables, widgets=widgets).data
     assert shown in page
     assert all(name in page for name in factors)

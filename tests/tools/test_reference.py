@@ -156,7 +156,7 @@ def test_the_trainings_on_the_failure_of_2020_are_stored_and_written_with_the_pr
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     made = tmp_path / "made"
     with pytest.raises(StudyError, match="must have the trainings of one dataset: empty it and run papermill"):
-        reference.keep_failure(made, reference.FAILURE)
+        reference.keep_failure(made)
     (made / "sources").mkdir(parents=True)
     (made / "sources" / "resnet50-seed_0.npz").touch()  # weights are not stored
     healed = training(role="healing", validation=[0.2, 0.5], training=[0.9, 0.9])
@@ -166,13 +166,30 @@ def test_the_trainings_on_the_failure_of_2020_are_stored_and_written_with_the_pr
         ("long", healed),
     ):
         np.savez(made / f"{name}.npz", **arrays)
-    folder = reference.keep_failure(made, reference.FAILURE)
+    folder = reference.keep_failure(made)
     files = {"failed.npz", "control.npz", "long.npz", "results.csv", "healing.csv", "about.json"}
     assert {path.name for path in folder.iterdir()} == files
     text = without_padding(reference.block(folder))
     assert text.startswith("100 drawn dogs for training and 100 new ones, chance 20%.")
-    assert "| ResNet50 | nothing | 90; 100.0 [96.3, 100.0]; 1 seed | 90; 20.0 [13.3, 28.9]; 1 seed |" in text
+    assert "failure_2020: {seeds: [0]}}'` on" in text
+    assert "1 thread per training" in text
+    assert "Initial weights: learned on other breeds" in text
+    assert (
+        "| ResNet50 | nothing | other-breeds | 90; 100.0 [96.3, 100.0]; 1 seed | 90; 20.0 [13.3, 28.9]; 1 seed |"
+        in text
+    )
     assert "| 0 | 20 | 1103 |" in text
+
+
+def test_the_command_and_threads_of_trainings_from_imagenet_are_those_of_their_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    (tmp_path / "made").mkdir()
+    of_imagenet = {"weights": "imagenet", "weights file": "notop.h5", "weights sha256": "12ab", "threads": 2}
+    for seed in (3, 1):
+        np.savez(tmp_path / "made" / f"{seed}.npz", **training(seed=seed, **of_imagenet))
+    about = json.loads((reference.keep_failure(tmp_path / "made") / "about.json").read_text())
+    assert "failure_2020: {seeds: [1, 3], weights: imagenet}}'" in about["command"]
+    assert "2 threads per training" in about["machine"]
 
 
 def test_an_unfinished_study_without_tables_is_refused(tmp_path):

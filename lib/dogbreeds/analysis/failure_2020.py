@@ -15,6 +15,7 @@ import pandas as pd
 from dogbreeds.analysis import intervals
 from dogbreeds.analysis.claims_2020 import CONFIRMED, NEAR_CHANCE, REFUTED, near_chance
 from dogbreeds.models.names import KERAS_APPLICATIONS, KERAS_FROZEN, PREPROCESSINGS, TITLES
+from dogbreeds.translation import N_
 
 WHICH = ["network", "frozen", "preprocessing"]
 # The preprocessing of a control: rescaled, but before the training the running statistics become those of its images.
@@ -22,6 +23,8 @@ CONTROL = "rescaled, re-estimated first"
 SHOWN = (*PREPROCESSINGS, CONTROL)
 # Where new images should be near chance if nothing is frozen: network and preprocessing.
 NEAR = ("resnet50", "rescaled")
+# Where the trainings start, by their setting "weights".
+STARTS = {"other-breeds": N_("weights learned on other breeds"), "imagenet": N_("ImageNet weights")}
 SPLITS = {"train": "training images", "test": "new images"}
 
 
@@ -34,13 +37,31 @@ def read(files: list[Path]) -> list[dict[str, np.ndarray]]:
     return found
 
 
+def initial_weights(trainings: list[dict[str, np.ndarray]]) -> str:
+    """A sentence that names the initial weights: the files of ImageNet, or the profile that would start from them."""
+    if _weights(trainings[0]) == "other-breeds":
+        return (
+            "Initial weights: learned on other breeds, with the preprocessing that each network expects. The trainings "
+            "that start from ImageNet weights were not run here; the profile deck_2020_five_breeds runs them."
+        )
+    names = ("network", "weights file", "weights sha256")
+    used = dict.fromkeys(tuple(str(training[name]) for name in names) for training in trainings)
+    listed = "; ".join(f"{TITLES[network]}: {file}, SHA-256 {digest}" for network, file, digest in used)
+    return f"Initial weights: those of ImageNet that keras.applications publishes. {listed}."
+
+
+def _weights(training: dict[str, np.ndarray]) -> str:
+    """One of STARTS. The oldest files do not name it: the only initial weights then were those of other breeds."""
+    return str(training.get("weights", "other-breeds"))
+
+
 def results(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """One row per network, frozen layers and preprocessing, with accuracies in 0 to 1 as means over seeds.
 
     "while training" is measured on the batches of the last epoch. The other accuracies are in inference mode: on the
     "training images", and on "new images", which are the test split, with the 95 % interval of `intervals.accuracy`
     ("low", "high"). In columns that end in "re-estimated", the statistics of all layers that are not frozen are
-    averages over the training images.
+    averages over the training images. "weights" are the initial weights, one of STARTS.
     """
     rows = []
     for which, mine in _by_kind(trainings).items():
@@ -52,7 +73,8 @@ def results(trainings: list[dict[str, np.ndarray]]) -> pd.DataFrame:
                 reached = intervals.accuracy(correct)
                 row |= {f"{images}{suffix}": reached["mean"]}
             row |= {f"{end}{suffix}": reached[end] for end in ("low", "high")}
-        rows.append(row | {"chance": _chance(mine[0]), "seeds": len(mine), "images": str(mine[0]["kind"])})
+        row |= {"chance": _chance(mine[0]), "seeds": len(mine), "images": str(mine[0]["kind"])}
+        rows.append(row | {"weights": _weights(mine[0])})
     return pd.DataFrame(rows)
 
 
@@ -67,8 +89,8 @@ def counted(trainings: list[dict[str, np.ndarray]]) -> str:
         for preprocessing in PREPROCESSINGS
     }
     return (
-        f"With pixel values divided by 255, {said['rescaled']} are near chance on new {trainings[0]['kind']}; with the "
-        f"preprocessing that each network expects, {said['expected']}."
+        f"From {STARTS[_weights(trainings[0])]} and with pixel values divided by 255, {said['rescaled']} are near "
+        f"chance on new {trainings[0]['kind']}; with the preprocessing that each network expects, {said['expected']}."
     )
 
 
@@ -79,9 +101,9 @@ def repaired(table: pd.DataFrame) -> str:
     if row is None:
         return "No ResNet50 was trained on rescaled images."
     return (
-        f"ResNet50 on pixel values divided by 255 has an accuracy of {row['while training']:.1%} in training, "
-        f"{row['new images']:.1%} on new {row['images']}, and {row['new images, re-estimated']:.1%} with re-estimated "
-        "running statistics."
+        f"ResNet50 from {STARTS[row['weights']]}, on pixel values divided by 255, has an accuracy of "
+        f"{row['while training']:.1%} in training, {row['new images']:.1%} on new {row['images']}, and "
+        f"{row['new images, re-estimated']:.1%} with re-estimated running statistics."
     )
 
 
@@ -98,6 +120,8 @@ def _by_kind(trainings: list[dict[str, np.ndarray]]) -> dict[tuple, list[dict[st
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `results` as text: one row per network and frozen layers, one column per kind of preprocessing.
 
+    A column names the initial weights.
+
     A cell such as `91; 20.0 [17.6, 22.6]; 3 seeds` has the accuracy while training and that on new images with its
     interval, both in per cent.
     """
@@ -106,7 +130,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     cells = [f"{cell}; {seeds} seed{'s' * (seeds > 1)}" for cell, seeds in zip(cells, table["seeds"], strict=True)]
     shown = (
         table.assign(cells=cells)
-        .pivot_table("cells", WHICH[:2], "preprocessing", "first", sort=False)
+        .rename(columns={"weights": "initial weights"})
+        .pivot_table("cells", [*WHICH[:2], "initial weights"], "preprocessing", "first", sort=False)
         .fillna("not run")
     )
     return shown.add_prefix("preprocessing ").rename_axis(columns=None).reset_index().replace({"network": TITLES})

@@ -5,26 +5,43 @@ another network than that of `keras_networks`: its stride is in the first 1x1 co
 have biases, and it expects blue, green and red in 0 to 255 minus their means. Xception expects -1 to 1.
 """
 
+from pathlib import Path
+
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from dogbreeds.errors import StudyError
 from dogbreeds.models import keras_runtime
+from dogbreeds.models.names import TITLES
 
 keras = keras_runtime.load_keras()
 
-IMAGE_SIZES = {"resnet50": 48, "xception": 71}  # pixels per side: small, but Xception accepts no less than 71
+SMALLEST_SIZES = {"resnet50": 32, "xception": 71}  # pixels per side that Keras accepts
+IMAGE_SIZES = {"resnet50": 48, "xception": 71}  # small, for trainings that do not start from published weights
 
 
-def build(network: str, num_classes: int):
-    """Returns a Keras model with random weights that maps images to logits of shape `[batch, num_classes]`.
+def build(network: str, num_classes: int, size: int, weights: Path | None = None):
+    """Returns a Keras model that maps images of shape `[batch, size, size, 3]` to logits `[batch, num_classes]`.
 
-    `network` is one of `names.KERAS_APPLICATIONS`. The input shape is `[batch, size, size, 3]` with the network's size
-    of IMAGE_SIZES.
+    `network` is one of `names.KERAS_APPLICATIONS`. `weights` is its file of `pretrained.OF_KERAS_APPLICATIONS`; without
+    it, the weights are random. The classifier is always random. Raises StudyError if the file is broken or does not
+    match.
     """
-    size = IMAGE_SIZES[network]
     function = {"resnet50": keras.applications.ResNet50, "xception": keras.applications.Xception}[network]
     backbone = function(include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg")
+    if weights:
+        _load(backbone, network, weights)
     return keras.Model(backbone.input, keras.layers.Dense(num_classes)(backbone.output))
+
+
+def _load(backbone, network: str, file: Path) -> None:
+    """Lets Keras read its own file, as `keras.applications` does after its download."""
+    try:
+        backbone.load_weights(file)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        title = f"{TITLES[network]} of keras.applications"
+        raise StudyError(f"{file} does not match {title}, or is broken ({reason}): delete it and run again") from error
 
 
 def inputs(

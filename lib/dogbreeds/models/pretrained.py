@@ -57,8 +57,17 @@ PUBLISHED = {
         ),
         299, None, "keras.applications, without the head",
     ),
+    # Another network than resnet50, see keras_applications.
+    "keras_resnet50_notop": Weights(
+        "keras_resnet50",
+        _file(
+            f"{_KERAS}/resnet", f"resnet50_{_KERNELS}_notop.h5", "md5", "4d473c1dd8becc155b73f8504c6f6626", 94_765_736
+        ),
+        224, None, "keras.applications, without the head",
+    ),
 }  # fmt: skip
 IMAGENET = {"resnet50": "resnet50_v1", "se_resnet50": "se_resnet50", "xception": "xception"}
+OF_KERAS_APPLICATIONS = {"resnet50": "keras_resnet50_notop", "xception": "xception_notop"}  # see keras_applications
 
 
 def find(name: str, architecture: str) -> Weights:

@@ -124,9 +124,12 @@ class Study:
         return (len(self.architectures), len(self.frameworks)) == (len(models.ARCHITECTURES), len(models.FRAMEWORKS))
 
     def published_weights(self) -> list[pretrained.Weights]:
-        """Returns the published weights that the networks of the study start from."""
+        """Returns the published weights that the networks of the study start from, in notebook 02 too."""
         kinds = [kind for kind in self.weights if kind == "imagenet" or kind in pretrained.PUBLISHED]
-        return [pretrained.find(kind, name) for kind, name in product(kinds, self.architectures)]
+        found = [pretrained.find(kind, name) for kind, name in product(kinds, self.architectures)]
+        if self.is_full_comparison and self.failure_2020.get("weights") == "imagenet":
+            found += [pretrained.PUBLISHED[name] for name in pretrained.OF_KERAS_APPLICATIONS.values()]
+        return found
 
     @property
     def folder(self) -> Path:
@@ -352,15 +355,21 @@ class Study:
         """Returns the files of the trainings that ask why ResNet50 failed in 2020; trains those that are missing.
 
         `failure_2020` has the fields of `training.failure_settings.Settings`. If it is empty, the files are those of
-        the trainings on drawn dogs that are kept in outputs/reference.
+        the trainings on drawn dogs that are kept in outputs/reference. Raises StudyError if the initial weights cannot
+        be had: the published files of ImageNet, or photos of other breeds.
         """
         if not self.failure_2020:
             return sorted((paths.REFERENCE / "failure_2020").glob("*.npz"))
         # Imported here, so that reading runs does not wait for Keras.
         from dogbreeds.training import failure_trainings
+        from dogbreeds.training.failure_start import ImageNet, OtherBreeds
 
         settings = Settings.of(self.failure_2020)
-        return failure_trainings.train_all(settings, self.dataset, self.other_breeds, self.folder / "failure_2020")
+        if settings.weights == "imagenet":  # there may be no other breeds
+            start = ImageNet.fetched(self.image_size, self.crop)
+        else:
+            start = OtherBreeds(self.other_breeds, settings.source_epochs)
+        return failure_trainings.train_all(settings, self.dataset, start, self.folder / "failure_2020")
 
     def measured(self, name: str, runs: list[Run], measure: Callable[[], dict[str, np.ndarray]]) -> dict:
         """Returns the arrays of `measure()`, which evaluates the trained networks of `runs`; computes them only once.

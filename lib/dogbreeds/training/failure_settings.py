@@ -39,6 +39,7 @@ class Settings:
     seeds: list[NonNegativeInt] = Field(default_factory=lambda: [0, 1, 2], min_length=1)
     frozen: list[Literal[KERAS_FROZEN]] = Field(default_factory=lambda: list(KERAS_FROZEN), min_length=1)
     preprocessing: list[Literal[PREPROCESSINGS]] = Field(default_factory=lambda: list(PREPROCESSINGS), min_length=1)
+    weights: Literal["other-breeds", "imagenet"] = "other-breeds"  # initial weights
     epochs: PositiveInt = 5
     source_epochs: NonNegativeInt = 15  # of the trainings on other breeds that provide the initial weights
     healing_epochs: NonNegativeInt = 40  # of the longer trainings of ResNet50 with rescaled images; 0: none

@@ -1,9 +1,10 @@
 """The trainings that ask why ResNet50 failed in 2020: both networks of `keras.applications`, trained with Keras' `fit`.
 
-All trainings of a network start from the same weights of its backbone, as they do with a file of ImageNet weights: the
-network learned them on other breeds with the preprocessing that it expects. The trainings differ in the layers that are
-frozen and in the preprocessing of the images; everything else is the same for all: batches of 32, Adam with Keras'
-defaults, momentum 0.99 of the running statistics. The seed decides the initial classifier and the order of the images.
+All trainings of a network start from the same weights of its backbone, which were learned with the preprocessing that
+it expects: those of ImageNet, or those that it learns on other breeds first (`failure_start`). The trainings differ in
+the layers that are frozen and in the preprocessing of the images; everything else is the same for all: batches of 32,
+Adam with Keras' defaults, momentum 0.99 of the running statistics. The seed decides the initial classifier and the
+order of the images.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from dogbreeds import files
@@ -24,28 +26,29 @@ from dogbreeds.models.batch_norm import reestimate_statistics
 from dogbreeds.processes import spawn
 from dogbreeds.training.capacity import shares
 from dogbreeds.training.failure_settings import Settings, Training
+from dogbreeds.training.failure_start import ImageNet, OtherBreeds
 from dogbreeds.training.parallel import limit_threads
 
 keras = keras_runtime.load_keras()
 
+Start = OtherBreeds | ImageNet
 BATCH_SIZE, SPLITS = 32, ("train", "validation", "test")
 
 
-def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Path) -> list[Path]:
+def train_all(settings: Settings, dataset: Dataset, start: Start, folder: Path) -> list[Path]:
     """Returns the files of all trainings, in a folder in `folder`, and trains those that are missing.
 
-    The initial weights are learned on the breeds of `others`. `capacity.shares` decides how many processes train. If a
-    training fails, the waiting ones are cancelled, except those that a process has already taken.
+    `capacity.shares` decides how many processes train. If a training fails, the waiting ones are cancelled, except
+    those that a process has already taken. Raises StudyError if the initial weights do not match a network.
     """
-    trainings, folder = settings.trainings(), folder / _key(settings, dataset, others)
+    trainings, folder = settings.trainings(), folder / _key(dataset, start)
     missing = [training for training in trainings if not (folder / training.file).is_file()]
     at_once, threads = shares()
     with spawn(at_once, limit_threads, threads) as processes:
         networks = dict.fromkeys(training.network for training in missing)
-        which = others, folder / "sources", settings.source_epochs
-        for learned in [processes.submit(_source, network, *which) for network in networks]:
+        for learned in [processes.submit(_initial_weights, network, start, folder) for network in networks]:
             learned.result()
-        started = [processes.submit(_train_and_keep, training, dataset, *which) for training in missing]
+        started = [processes.submit(_train_and_keep, training, dataset, start, folder) for training in missing]
         try:
             for done in tqdm(as_completed(started), "failure of 2020", len(started), unit="training"):
                 done.result()
@@ -55,22 +58,31 @@ def train_all(settings: Settings, dataset: Dataset, others: Dataset, folder: Pat
     return [folder / training.file for training in trainings]
 
 
-def _key(settings: Settings, dataset: Dataset, others: Dataset) -> str:
+def _key(dataset: Dataset, start: Start) -> str:
     """Identifies what all trainings share: the images, the initial weights and the backend."""
-    which = f"{dataset.fingerprint} {others.fingerprint} {settings.source_epochs} {keras.config.backend()}"
+    which = f"{dataset.fingerprint} {start.key()} {keras.config.backend()}"
     return hashlib.sha256(which.encode()).hexdigest()[:12]
 
 
-def _train_and_keep(training: Training, dataset: Dataset, others: Dataset, sources: Path, source_epochs: int) -> None:
-    """Writes the file of a training, in the folder above that of the sources."""
-    learned = _source(training.network, others, sources, source_epochs)
-    arrays = asdict(training) | {"kind": dataset.kind} | train(training, learned, dataset)
-    with files.atomic(sources.parent / training.file) as unfinished, unfinished.open("wb") as file:
+def _train_and_keep(training: Training, dataset: Dataset, start: Start, folder: Path) -> None:
+    """Writes the file of a training."""
+    learned = _initial_weights(training.network, start, folder)
+    about = {"kind": dataset.kind, "size": start.size(training.network), "threads": torch.get_num_threads()}
+    about |= start.record(training.network)
+    arrays = asdict(training) | about | train(training, learned, dataset, start)
+    with files.atomic(folder / training.file) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
-def _source(network: str, others: Dataset, folder: Path, epochs: int) -> list[np.ndarray]:
-    """Returns the weights of a backbone that was trained on `others` with the preprocessing that it expects.
+def _initial_weights(network: str, start: Start, folder: Path) -> list[np.ndarray]:
+    """Returns the weights of the backbone; those of other breeds are learned once and kept in `folder`/sources."""
+    if isinstance(start, ImageNet):
+        return start.backbone(network)
+    return _source(network, start, folder / "sources")
+
+
+def _source(network: str, start: OtherBreeds, folder: Path) -> list[np.ndarray]:
+    """Returns the weights of a backbone that was trained on other breeds with the preprocessing that it expects.
 
     Its running statistics are averages over all its training images, as after a long training. With no epochs, the
     weights are random and only the statistics are those of the images. The weights are kept in `folder`.
@@ -78,11 +90,11 @@ def _source(network: str, others: Dataset, folder: Path, epochs: int) -> list[np
     file = folder / f"{network}.npz"
     if not file.is_file():
         keras.utils.set_random_seed(0)
-        model = keras_applications.build(network, len(others.breeds))
-        images, labels = _inputs(network, "expected", others, "train")
-        if epochs:
-            rate = keras.optimizers.schedules.CosineDecay(0.001, epochs * -(-len(images) // BATCH_SIZE))
-            _compile(model, rate).fit(images, labels, batch_size=BATCH_SIZE, epochs=epochs, verbose=0)
+        model = keras_applications.build(network, len(start.dataset.breeds), start.size(network))
+        images, labels = _inputs(network, "expected", start.dataset, start, "train")
+        if start.epochs:
+            rate = keras.optimizers.schedules.CosineDecay(0.001, start.epochs * -(-len(images) // BATCH_SIZE))
+            _compile(model, rate).fit(images, labels, batch_size=BATCH_SIZE, epochs=start.epochs, verbose=0)
         reestimate_statistics(model, _batches(images, labels))
         with files.atomic(file) as unfinished, unfinished.open("wb") as stream:
             np.savez(stream, *model.get_weights()[:-2])  # without those of the classifier
@@ -90,7 +102,7 @@ def _source(network: str, others: Dataset, folder: Path, epochs: int) -> list[np
         return list(kept.values())
 
 
-def train(training: Training, learned: list[np.ndarray], dataset: Dataset) -> dict[str, np.ndarray]:
+def train(training: Training, learned: list[np.ndarray], dataset: Dataset, start: Start) -> dict[str, np.ndarray]:
     """Trains a network from the weights `learned` of its backbone, and returns what was measured.
 
     For each epoch: "training" is the accuracy on its batches, "validation" the accuracy on the validation images in
@@ -99,12 +111,14 @@ def train(training: Training, learned: list[np.ndarray], dataset: Dataset) -> di
     of an epoch.
     """
     keras.utils.set_random_seed(training.seed)
-    model, optimizer_state = _compiled(training.network, len(dataset.breeds), training.frozen)
+    model, optimizer_state = _compiled(
+        training.network, len(dataset.breeds), training.frozen, start.size(training.network)
+    )
     kernel, bias = model.get_weights()[-2:]
     model.set_weights([*learned, keras.initializers.GlorotUniform(training.seed)(kernel.shape), np.zeros_like(bias)])
     for variable, value in zip(model.optimizer.variables, optimizer_state, strict=True):
         variable.assign(value)
-    inputs = {split: _inputs(training.network, training.preprocessing, dataset, split) for split in SPLITS}
+    inputs = {split: _inputs(training.network, training.preprocessing, dataset, start, split) for split in SPLITS}
     if training.role == "control":
         reestimate_statistics(model, _batches(*inputs["train"]))
     options = {"batch_size": BATCH_SIZE, "epochs": training.epochs, "verbose": 0}
@@ -120,9 +134,11 @@ def train(training: Training, learned: list[np.ndarray], dataset: Dataset) -> di
     return found
 
 
-def _inputs(network: str, preprocessing: str, dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _inputs(
+    network: str, preprocessing: str, dataset: Dataset, start: Start, split: str
+) -> tuple[np.ndarray, np.ndarray]:
     rows = dataset.rows(split)
-    images = pixel_cache.load(dataset, keras_applications.IMAGE_SIZES[network])[rows]
+    images = pixel_cache.load(dataset, start.size(network), start.crop)[rows]
     return keras_applications.inputs(network, images, preprocessing), dataset.photos["label"].to_numpy()[rows]
 
 
@@ -141,8 +157,8 @@ def _compile(model, rate=0.001):
 
 
 @cache
-def _compiled(network: str, num_classes: int, frozen: str):
+def _compiled(network: str, num_classes: int, frozen: str, size: int):
     """Returns a compiled model and the state of its optimiser; reused, because compiling takes half a minute."""
-    model = _compile(keras_applications.freeze(keras_applications.build(network, num_classes), frozen))
+    model = _compile(keras_applications.freeze(keras_applications.build(network, num_classes, size), frozen))
     model.optimizer.build(model.trainable_variables)
     return model, [np.array(variable) for variable in model.optimizer.variables]
