@@ -97,11 +97,12 @@ def write_mirror(folder: Path, drawings: int, recipe: dict, image_size: int) -> 
         source_recipe=recipe,
         out=folder / "runs",
     )
-    for name, architecture in (("resnet50_v1", "resnet50"), ("se_resnet50", "se_resnet50")):
-        state = {**_learned(study, architecture)}
-        torch.save(
-            state, folder / pretrained.PUBLISHED[name].file.name, _use_new_zipfile_serialization=name == "resnet50_v1"
-        )
+    for name, modern in (("resnet50_v1", True), ("se_resnet50", False)):
+        entry = pretrained.PUBLISHED[name]
+        state = _learned(study, entry.architecture)
+        # PyTorch's file lacks the counts of batches; the other one has them, and the format of PyTorch before 1.6.
+        content = dict(_without_counts(state) if modern else state)
+        torch.save(content, folder / entry.file.name, _use_new_zipfile_serialization=modern)
     _write_keras(folder, study, recipe["epochs"])
     sums = [f"{files.digest(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.is_file()]
     (folder / "SHA256SUMS").write_text("".join(sums))

@@ -14,7 +14,7 @@ from dogbreeds import files
 from dogbreeds.analysis import failure_2020, tables
 from dogbreeds.models import TITLES
 from dogbreeds.presentation import captions
-from dogbreeds.study import Study, answers
+from dogbreeds.study import Study, answers, files_used
 from dogbreeds.study.html_tables import html_table
 
 TEMPLATES = Environment(loader=PackageLoader("dogbreeds", "presentation"), autoescape=True, trim_blocks=True)
@@ -55,6 +55,7 @@ def write(study: Study, documents: list[Path]) -> Path:
         "answers": {_title(each): ANSWERS[each.stem[:2]](study)[0] for each in notebooks},
         "first": [each for name in first for each in _shown(study, name)],
         "chapters": {_title(each): _chapter(study, each) for each in notebooks},
+        "files": html_table(used) if len(used := files_used.table(study)) else "",
         "parameters": [line.split(": ", 1) for line in str(study).splitlines()],
         "networks": " in ".join(map(_titles, (study.architectures, study.frameworks))),
         "documents": {_address(page, study.folder): page.stem for page in pages},

@@ -43,6 +43,12 @@ def train_all(settings: Settings, dataset: Dataset, start: Start, folder: Path) 
     """
     trainings, folder = settings.trainings(), folder / _key(dataset, start)
     missing = [training for training in trainings if not (folder / training.file).is_file()]
+    if missing:
+        _train(missing, dataset, start, folder)
+    return [folder / training.file for training in trainings]
+
+
+def _train(missing: list[Training], dataset: Dataset, start: Start, folder: Path) -> None:
     at_once, threads = shares()
     with spawn(at_once, limit_threads, threads) as processes:
         networks = dict.fromkeys(training.network for training in missing)
@@ -55,7 +61,6 @@ def train_all(settings: Settings, dataset: Dataset, start: Start, folder: Path) 
         except BaseException:
             processes.shutdown(cancel_futures=True)
             raise
-    return [folder / training.file for training in trainings]
 
 
 def _key(dataset: Dataset, start: Start) -> str:
