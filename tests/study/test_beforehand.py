@@ -60,9 +60,11 @@ def test_published_files_are_listed_with_size_hash_and_place_before_they_are_dow
     with pytest.raises(StudyError, match=rf"cannot download .*{FILE.name} \(status 404\): put the file at"):
         beforehand.fetch(study)
     said = [line.removeprefix("dogbreeds: ").strip() for line in capsys.readouterr().err.splitlines()]
-    assert said[0] == "2 files to download, 103 MB; without a network, put them where these lines say:"
+    assert (
+        said[0] == "2 files to download (103 MB, 1 of unknown size); without a network, put them where these lines say:"
+    )
     digest = files.digest(mirror / weights.name)
-    assert said[1] == f"{weights.name}: size not published, {weights.url}, sha256 {digest}, to {weights.path}"
+    assert said[1] == f"{weights.name}: unknown size, {weights.url}, sha256 {digest}, to {weights.path}"
     assert said[2] == f"{FILE.name}: 102.5 MB, {FILE.url}, sha256 0676ba61..., to {FILE.path}"
     assert weights.path.read_bytes() == b"weights"
     assert beforehand.missing_files(study) == [FILE]

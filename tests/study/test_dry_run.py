@@ -26,7 +26,10 @@ def test_the_study_of_2020_is_described_without_its_photos_and_weights(capsys):
     for purpose in ("comparison", "first stage frozen", "batch size 100"):
         line = f"  18 {purpose}: networks 3, frameworks 2, seeds 3, initial weights 1, recipes 1\n"
         assert line in text
-    assert "6 files to download, 1,010 MB; without a network, put them where these lines say:\n" in text
+    assert (
+        "6 files to download (1,010 MB, 1 of unknown size); without a network, put them where these lines say:\n"
+        in text
+    )
     assert re.search(r"^  images\.tar: 793\.6 MB, http://.*/images\.tar, sha256 \w{64}, to .*images\.tar$", text, re.M)
     assert re.search(r"^disk: about [\d.]+ GB \(downloads 1\.0, decoded photos 3\.1, weights of the runs", text, re.M)
     assert not list(paths.data().glob("[!d]*"))  # drawn_dogs is a link to those of all tests

@@ -55,7 +55,7 @@ def write(study: Study, documents: list[Path]) -> Path:
         "answers": {_title(each): ANSWERS[each.stem[:2]](study)[0] for each in notebooks},
         "first": [each for name in first for each in _shown(study, name)],
         "chapters": {_title(each): _chapter(study, each) for each in notebooks},
-        "files": html_table(used) if len(used := files_used.table(study)) else "",
+        "files": files_used.table(study).to_numpy().tolist(),
         "parameters": [line.split(": ", 1) for line in str(study).splitlines()],
         "networks": " in ".join(map(_titles, (study.architectures, study.frameworks))),
         "documents": {_address(page, study.folder): page.stem for page in pages},

@@ -80,14 +80,16 @@ def missing_files(study: "Study") -> list[downloads.Published]:
 def listed(missing: list[downloads.Published]) -> list[str]:
     """One line per file with its size, address, hash and place, below a line with their number and size."""
     expected = [file.expected for file in missing]
-    whole = sum(size or 0 for *_, size in expected) / 1e6
+    sizes = [size for *_, size in expected]
+    known, unknown = sum(filter(None, sizes)) / 1e6, sizes.count(None)
+    amount = ", ".join([f"{known:,.0f} MB"] * bool(known) + [f"{unknown} of unknown size"] * bool(unknown))
     lines = [
-        f"  {file.name}: {f'{size / 1e6:,.1f} MB' if size else 'size not published'}, {file.url}, {algorithm} {digest}"
+        f"  {file.name}: {f'{size / 1e6:,.1f} MB' if size else 'unknown size'}, {file.url}, {algorithm} {digest}"
         f"{'...' if len(digest) < 32 else ''}, to {from_here(file.path)}"
         for file, (algorithm, digest, size) in zip(missing, expected, strict=True)
     ]
     count = f"{len(missing)} file{'s' * (len(missing) > 1)}"
-    return [f"{count} to download, {whole:,.0f} MB; without a network, put them where these lines say:", *lines]
+    return [f"{count} to download ({amount}); without a network, put them where these lines say:", *lines]
 
 
 def fetch(study: "Study") -> None:

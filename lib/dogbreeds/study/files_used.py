@@ -4,17 +4,18 @@ import pandas as pd
 
 from dogbreeds.analysis import failure_2020
 from dogbreeds.data import stanford_dogs
-from dogbreeds.downloads import read_checksums
+from dogbreeds.downloads import Published, read_checksums
 from dogbreeds.models import pretrained
 from dogbreeds.study import Study
 
-COLUMNS = ["file", "published at", "SHA-256"]
+COLUMNS = ["file", "publisher", "SHA-256"]
 
 
 def table(study: Study) -> pd.DataFrame:
     """Returns one row per archive of photos and per weights file: its name, its publisher and its SHA-256.
 
-    The hashes are those that were recorded when the files were used. A study without published files has no rows.
+    The hashes are those that were recorded when the files were used. "publisher" says so if a file is not the published
+    one, but that of a mirror with its own checksums. A study without published files has no rows.
     """
     rows = [*_archives(study), *_initial_weights(study), *_weights_of_notebook_02(study)]
     return pd.DataFrame(list(dict.fromkeys(rows)), columns=COLUMNS)
@@ -24,8 +25,8 @@ def _archives(study: Study) -> list[tuple]:
     listed = stanford_dogs.location() / stanford_dogs.CHECKSUMS
     if study.photos != "stanford_dogs" or not listed.is_file():
         return []
-    publishers = {archive.name: archive.publisher for archive in stanford_dogs.ARCHIVES}
-    return [(name, publishers[name], digest) for name, digest in read_checksums(listed).items()]
+    digests = read_checksums(listed)
+    return [_row(file, digests[file.name], digests[file.name] == file.digest) for file in stanford_dogs.ARCHIVES]
 
 
 def _initial_weights(study: Study) -> list[tuple]:
@@ -34,14 +35,19 @@ def _initial_weights(study: Study) -> list[tuple]:
         initialisation = run.config.initialisation
         if initialisation.kind == "imagenet" or initialisation.kind in pretrained.PUBLISHED:
             file = pretrained.find(initialisation.source, run.record["architecture"]).file
-            rows.append((file.name, file.publisher, initialisation.fingerprint))
+            rows.append(_row(file, initialisation.fingerprint, file.expected[1] == file.digest))
     return rows
 
 
 def _weights_of_notebook_02(study: Study) -> list[tuple]:
     if not study.is_full_comparison or study.failure_2020.get("weights") != "imagenet":
         return []
-    publishers = {entry.file.name: entry.file.publisher for entry in pretrained.PUBLISHED.values()}
-    trainings = failure_2020.read(study.failure_files())
-    used = [(str(training["weights file"]), str(training["weights sha256"])) for training in trainings]
-    return [(name, publishers[name], digest) for name, digest in used]
+    files = {name: pretrained.PUBLISHED[entry].file for name, entry in pretrained.OF_KERAS_APPLICATIONS.items()}
+    digests = {str(each["network"]): str(each["weights sha256"]) for each in failure_2020.read(study.failure_files())}
+    return [
+        _row(files[name], digest, files[name].expected[1] == files[name].digest) for name, digest in digests.items()
+    ]
+
+
+def _row(file: Published, digest: str, is_published: bool) -> tuple[str, str, str]:
+    return file.name, file.publisher if is_published else f"not the file of {file.publisher}", digest

@@ -416,7 +416,7 @@ class Study:
     def show(self, table: pd.DataFrame) -> HTML:
         """Shows a table of results as `widgets.show` does, with the `provenance` below it."""
         shown = widgets.show(table)
-        return HTML(shown.data + widgets.say(self.provenance).data) if self.provenance else shown
+        return HTML(shown.data + widgets.say(self.provenance).data) if self.provenance and len(table) else shown
 
     def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Saves a table as tables/<name>.csv in full precision, and returns it for display.
