@@ -6,7 +6,7 @@ from dogbreeds.analysis import failure_2020
 from dogbreeds.data import stanford_dogs
 from dogbreeds.downloads import Published, read_checksums
 from dogbreeds.models import pretrained
-from dogbreeds.study import Study
+from dogbreeds.study import Study, beforehand
 
 COLUMNS = ["file", "publisher", "SHA-256"]
 
@@ -17,7 +17,8 @@ def table(study: Study) -> pd.DataFrame:
     The hashes are those that were recorded when the files were used. "publisher" says so if a file is not the published
     one, but that of a mirror with its own checksums. A study without published files has no rows.
     """
-    rows = [*_archives(study), *_initial_weights(study), *_weights_of_notebook_02(study)]
+    missing = beforehand.missing_files(study)  # they would be downloaded to identify the runs
+    rows = [] if missing else [*_archives(study), *_initial_weights(study), *_weights_of_notebook_02(study)]
     return pd.DataFrame(list(dict.fromkeys(rows)), columns=COLUMNS)
 
 
@@ -30,23 +31,24 @@ def _archives(study: Study) -> list[tuple]:
 
 
 def _initial_weights(study: Study) -> list[tuple]:
+    """Of the finished runs, whose records have the hashes."""
     rows = []
-    for run in study.runs():
-        initialisation = run.config.initialisation
-        if initialisation.kind == "imagenet" or initialisation.kind in pretrained.PUBLISHED:
-            file = pretrained.find(initialisation.source, run.record["architecture"]).file
-            rows.append(_row(file, initialisation.fingerprint, file.expected[1] == file.digest))
+    for run in filter(None, map(study.finished, study.configs() if study.published_weights() else ())):
+        start = run.config.initialisation
+        if start.kind == "imagenet" or start.kind in pretrained.PUBLISHED:
+            file = pretrained.find(start.source, run.record["architecture"]).file
+            rows.append(_row(file, start.fingerprint, file.expected[1] == file.digest))
     return rows
 
 
 def _weights_of_notebook_02(study: Study) -> list[tuple]:
     if not study.is_full_comparison or study.failure_2020.get("weights") != "imagenet":
         return []
-    files = {name: pretrained.PUBLISHED[entry].file for name, entry in pretrained.OF_KERAS_APPLICATIONS.items()}
-    digests = {str(each["network"]): str(each["weights sha256"]) for each in failure_2020.read(study.failure_files())}
-    return [
-        _row(files[name], digest, files[name].expected[1] == files[name].digest) for name, digest in digests.items()
-    ]
+    rows = []
+    for training in failure_2020.read(study.failure_files()):
+        file = pretrained.PUBLISHED[pretrained.OF_KERAS_APPLICATIONS[str(training["network"])]].file
+        rows.append(_row(file, str(training["weights sha256"]), file.expected[1] == file.digest))
+    return rows
 
 
 def _row(file: Published, digest: str, is_published: bool) -> tuple[str, str, str]:
