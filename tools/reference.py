@@ -25,7 +25,9 @@ from dogbreeds import figures, models, paths
 from dogbreeds.analysis import claims_2020, failure_2020, reproducibility, tables
 from dogbreeds.analysis.intervals import format_difference
 from dogbreeds.benchmarks.scaling import MEASURES
+from dogbreeds.data.stanford_dogs import ARCHIVES
 from dogbreeds.errors import StudyError
+from dogbreeds.models import pretrained
 from dogbreeds.study import Study, variants
 from dogbreeds.training import runs
 from dogbreeds.training.recipe import Recipe
@@ -223,8 +225,23 @@ def _write_about(folder: Path, about: dict, threads: int) -> None:
 
 def block(folder: Path) -> str:
     """The Markdown text of the README for the results in `folder`: their origin, tables and a figure."""
-    kinds = {"bench_cpu": _bench, "gpu": _gpu, "failure_2020": _failure}
+    kinds = {"bench_cpu": _bench, "gpu": _gpu, "failure_2020": _failure, "published_files": _published_files}
     return "\n\n".join(kinds.get(folder.name, _study)(folder)) + "\n"
+
+
+def _published_files(folder: Path) -> list[str]:
+    """The published files, of which no folder has results."""
+    files = [*ARCHIVES, *(weights.file for weights in pretrained.PUBLISHED.values())]
+    rows = [
+        {
+            "file": f"[{file.name}]({file.publisher}/{file.name})",
+            "hash": f"{file.algorithm} {file.digest}",
+            "bytes": f"{file.size:,}" if file.size else "not published",
+            "known from": file.known_from,
+        }
+        for file in files
+    ]
+    return [_markdown(pd.DataFrame(rows))]
 
 
 def _failure(folder: Path) -> list[str]:

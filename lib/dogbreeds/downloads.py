@@ -32,6 +32,7 @@ class Published:
     digest: str  # the hash of the file, or its first digits
     size: int | None  # bytes; None if nobody publishes it
     place: str = ""  # folder of the file below that of all data
+    known_from: str = ""  # source of digest and size
 
     @property
     def url(self) -> str:

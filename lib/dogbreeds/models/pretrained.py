@@ -21,17 +21,19 @@ class Weights:
 
 
 def _file(publisher: str, name: str, algorithm: str, digest: str, size: int | None) -> downloads.Published:
-    return downloads.Published(publisher, name, algorithm, digest, size, "weights")
+    return downloads.Published(publisher, name, algorithm, digest, size, "weights", _KNOWN_FROM[publisher])
 
 
 _TORCH = "https://download.pytorch.org/models"
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 _SENET = "https://github.com/moskomule/senet.pytorch/releases/download/archive"
 _KERNELS = "weights_tf_dim_ordering_tf_kernels"
-
-# Digests: PyTorch's hub and moskomule put the first digits of SHA-256 into the file names; those of Keras are MD5, from
-# keras/src/applications/resnet.py and xception.py. Sizes in bytes: for PyTorch they agree with `_file_size` in
-# torchvision/models/resnet.py, for Keras they are those that its download shows; moskomule publishes none.
+_KNOWN_FROM = {
+    _TORCH: "hash: file name, as torch.hub checks it; size: _file_size in torchvision/models/resnet.py",
+    _SENET: "hash: file name, as torch.hub checks it",
+    f"{_KERAS}/xception": "hash: keras/src/applications/xception.py; size: shown by Keras while it downloads",
+    f"{_KERAS}/resnet": "hash: keras/src/applications/resnet.py; size: shown by Keras while it downloads",
+}
 PUBLISHED = {
     "resnet50_v1": Weights(
         "resnet50", _file(_TORCH, "resnet50-0676ba61.pth", "sha256", "0676ba61", 102_530_333), 224, 76.13,

@@ -89,7 +89,7 @@ def _time(study: Study, jobs: list[tuple], failure: list, photos: dict[str, floa
     return (
         f"time: {fast:.1f} hours on one {GPU} if Keras is as fast as PyTorch, {slow:.1f} if it is {SLOWER_IN_KERAS} "
         "times slower: an estimate from measured speeds (224 pixels, batches of 128, bfloat16), if no training stops "
-        "early; without notebooks"
+        "early; without the start of each training and without notebooks"
     )
 
 
