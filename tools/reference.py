@@ -230,8 +230,9 @@ def block(folder: Path) -> str:
 
 
 def _published_files(folder: Path) -> list[str]:
-    """The published files, of which no folder has results."""
-    files = [*ARCHIVES, *(weights.file for weights in pretrained.PUBLISHED.values())]
+    """A table of all published files, made from the code and not from a folder of results."""
+    weights = [*pretrained.PUBLISHED.values(), pretrained.OF_KERAS_APPLICATIONS["resnet50"]]
+    files = [*ARCHIVES, *(each.file for each in weights)]
     rows = [
         {
             "file": f"[{file.name}]({file.publisher}/{file.name})",

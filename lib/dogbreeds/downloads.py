@@ -7,7 +7,6 @@ other files, DOGBREEDS_CHECKSUMS names a list of their checksums, in the format 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -39,10 +38,6 @@ class Published:
         return f"{os.environ.get('DOGBREEDS_MIRROR', self.publisher).rstrip('/')}/{self.name}"
 
     @property
-    def host(self) -> str:
-        return urlsplit(self.url).netloc
-
-    @property
     def path(self) -> Path:
         """Where the file is, or will be."""
         return paths.data() / self.place / self.name
@@ -61,7 +56,9 @@ class Published:
 
 
 def read_checksums(file: Path) -> dict[str, str]:
-    """Returns the sha256 of each file in a list in the format of sha256sum; StudyError for another format."""
+    """Returns the sha256 of each file in a list in the format of sha256sum; StudyError if it is none."""
+    if not file.is_file():
+        raise StudyError(f"no list of checksums {file}: set DOGBREEDS_CHECKSUMS to a file that exists")
     try:
         pairs = [line.split(maxsplit=1) for line in file.read_text().splitlines() if line.strip()]
         checksums = {name.removeprefix("*").strip(): digest.lower() for digest, name in pairs}

@@ -25,6 +25,6 @@ def test_weights_of_keras_are_known_as_keras_describes_them():
         assert entry.url == address
         assert f'file_hash="{entry.digest}"' in source
     whole, without_head = resnet.WEIGHTS_HASHES["resnet50"]
-    entry = pretrained.PUBLISHED["keras_resnet50_notop"].file
+    entry = pretrained.OF_KERAS_APPLICATIONS["resnet50"].file
     assert entry.digest == without_head != whole
     assert entry.url == f"{resnet.BASE_WEIGHTS_PATH}resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"

@@ -103,10 +103,10 @@ def test_time_and_memory_are_claimed_only_of_the_machine_that_measured_them(name
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_results_are_shown_with_the_provenance_of_the_test_photos(path):
-    """Only tables about photos and about published weights, diagrams and training images are shown without it."""
+    """Tables of photos and published weights, diagrams, training images and stored results are shown without it."""
     code = [cell.source for cell in cells(path, "code")]
     plain = [line for source in code for line in source.splitlines() if re.search(r"widgets\.show|illustration", line)]
-    others = r"audit\.|colours|findings|similar_breeds|pretrained\.|ilsvrc|_unit|_convolution|_excitation|contact_sheet"
+    others = r"failure_2020|audit\.|colours|findings|similar_breeds|pretrained\.|ilsvrc|_unit|_convolution|_excitation|contact_sheet"
     assert [line for line in plain if not re.search(others, line)] == []
     begun = [source for source in code if "deck.begin(study, language)" in source]
     assert len(begun) == (path == notebooks.PRESENTATION)

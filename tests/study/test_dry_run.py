@@ -31,7 +31,11 @@ def test_the_study_of_2020_is_described_without_its_photos_and_weights(capsys):
         in text
     )
     assert re.search(r"^  images\.tar: 793\.6 MB, http://.*/images\.tar, sha256 \w{64}, to .*images\.tar$", text, re.M)
-    assert re.search(r"^disk: about [\d.]+ GB \(downloads 1\.0, decoded photos 3\.1, weights of the runs", text, re.M)
+    assert re.search(
+        r"^disk: about [\d.]+ GB \(downloads and extracted photos 1\.8, decoded photos 3\.1, weights of the runs",
+        text,
+        re.M,
+    )
     assert not list(paths.data().glob("[!d]*"))  # drawn_dogs is a link to those of all tests
     assert not paths.outputs().exists()
 
@@ -62,7 +66,7 @@ def test_photos_are_counted_for_drawn_dogs_and_for_folders(photo_folder):
     drawn = Study("plan", photos_per_breed=100, test_drawings_per_breed=200, weights=["other-breeds"])
     text = said(drawn)
     assert "photos: about 1,500 of 5 breeds at 64 x 64 pixels (400 train, 100 validation, 1,000 test)" in text
-    assert "  3 of initial weights on other breeds" in text
+    assert "  3 of initial weights on other breeds, not in the time below" in text
     assert "downloads: none" in text
     own = Study("plan", str(photo_folder), architectures=["resnet50"], frameworks=["pytorch"])
     text = said(own)

@@ -133,8 +133,9 @@ def _write_keras(folder: Path, study: Study, epochs: int) -> None:
     resnet50 = applications.ResNet50(weights=None, include_top=False)
     start = failure_start.OtherBreeds(study.other_breeds, epochs)
     resnet50.set_weights(failure_trainings._initial_weights("resnet50", start, folder / "learned"))
-    for name, model in (("xception", whole), ("xception_notop", headless), ("keras_resnet50_notop", resnet50)):
-        save_legacy(model, folder / pretrained.PUBLISHED[name].file.name)
+    save_legacy(whole, folder / pretrained.PUBLISHED["xception"].file.name)
+    for network, model in (("xception", headless), ("resnet50", resnet50)):
+        save_legacy(model, folder / pretrained.OF_KERAS_APPLICATIONS[network].file.name)
 
 
 def _without_counts(state: weight_conversion.State) -> weight_conversion.State:

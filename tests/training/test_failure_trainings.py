@@ -10,7 +10,7 @@ from published_files import save_legacy
 from dogbreeds import files
 from dogbreeds.data import datasets
 from dogbreeds.errors import StudyError
-from dogbreeds.models import keras_applications, keras_runtime, pretrained
+from dogbreeds.models import keras_runtime, names, pretrained
 from dogbreeds.training import failure_trainings
 from dogbreeds.training.failure_settings import Settings, Training
 from dogbreeds.training.failure_start import ImageNet, OtherBreeds
@@ -69,7 +69,7 @@ def test_every_training_is_stored_once_and_measured_on_all_splits(dataset, tmp_p
     for each in found:
         assert len(each["training"]) == len(each["validation"]) == (3 if each["role"] == "healing" else 2)
         assert (str(each["weights"]), int(each["threads"])) == ("other-breeds", 1)
-        assert each["size"] == keras_applications.IMAGE_SIZES[str(each["network"])]
+        assert each["size"] == names.IMAGE_SIZES[str(each["network"])]
         for split in failure_trainings.SPLITS:
             for statistics in ("running", "re-estimated"):
                 assert len(each[f"{split}, {statistics}"]) == len(dataset.rows(split)) == len(each[f"{split}, labels"])
@@ -91,9 +91,9 @@ def test_other_breeds_or_more_epochs_of_the_source_give_another_folder(dataset):
 def served(mirror, checksums):
     """Small networks with random weights, served as the published files; returns them by network."""
     models = {}
-    for network, name in pretrained.OF_KERAS_APPLICATIONS.items():
+    for network, weights in pretrained.OF_KERAS_APPLICATIONS.items():
         models[network] = small_applications.random_backbone()
-        file = mirror / pretrained.PUBLISHED[name].file.name
+        file = mirror / weights.file.name
         save_legacy(models[network], file)
         checksums(file)
     return models

@@ -120,8 +120,7 @@ def _by_kind(trainings: list[dict[str, np.ndarray]]) -> dict[tuple, list[dict[st
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `results` as text: one row per network and frozen layers, one column per kind of preprocessing.
 
-    A column names the initial weights.
-
+    Another column names the initial weights.
     A cell such as `91; 20.0 [17.6, 22.6]; 3 seeds` has the accuracy while training and that on new images with its
     interval, both in per cent.
     """

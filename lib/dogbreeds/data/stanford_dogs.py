@@ -53,8 +53,8 @@ def download() -> Path:
 
     Interrupted downloads resume. The folder is atomic: it appears after all three archives have been verified and
     extracted. It lists their checksums in SHA256SUMS. Raises StudyError if the network fails, if a hash differs, if an
-    archive cannot be extracted (see `extract`), or if photos that are on the lists are missing. Archives that fail are
-    removed.
+    archive cannot be extracted (see `extract`), or if photos that are on the lists are missing. Archives that cannot be
+    extracted are removed; those of an interrupted extraction stay.
     """
 
     def make(unfinished: Path) -> None:
@@ -68,8 +68,10 @@ def download() -> Path:
                 raise StudyError(f"{ARCHIVES[0].url} lacks {len(missing)} listed photos ({missing[0]!r}): {remedy}")
             sums = "".join(f"{digest(archive)}  {archive.name}\n" for archive in archives)
             (unfinished / CHECKSUMS).write_text(sums)
-        finally:
+        except StudyError:
             shutil.rmtree(archives[0].parent)
+            raise
+        shutil.rmtree(archives[0].parent)
 
     return files.once(location(), make)
 
@@ -88,7 +90,7 @@ def extract(archive: Path, folder: Path) -> None:
                     raise StudyError(f"{archive.name} is not extracted: {problem}; use another mirror")
                 tar.extract(member, folder, filter="data")
     except (tarfile.TarError, EOFError) as error:
-        raise StudyError(f"{archive.name} is damaged ({error}): remove it and download it again") from error
+        raise StudyError(f"{archive.name} is damaged ({error}): use another mirror") from error
 
 
 def official_splits(folder: Path) -> dict[str, str]:

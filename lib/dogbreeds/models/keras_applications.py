@@ -16,9 +16,6 @@ from dogbreeds.models.names import TITLES
 
 keras = keras_runtime.load_keras()
 
-SMALLEST_SIZES = {"resnet50": 32, "xception": 71}  # pixels per side that Keras accepts
-IMAGE_SIZES = {"resnet50": 48, "xception": 71}  # small, for trainings that do not start from published weights
-
 
 def build(network: str, num_classes: int, size: int, weights: Path | None = None):
     """Returns a Keras model that maps images of shape `[batch, size, size, 3]` to logits `[batch, num_classes]`.
@@ -41,7 +38,9 @@ def _load(backbone, network: str, file: Path) -> None:
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         title = f"{TITLES[network]} of keras.applications"
-        raise StudyError(f"{file} does not match {title}, or is broken ({reason}): delete it and run again") from error
+        raise StudyError(
+            f"{file} does not match {title}, or is broken ({reason}): use the pinned Keras, or another file"
+        ) from error
 
 
 def inputs(

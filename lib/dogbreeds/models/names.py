@@ -22,6 +22,8 @@ PREPROCESSINGS = ("expected", "rescaled")
 # The networks of `keras.applications` that were used in 2020, and which of their layers are frozen, see
 # `keras_applications.freeze`.
 KERAS_APPLICATIONS = ("resnet50", "xception")
+SMALLEST_SIZES = {"resnet50": 32, "xception": 71}  # pixels per side that keras.applications accepts
+IMAGE_SIZES = {"resnet50": 48, "xception": 71}  # small, for trainings that do not start from published weights
 KERAS_FROZEN = (N_("nothing"), N_("first 7 layers"), N_("backbone"), N_("backbone, Keras 2.3"))
 _TORCHVISION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _EXPECTED = {"xception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), "resnet50": _TORCHVISION, "se_resnet50": _TORCHVISION}

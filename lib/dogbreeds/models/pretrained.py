@@ -30,7 +30,7 @@ _SENET = "https://github.com/moskomule/senet.pytorch/releases/download/archive"
 _KERNELS = "weights_tf_dim_ordering_tf_kernels"
 _KNOWN_FROM = {
     _TORCH: "hash: file name, as torch.hub checks it; size: _file_size in torchvision/models/resnet.py",
-    _SENET: "hash: file name, as torch.hub checks it",
+    _SENET: "hash: digits in the file name, taken for SHA-256",
     f"{_KERAS}/xception": "hash: keras/src/applications/xception.py; size: shown by Keras while it downloads",
     f"{_KERAS}/resnet": "hash: keras/src/applications/resnet.py; size: shown by Keras while it downloads",
 }
@@ -59,17 +59,19 @@ PUBLISHED = {
         ),
         299, None, "keras.applications, without the head",
     ),
-    # Another network than resnet50, see keras_applications.
-    "keras_resnet50_notop": Weights(
+}  # fmt: skip
+IMAGENET = {"resnet50": "resnet50_v1", "se_resnet50": "se_resnet50", "xception": "xception"}
+# For the networks of `keras_applications`, which are none of the study's networks.
+OF_KERAS_APPLICATIONS = {
+    "resnet50": Weights(
         "keras_resnet50",
         _file(
             f"{_KERAS}/resnet", f"resnet50_{_KERNELS}_notop.h5", "md5", "4d473c1dd8becc155b73f8504c6f6626", 94_765_736
         ),
         224, None, "keras.applications, without the head",
     ),
+    "xception": PUBLISHED["xception_notop"],
 }  # fmt: skip
-IMAGENET = {"resnet50": "resnet50_v1", "se_resnet50": "se_resnet50", "xception": "xception"}
-OF_KERAS_APPLICATIONS = {"resnet50": "keras_resnet50_notop", "xception": "xception_notop"}  # see keras_applications
 
 
 def find(name: str, architecture: str) -> Weights:

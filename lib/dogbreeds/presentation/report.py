@@ -16,6 +16,7 @@ from dogbreeds.models import TITLES
 from dogbreeds.presentation import captions
 from dogbreeds.study import Study, answers, files_used
 from dogbreeds.study.html_tables import html_table
+from dogbreeds.study.study import TEST_PHOTOS
 
 TEMPLATES = Environment(loader=PackageLoader("dogbreeds", "presentation"), autoescape=True, trim_blocks=True)
 # The function that answers each notebook, by its number.
@@ -84,7 +85,7 @@ def _shown(study: Study, name: str) -> list[dict]:
     """The figure or the tables with this name: caption, address of the file, and HTML if it is a table.
 
     Is empty if there is no such file, or if the table has no rows. The table of results is shown with its costs. The
-    caption of a table ends with the provenance of the study; a figure contains it.
+    caption of a table ends with the provenance that was saved with it; a figure contains it.
     """
     folder = study.folder
     figure, table = folder / "figures" / f"{name}.svg", folder / "tables" / f"{name}.csv"
@@ -92,12 +93,13 @@ def _shown(study: Study, name: str) -> list[dict]:
         return [{"caption": captions.caption(captions.FIGURES, name), "address": _address(figure, folder)}]
     if not table.is_file() or (rows := study.read_table(name)).empty:
         return []
+    words = study.provenance if TEST_PHOTOS in pd.read_csv(table, nrows=0) else ""
     views = {name: READABLE.get(name, lambda table: table)}
     if name == "results":
         views["costs"] = tables.readable_costs
     return [
         {
-            "caption": f"{captions.caption(captions.TABLES, each)} {study.provenance}".strip(),
+            "caption": f"{captions.caption(captions.TABLES, each)} {words}".strip(),
             "address": _address(table, folder),
             "html": html_table(view(rows)),
         }

@@ -102,9 +102,8 @@ def fetch(study: "Study") -> None:
         _say(line)
     if study.photos == "stanford_dogs":
         stanford_dogs.download()
-    for file in missing:
-        if file not in stanford_dogs.ARCHIVES:
-            downloads.fetch(file)
+    for weights in study.published_weights():
+        pretrained.fetch(weights)  # checks files that are there too
 
 
 def expected(jobs: list[Job], store: Path, at_once: int = 0) -> str:

@@ -1,10 +1,11 @@
 """What a study will train and download, and its time on a GPU and space on disk, without starting anything."""
 
+import math
 from collections import Counter
 from itertools import chain, product
 
 from dogbreeds import models
-from dogbreeds.data import drawn_dogs, layouts
+from dogbreeds.data import drawn_dogs, layouts, stanford_dogs
 from dogbreeds.models.complexity import multiply_adds
 from dogbreeds.study import Study, beforehand
 from dogbreeds.training.duration import passes
@@ -13,7 +14,7 @@ from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import OTHER_BREEDS
 
 # Photos/s of training steps in PyTorch on one H100 80GB at 224 x 224 pixels, batches of 128 in bfloat16, measured on
-# 2026-11-27; and how many times slower a training in Keras (on PyTorch) was there, on drawn dogs.
+# 2026-11-27; and how many times slower a training in Keras (on PyTorch) was there, on small drawn dogs.
 GPU, PHOTOS_PER_SECOND, SLOWER_IN_KERAS = "H100", {"resnet50": 3749, "se_resnet50": 2629, "xception": 2829}, 6
 # Stanford Dogs by its official lists: 100 photos of each of the 120 breeds for training, the others for the test.
 LISTED, IN_TEST, BREEDS, ALL = 100, 8580 / 120, 120, 20_580
@@ -36,7 +37,7 @@ def describe(study: Study) -> list[str]:
     lines = [f"photos: about {round(sum(photos.values())):,} of {breeds} breeds at {pixels} ({counts})"]
     lines += [f"trainings: {len(jobs) + len(sources) + len(failure)}"]
     lines += [f"  {len(wanted)} {name}: {_choices(wanted)}" for name, wanted in trainings.items()]
-    lines += [f"  {len(sources)} of initial weights on other breeds"] if sources else []
+    lines += [f"  {len(sources)} of initial weights on other breeds, not in the time below"] if sources else []
     lines += [f"  {len(failure)} why ResNet50 failed in 2020: networks of keras.applications"] if failure else []
     shared = sum(map(len, trainings.values())) - len(jobs)
     lines += [f"  ({shared} of these serve two purposes and are trained once)"] if shared else []
@@ -51,15 +52,17 @@ def _unique(trainings) -> list[tuple]:
 
 
 def _choices(trainings: list[tuple]) -> str:
-    """What the trainings differ in: `networks 3, frameworks 2, seeds 3, ...`."""
+    """What is combined in the trainings: `networks 3, frameworks 2, seeds 3, ...`."""
     names = ("networks", "frameworks", "seeds", "initial weights", "recipes")
     different = [len({repr(values) for values in column}) for column in zip(*trainings, strict=True)]
+    if math.prod(different) != len(trainings):  # not every combination
+        names, different = names[:1], different[:1]
     return ", ".join(f"{name} {count}" for name, count in zip(names, different, strict=True))
 
 
 def _photos(study: Study) -> tuple[int, dict[str, float]]:
     """The number of breeds, and the expected number of photos of each split."""
-    if study.photos == "stanford_dogs":
+    if layouts.is_stanford_dogs(study.photos):
         breeds, train, test = len(study.breeds) or BREEDS, 0.9 * LISTED, IN_TEST
         share = min(1, study.photos_per_breed / (LISTED + IN_TEST)) if study.photos_per_breed else 1
         each = {"train": train * share, "validation": (LISTED - train) * share, "test": test * share}
@@ -88,17 +91,19 @@ def _time(study: Study, jobs: list[tuple], failure: list, photos: dict[str, floa
     fast, slow = (max(0.1, (seconds["pytorch"] + factor * seconds["keras"]) / 3600) for factor in (1, SLOWER_IN_KERAS))
     return (
         f"time: {fast:.1f} hours on one {GPU} if Keras is as fast as PyTorch, {slow:.1f} if it is {SLOWER_IN_KERAS} "
-        "times slower: an estimate from measured speeds (224 pixels, batches of 128, bfloat16), if no training stops "
-        "early; without the start of each training and without notebooks"
+        "times slower, as it was on PyTorch with small images. This is an estimate from measured speeds (224 pixels, "
+        "batches of 128, bfloat16), if no training stops early, without the start of each training and the notebooks"
     )
 
 
 def _disk(study: Study, jobs: list[tuple], breeds: int, photos: dict[str, float]) -> str:
-    archives = sum(file.size or 0 for file in beforehand.missing_files(study))
+    missing = beforehand.missing_files(study)
+    # While the archives of the photos are extracted, they and their content are there.
+    archives = sum((file.size or 0) * (1 + (file in stanford_dogs.ARCHIVES)) for file in missing)
     # Notebook 06 also decodes the other breeds.
-    pixels = 3 * study.image_size**2 * (ALL if study.photos == "stanford_dogs" else sum(photos.values()))
+    pixels = 3 * study.image_size**2 * (ALL if layouts.is_stanford_dogs(study.photos) else sum(photos.values()))
     parameters = {name: models.count_parameters(models.build(name, "pytorch", breeds)) for name in study.architectures}
     runs = BYTES * sum(parameters[network] for network, *_ in jobs)
-    amounts = {"downloads": archives, "decoded photos": pixels, "weights of the runs": runs}
+    amounts = {"downloads and extracted photos": archives, "decoded photos": pixels, "weights of the runs": runs}
     parts = ", ".join(f"{name} {amount / 1e9:.1f}" for name, amount in amounts.items())
     return f"disk: about {sum(amounts.values()) / 1e9:.1f} GB ({parts})"

@@ -1,12 +1,14 @@
 """The published files that the results of a study depend on."""
 
+import numpy as np
 import pandas as pd
 
-from dogbreeds.analysis import failure_2020
 from dogbreeds.data import stanford_dogs
 from dogbreeds.downloads import Published, read_checksums
+from dogbreeds.files import remembered_digest
 from dogbreeds.models import pretrained
-from dogbreeds.study import Study, beforehand
+from dogbreeds.study import Study
+from dogbreeds.training.runs import RunStore
 
 COLUMNS = ["file", "publisher", "SHA-256"]
 
@@ -14,11 +16,10 @@ COLUMNS = ["file", "publisher", "SHA-256"]
 def table(study: Study) -> pd.DataFrame:
     """Returns one row per archive of photos and per weights file: its name, its publisher and its SHA-256.
 
-    The hashes are those that were recorded when the files were used. "publisher" says so if a file is not the published
-    one, but that of a mirror with its own checksums. A study without published files has no rows.
+    The hashes are those that were recorded when the files were used. "publisher" says so if a file is not known to be
+    the published one, as with a mirror that has its own checksums. A study without published files has no rows.
     """
-    missing = beforehand.missing_files(study)  # they would be downloaded to identify the runs
-    rows = [] if missing else [*_archives(study), *_initial_weights(study), *_weights_of_notebook_02(study)]
+    rows = [*_archives(study), *_initial_weights(study), *_weights_of_notebook_02(study)]
     return pd.DataFrame(list(dict.fromkeys(rows)), columns=COLUMNS)
 
 
@@ -27,29 +28,35 @@ def _archives(study: Study) -> list[tuple]:
     if study.photos != "stanford_dogs" or not listed.is_file():
         return []
     digests = read_checksums(listed)
-    return [_row(file, digests[file.name], digests[file.name] == file.digest) for file in stanford_dogs.ARCHIVES]
+    return [_row(file, digests[file.name]) for file in stanford_dogs.ARCHIVES]
 
 
 def _initial_weights(study: Study) -> list[tuple]:
-    """Of the finished runs, whose records have the hashes."""
     rows = []
-    for run in filter(None, map(study.finished, study.configs() if study.published_weights() else ())):
-        start = run.config.initialisation
-        if start.kind == "imagenet" or start.kind in pretrained.PUBLISHED:
-            file = pretrained.find(start.source, run.record["architecture"]).file
-            rows.append(_row(file, start.fingerprint, file.expected[1] == file.digest))
+    for run in RunStore(study.store).runs():
+        start, network = run.record["initialisation"], run.record["architecture"]
+        if start["kind"] == "imagenet" or start["kind"] in pretrained.PUBLISHED:
+            rows.append(_row(pretrained.find(start["source"], network).file, start["fingerprint"]))
     return rows
 
 
 def _weights_of_notebook_02(study: Study) -> list[tuple]:
-    if not study.is_full_comparison or study.failure_2020.get("weights") != "imagenet":
-        return []
     rows = []
-    for training in failure_2020.read(study.failure_files()):
-        file = pretrained.PUBLISHED[pretrained.OF_KERAS_APPLICATIONS[str(training["network"])]].file
-        rows.append(_row(file, str(training["weights sha256"]), file.expected[1] == file.digest))
+    for path in sorted((study.folder / "failure_2020").glob("*/*.npz")):
+        with np.load(path) as training:
+            if "weights sha256" in training:
+                file = pretrained.OF_KERAS_APPLICATIONS[str(training["network"])].file
+                rows.append(_row(file, str(training["weights sha256"])))
     return rows
 
 
-def _row(file: Published, digest: str, is_published: bool) -> tuple[str, str, str]:
-    return file.name, file.publisher if is_published else f"not the file of {file.publisher}", digest
+def _row(file: Published, sha256: str) -> tuple[str, str, str]:
+    """Returns a row for a file with the recorded hash `sha256`.
+
+    If the publisher gives another kind of hash, only the file itself shows that it is the published one.
+    """
+    published = sha256.startswith(file.digest)
+    if file.algorithm != "sha256":
+        here = file.path.is_file() and remembered_digest(file.path) == sha256
+        published = here and remembered_digest(file.path, file.algorithm) == file.digest
+    return file.name, file.publisher if published else f"not known to be the file of {file.publisher}", sha256

@@ -128,7 +128,7 @@ class Study:
         kinds = [kind for kind in self.weights if kind == "imagenet" or kind in pretrained.PUBLISHED]
         found = [pretrained.find(kind, name) for kind, name in product(kinds, self.architectures)]
         if self.is_full_comparison and self.failure_2020.get("weights") == "imagenet":
-            found += [pretrained.PUBLISHED[name] for name in pretrained.OF_KERAS_APPLICATIONS.values()]
+            found += pretrained.OF_KERAS_APPLICATIONS.values()
         return found
 
     @property
@@ -404,28 +404,34 @@ class Study:
             figures.add_footnote(figure, self.provenance)
         return figure
 
-    def save(self, name: str, figure: Figure) -> Figure:
-        """Saves a figure as figures/<name>.png and .svg with its footnote, and returns it as `annotated` does."""
+    def save(self, name: str, figure: Figure, provenance: bool = True) -> Figure:
+        """Saves a figure as figures/<name>.png and .svg, and returns it as `annotated` does.
+
+        Without `provenance`, for a figure that shows no network of the study, it has no footnote.
+        """
         folder = self.folder / "figures"
         folder.mkdir(parents=True, exist_ok=True)
-        self.annotated(figure)
+        if provenance:
+            self.annotated(figure)
         figure.savefig(folder / f"{name}.png", dpi=150)
         figure.savefig(folder / f"{name}.svg")
         return figure
 
-    def show(self, table: pd.DataFrame) -> HTML:
-        """Shows a table of results as `widgets.show` does, with the `provenance` below it."""
+    def show(self, table: pd.DataFrame, provenance: bool = True) -> HTML:
+        """Shows a table as `widgets.show` does, with the `provenance` below it if it is about networks of the study."""
         shown = widgets.show(table)
-        return HTML(shown.data + widgets.say(self.provenance).data) if self.provenance and len(table) else shown
+        if not (provenance and self.provenance and len(table)):
+            return shown
+        return HTML(shown.data + widgets.say(self.provenance).data)
 
-    def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    def save_table(self, name: str, table: pd.DataFrame, provenance: bool = True) -> pd.DataFrame:
         """Saves a table as tables/<name>.csv in full precision, and returns it for display.
 
         If the study has a `provenance`, the file has one more column, TEST_PHOTOS.
         """
         folder = self.folder / "tables"
         folder.mkdir(parents=True, exist_ok=True)
-        words = self._seen_before[1]
+        words = self._seen_before[1] if provenance else ""
         saved = table.assign(**{TEST_PHOTOS: words}) if words else table
         saved.to_csv(folder / f"{name}.csv", index=not isinstance(table.index, pd.RangeIndex))
         return table

@@ -9,7 +9,7 @@ import numpy as np
 from dogbreeds import files
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.models import keras_applications, pretrained
-from dogbreeds.models.names import KERAS_APPLICATIONS
+from dogbreeds.models.names import IMAGE_SIZES, SMALLEST_SIZES
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class OtherBreeds:
 
     def size(self, network: str) -> int:
         """Returns the height and width of the images in pixels."""
-        return keras_applications.IMAGE_SIZES[network]
+        return IMAGE_SIZES[network]
 
     def record(self, network: str) -> dict[str, str]:
         """Returns what the file of a training says about its initial weights."""
@@ -48,10 +48,8 @@ class ImageNet:
     @classmethod
     def fetched(cls, image_size: int, crop: str) -> "ImageNet":
         """Downloads the files that are not in the cache. Raises StudyError if one cannot be had."""
-        entries = {
-            network: pretrained.PUBLISHED[pretrained.OF_KERAS_APPLICATIONS[network]] for network in KERAS_APPLICATIONS
-        }
-        return cls(image_size, crop, {network: pretrained.fetch(entry) for network, entry in entries.items()})
+        published = pretrained.OF_KERAS_APPLICATIONS.items()
+        return cls(image_size, crop, {network: pretrained.fetch(weights) for network, weights in published})
 
     def key(self) -> str:
         """Identifies the initial weights and how the images are made."""
@@ -60,7 +58,7 @@ class ImageNet:
 
     def size(self, network: str) -> int:
         """Returns the height and width of the images in pixels."""
-        return max(self.image_size, keras_applications.SMALLEST_SIZES[network])
+        return max(self.image_size, SMALLEST_SIZES[network])
 
     def record(self, network: str) -> dict[str, str]:
         """Returns what the file of a training says about its initial weights."""

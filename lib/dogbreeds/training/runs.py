@@ -151,14 +151,17 @@ class RunStore:
             raise StudyError(f"{run.folder} contains a different run than its name says: move it elsewhere")
         return run
 
+    def runs(self) -> list[Run]:
+        """Returns all finished runs, in the order of their ids."""
+        files = sorted(Path(self.folder).glob("*/run.json"))
+        return [Run(file.parent) for file in files if file.parent.suffix != ".unfinished"]
+
     def results(self) -> pd.DataFrame:
         """Returns one row per finished run, with the single values of run.json.
 
         The fields of recipe, initialisation and versions have columns such as `recipe.epochs`.
         """
-        files = sorted(Path(self.folder).glob("*/run.json"))
-        found = [Run(file.parent) for file in files if file.parent.suffix != ".unfinished"]
-        table = pd.json_normalize([{"run": run.id} | run.record for run in found])
+        table = pd.json_normalize([{"run": run.id} | run.record for run in self.runs()])
         return table.drop(columns=["breeds", "left_out"], errors="ignore")
 
 
