@@ -23,7 +23,7 @@ UV_SAYS  = $(shell test -t 2 || echo --quiet)
 .PHONY: help study check test lab slides notebooks reference bench gpu clean pins
 
 help: ## list the commands
-	@echo "make COMMAND [PROFILE=sample|five_breeds|stanford_dogs|own_photos] [PHOTOS=folder]"
+	@echo "make COMMAND [PROFILE=a name in notebooks/profiles] [PHOTOS=folder]"
 	@awk -F ':.*## ' '/^[a-zA-Z_.]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 study: $(READY) ## run the notebooks and the slides, print the result table; with PHOTOS: train on them (own_photos)

@@ -81,7 +81,6 @@ def fetch(file: Published) -> Path:
         if problem := _difference(path, file):
             raise StudyError(f"{path} is not the expected file ({problem}): remove it, and it is downloaded again")
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     retry = Retry(3, connect=0, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     with requests.Session() as session:
@@ -131,6 +130,7 @@ def _download(session: requests.Session, url: str, part: Path) -> None:
         response.raise_for_status()
         resumes = response.status_code == 206
         total = int(response.headers.get("Content-Length", 0)) + have * resumes or None
+        part.parent.mkdir(parents=True, exist_ok=True)
         shown = {"desc": part.stem, "total": total, "initial": have * resumes}
         with part.open("ab" if resumes else "wb") as file, tqdm.wrapattr(file, "write", **shown) as watched:
             for piece in response.iter_content(PIECE):

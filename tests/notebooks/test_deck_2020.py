@@ -24,6 +24,7 @@ SMALL = {
     "image_size": "40",
     "seeds": "[0]",
     "recipe": "{epochs: 1, batch_size: 16, augmentation: false}",
+    "factors": "{first stage frozen: {freeze: first}}",
     "failure_2020": "{weights: imagenet, seeds: [0], frozen: [nothing], epochs: 1, healing_epochs: 1}",
 }
 NOT_UNSEEN = "Networks with ImageNet weights were trained on the test photos of Stanford Dogs: these are not unseen."
@@ -72,6 +73,8 @@ def test_the_study_of_2020_runs_from_the_published_files_to_the_slides(study, mi
         for preprocessing in ("expected", "rescaled", "rescaled, re-estimated first")
     ]
     assert len(healing) == 1
+    factors = pd.read_csv(folder / "tables" / "factors.csv")
+    assert list(factors["factor"]) == ["first stage frozen"] * len(results)
 
     for stored in notebooks.numbered_notebooks():
         cells = [cell for cell in nbformat.read(folder / stored.name, as_version=4).cells if cell.cell_type == "code"]
