@@ -98,4 +98,5 @@ def shown(notebook):
     cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
     outputs = [output for cell in cells for output in cell.outputs]
     texts = [output.get("text", "") or output.get("data", {}).get("text/html", "") for output in outputs]
-    return " ".join(re.sub(r"<style.*?</style>|<[^>]+>", " ", text, flags=re.S) for text in texts).replace("\n", " ")
+    words = " ".join(re.sub(r"<style.*?</style>|<[^>]+>", " ", text, flags=re.S) for text in texts)
+    return re.sub(r"\s+", " ", words)

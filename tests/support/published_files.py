@@ -84,7 +84,7 @@ def write_mirror(folder: Path, drawings: int, recipe: dict, image_size: int) -> 
     drawings of each other breed, at `image_size` and with `recipe`, whose epochs are also those of the ResNet50 of
     `keras.applications`.
     """
-    drawn = drawn_dogs.write(folder / "drawn", list(drawn_dogs.TARGET), drawings + drawings // 2, seed=20)
+    drawn = drawn_dogs.write(folder / "made" / "drawn", list(drawn_dogs.TARGET), drawings + drawings // 2, seed=20)
     photos = {
         breed: [path.read_bytes() for path in sorted((drawn / target).iterdir())]
         for breed, target in zip(BREEDS, drawn_dogs.TARGET, strict=True)
@@ -95,7 +95,7 @@ def write_mirror(folder: Path, drawings: int, recipe: dict, image_size: int) -> 
         photos_per_breed=drawings,
         image_size=image_size,
         source_recipe=recipe,
-        out=folder / "runs",
+        out=folder / "made" / "runs",
     )
     for name, modern in (("resnet50_v1", True), ("se_resnet50", False)):
         entry = pretrained.PUBLISHED[name]
@@ -132,7 +132,7 @@ def _write_keras(folder: Path, study: Study, epochs: int) -> None:
     headless.set_weights(own.get_weights()[:-2])
     resnet50 = applications.ResNet50(weights=None, include_top=False)
     start = failure_start.OtherBreeds(study.other_breeds, epochs)
-    resnet50.set_weights(failure_trainings._initial_weights("resnet50", start, folder / "learned"))
+    resnet50.set_weights(failure_trainings._initial_weights("resnet50", start, folder / "made"))
     save_legacy(whole, folder / pretrained.PUBLISHED["xception"].file.name)
     for network, model in (("xception", headless), ("resnet50", resnet50)):
         save_legacy(model, folder / pretrained.OF_KERAS_APPLICATIONS[network].file.name)
