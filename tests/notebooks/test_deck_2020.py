@@ -16,7 +16,7 @@ import pytest
 from loopback import Handler
 from published_files import write_mirror
 
-from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
+from dogbreeds.models import ARCHITECTURES, FRAMEWORKS, pretrained
 from dogbreeds.study import notebooks
 
 DOGBREEDS = Path(sys.executable).with_name("dogbreeds")
@@ -50,22 +50,28 @@ def test_the_study_of_2020_runs_from_the_published_files_to_the_slides(study, mi
     assert len(sums) == 8
     assert "8 files to download" in study.stderr
     assert [requested for requested in Handler.ranges if requested]  # the interrupted download was resumed
+    assert NOT_UNSEEN in study.stdout
+    assert "120 photographs of 5 breeds" in study.stdout
     report = (folder / "report.html").read_text()
     for name, digest in sums.items():
         assert f"{name}: unknown size, http://127.0.0.1:" in study.stderr
         assert f"sha256 {digest}, to " in study.stderr
-        assert re.search(
-            rf"<dt>{re.escape(name)}</dt>\s*<dd>not known to be the file of http.*<br>SHA-256 {digest}</dd>", report
-        )
-    assert NOT_UNSEEN in study.stdout
-    assert "120 photographs of 5 breeds" in study.stdout
+        used = rf"<dt>{re.escape(name)}</dt>\s*<dd>not known to be the file of http.*<br>SHA-256 {digest}</dd>"
+        assert re.search(used, report)
+    check_tables(folder / "tables")
+    check_notebooks(folder, sums)
+    assert NOT_UNSEEN in report
+    assert "poids ImageNet" in (folder / "slides" / "presentation.fr.html").read_text()
+    assert not list(folder.rglob("*failed*"))
 
-    results = pd.read_csv(folder / "tables" / "results.csv")
+
+def check_tables(folder):
+    results, factors = (pd.read_csv(folder / f"{name}.csv") for name in ("results", "factors"))
     assert len(results) == len(ARCHITECTURES) * len(FRAMEWORKS)
-    for name in ("results", "claims", "failure_2020", "networks", "baselines"):
-        table = pd.read_csv(folder / "tables" / f"{name}.csv")
-        assert set(table["test photos"]) == {"not unseen with ImageNet weights"}
-    why, healing = (pd.read_csv(folder / "tables" / f"{name}.csv") for name in ("failure_2020", "healing"))
+    assert list(factors["factor"]) == ["first stage frozen"] * len(results)
+    for name in ("results", "claims", "factors", "failure_2020", "networks", "baselines"):
+        assert set(pd.read_csv(folder / f"{name}.csv")["test photos"]) == {"not unseen with ImageNet weights"}
+    why, healing = (pd.read_csv(folder / f"{name}.csv") for name in ("failure_2020", "healing"))
     assert set(why["weights"]) == {"imagenet"}
     assert sorted(zip(why["network"], why["preprocessing"], strict=True)) == [
         (network, preprocessing)
@@ -73,24 +79,18 @@ def test_the_study_of_2020_runs_from_the_published_files_to_the_slides(study, mi
         for preprocessing in ("expected", "rescaled", "rescaled, re-estimated first")
     ]
     assert len(healing) == 1
-    factors = pd.read_csv(folder / "tables" / "factors.csv")
-    assert list(factors["factor"]) == ["first stage frozen"] * len(results)
 
+
+def check_notebooks(folder, sums):
     for stored in notebooks.numbered_notebooks():
         cells = [cell for cell in nbformat.read(folder / stored.name, as_version=4).cells if cell.cell_type == "code"]
         assert all(cell.execution_count for cell in cells)
     in_02, in_05 = (shown(folder / name) for name in ("02_baseline_xception.ipynb", "05_architecture_comparison.ipynb"))
-    for name in (
-        "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    ):
-        assert f"{name}, SHA-256 {sums[name]}" in in_02
+    for weights in pretrained.OF_KERAS_APPLICATIONS.values():
+        assert f"{weights.file.name}, SHA-256 {sums[weights.file.name]}" in in_02
     assert "networks with this control: xception, resnet50, se_resnet50" in in_05
     control = in_05.partition("original classifier")[2]
     assert len(re.findall(r"\b(?:Xception|ResNet50|SE-ResNet50) (?:Keras|PyTorch) \d", control)) >= 6
-    for page in (report, (folder / "slides" / "presentation.fr.html").read_text()):
-        assert "ImageNet" in page
-    assert not list(folder.rglob("*failed*"))
 
 
 def shown(notebook):
