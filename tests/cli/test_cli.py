@@ -29,8 +29,8 @@ def error_message(capsys, *words) -> str:
     [
         (
             ["study", "--profile", "smaple"],
-            "unknown profile 'smaple': choose one of deck_2020, deck_2020_five_breeds, five_breeds, own_photos, sample, "
-            "stanford_dogs, tiny",
+            "unknown profile 'smaple': choose one of deck_2020, deck_2020_five_breeds, five_breeds, own_photos, "
+            "sample, stanford_dogs, tiny",
         ),
         (["study", "--parameter", "epochs=3"], "unknown notebook parameter 'epochs'"),
         (["study", "--parameter", "image_size=large"], "notebook parameter 'image_size' must be a valid integer"),
