@@ -21,23 +21,14 @@ from dogbreeds.files import digest
 
 _PUBLISHER, _PLACE = "http://vision.stanford.edu/aditya86/ImageNetDogs", "stanford_dogs.archives"
 _KNOWN_FROM = "TensorFlow Datasets, url_checksums/stanford_dogs.txt"  # Stanford publishes no hashes
-ARCHIVES = (
-    Published(
-        _PUBLISHER, "images.tar", "sha256",
-        "a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58", 793_579_520, _PLACE,
-        _KNOWN_FROM,
-    ),
-    Published(
-        _PUBLISHER, "annotation.tar", "sha256",
-        "662ed36f707be6b195c2fda392d8e153e83af28cedc8e2134a649f198def30fd", 21_852_160, _PLACE,
-        _KNOWN_FROM,
-    ),
-    Published(
-        _PUBLISHER, "lists.tar", "sha256",
-        "34b47cacd9a98b5d150e084f24d29391c084c55272295ec65c85651bc35f4d6c", 481_280, _PLACE,
-        _KNOWN_FROM,
-    ),
-)  # fmt: skip
+ARCHIVES = tuple(
+    Published(_PUBLISHER, name, "sha256", digest, size, _PLACE, _KNOWN_FROM)
+    for name, digest, size in (
+        ("images.tar", "a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58", 793_579_520),
+        ("annotation.tar", "662ed36f707be6b195c2fda392d8e153e83af28cedc8e2134a649f198def30fd", 21_852_160),
+        ("lists.tar", "34b47cacd9a98b5d150e084f24d29391c084c55272295ec65c85651bc35f4d6c", 481_280),
+    )
+)
 CHECKSUMS = "SHA256SUMS"
 LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
 REMEDY = "remove the folder stanford_dogs and run dogbreeds data download"

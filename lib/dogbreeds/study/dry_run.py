@@ -2,11 +2,13 @@
 
 import math
 from collections import Counter
+from functools import cache
 from itertools import chain, product
 
 from dogbreeds import models
 from dogbreeds.data import drawn_dogs, layouts, stanford_dogs
 from dogbreeds.models.complexity import multiply_adds
+from dogbreeds.models.names import IMAGE_SIZES
 from dogbreeds.study import Study, beforehand
 from dogbreeds.training.duration import passes
 from dogbreeds.training.failure_settings import Settings
@@ -81,12 +83,13 @@ def _photos(study: Study) -> tuple[int, dict[str, float]]:
 
 
 def _time(study: Study, jobs: list[tuple], failure: list, photos: dict[str, float]) -> str:
-    wanted = [(network, framework, Recipe.of(recipe)) for network, framework, *_, recipe in jobs]
-    wanted += [(each.network, "keras", Recipe(epochs=each.epochs)) for each in failure]
-    costs = {size: {name: multiply_adds(name, size) for name in PHOTOS_PER_SECOND} for size in (224, study.image_size)}
-    seconds: Counter = Counter()
-    for network, framework, recipe in wanted:
-        relative = costs[study.image_size][network] / costs[224][network]
+    size, on_imagenet = study.image_size, study.failure_2020.get("weights") == "imagenet"
+    wanted = [(network, framework, Recipe.of(recipe), size) for network, framework, *_, recipe in jobs]
+    sizes = dict.fromkeys(IMAGE_SIZES, size) if on_imagenet else IMAGE_SIZES
+    wanted += [(each.network, "keras", Recipe(epochs=each.epochs), sizes[each.network]) for each in failure]
+    cost, seconds = cache(multiply_adds), Counter()
+    for network, framework, recipe, pixels in wanted:
+        relative = cost(network, pixels) / cost(network, 224)
         seconds[framework] += passes(recipe, photos) * relative / (3 * PHOTOS_PER_SECOND[network])
     fast, slow = (max(0.1, (seconds["pytorch"] + factor * seconds["keras"]) / 3600) for factor in (1, SLOWER_IN_KERAS))
     return (

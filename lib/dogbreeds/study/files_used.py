@@ -55,8 +55,9 @@ def _row(file: Published, sha256: str) -> tuple[str, str, str]:
 
     If the publisher gives another kind of hash, only the file itself shows that it is the published one.
     """
-    published = sha256.startswith(file.digest)
+    found = sha256
     if file.algorithm != "sha256":
         here = file.path.is_file() and remembered_digest(file.path) == sha256
-        published = here and remembered_digest(file.path, file.algorithm) == file.digest
+        found = remembered_digest(file.path, file.algorithm) if here else ""
+    published = found.startswith(file.digest)
     return file.name, file.publisher if published else f"not known to be the file of {file.publisher}", sha256
