@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from png import huge_png
+from runs_with_weights import write_run_with_weights
 
 from dogbreeds.analysis import prediction
+from dogbreeds.analysis.classifier import evidence
 from dogbreeds.cli import main
 from dogbreeds.data import pixel_cache
 from dogbreeds.errors import StudyError
@@ -49,7 +51,8 @@ def test_photos_with_low_evidence_are_flagged_as_out_of_distribution(run, datase
     photos = list(dataset.photos.iloc[dataset.rows("validation")]["path"])
     flagged = [each.out_of_distribution for each in prediction.predict(run, photos)]
     assert sum(flagged) <= 1  # the threshold flags one in twenty validation photos
-    monkeypatch.setattr(prediction.inference, "logits", lambda run, images: run.logits("validation")[:1] - 5)
+    low = run.logits("validation")[:1] - 5
+    monkeypatch.setattr(prediction.TrainedNetwork, "logits", lambda network, images: low)
     assert prediction.predict(run, photos[:1])[0].out_of_distribution
 
 
@@ -70,9 +73,9 @@ def test_photos_without_box_are_compared_with_whole_validation_photos(dataset, t
 
     photos = [boxed.photos["path"].iloc[0]]
     for shift, expected in ((0.1, False), (-0.1, True)):
-        threshold = np.quantile(prediction.evidence(stored), prediction.OUT_OF_DISTRIBUTION) + shift
+        threshold = np.quantile(evidence(stored), prediction.OUT_OF_DISTRIBUTION) + shift
         answer = np.array([[threshold, -100.0]])
-        monkeypatch.setattr(prediction.inference, "logits", lambda run, images, answer=answer: answer)
+        monkeypatch.setattr(prediction.TrainedNetwork, "logits", lambda network, images, answer=answer: answer)
         assert prediction.predict(run, photos)[0].out_of_distribution == expected
     assert "was trained on photos cropped to the dog's box and is less accurate" in capsys.readouterr().err
 
@@ -92,17 +95,16 @@ def test_photos_without_box_are_compared_with_whole_validation_photos(dataset, t
     ],
     ids=["text", "huge", "truncated"],
 )
-def test_unreadable_upload_gives_a_one_line_error(content, message, tmp_path, capsys, monkeypatch):
+@pytest.mark.usefixtures("shallow")
+def test_unreadable_upload_gives_a_one_line_error(content, message, tmp_path, capsys):
     if content is None:
         whole = io.BytesIO()
         Image.effect_noise((300, 300), 50).save(whole, "JPEG")
         content = whole.getvalue()[: len(whole.getvalue()) // 2]
     photo = tmp_path / "upload.jpg"
     photo.write_bytes(content)
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "run.json").write_text(json.dumps({"image_size": 32, "crop": "centre"}))
-    assert main(["predict", str(photo), "--run", str(folder)]) == 2
+    run = write_run_with_weights(tmp_path / "run", "pytorch", ("akita", "beagle"))
+    assert main(["predict", str(photo), "--run", str(run.folder)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"dogbreeds: {photo} {message}")

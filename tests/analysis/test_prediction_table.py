@@ -10,6 +10,7 @@ from PIL import Image
 from runs_with_weights import write_run_with_weights
 
 from dogbreeds.analysis import prediction, prediction_table
+from dogbreeds.analysis.prediction import TrainedNetwork
 from dogbreeds.data import photo_files
 from dogbreeds.errors import Interrupted, StudyError
 from dogbreeds.training import inference
@@ -52,7 +53,7 @@ def test_rows_equal_the_predictions_for_the_same_photos(framework, crop, receive
     np.savez(run.folder / "predictions.npz", **{f"{known}_logits": inference.logits(run, images)})
 
     file = tmp_path / "new" / "table.csv"
-    assert prediction_table.write(run, photos, file) == (1, 1)
+    assert prediction_table.write(TrainedNetwork(run), photos, file) == (1, 1)
     assert capsys.readouterr().err.count("is less accurate on whole photos") == (crop == "box")
     rows = rows_of(file)
     assert [row["photo"] for row in rows] == [str(photo) for photo in photos]
@@ -73,9 +74,9 @@ def test_rows_equal_the_predictions_for_the_same_photos(framework, crop, receive
 
 
 def test_only_one_chunk_of_images_is_in_memory(run, photos, tmp_path, monkeypatch):
-    prediction_table.write(run, photos, tmp_path / "whole.csv")
+    prediction_table.write(TrainedNetwork(run), photos, tmp_path / "whole.csv")
     images, alive, loaded, sizes = [], [], [], []
-    decode, load, predict = prediction.decode, inference.load, inference.predict
+    decode, load, predict = prediction_table.decode, inference.load, inference.predict
 
     def watched_decode(*arguments):
         image = decode(*arguments)
@@ -88,10 +89,10 @@ def test_only_one_chunk_of_images_is_in_memory(run, photos, tmp_path, monkeypatc
         return predict(network, pixels, *arguments)
 
     monkeypatch.setattr(prediction_table, "AT_ONCE", 3)
-    monkeypatch.setattr(prediction, "decode", watched_decode)
+    monkeypatch.setattr(prediction_table, "decode", watched_decode)
     monkeypatch.setattr(inference, "load", lambda run: loaded.append(run) or load(run))
     monkeypatch.setattr(inference, "predict", watched_predict)
-    assert prediction_table.write(run, photos, tmp_path / "chunks.csv") == (1, 0)
+    assert prediction_table.write(TrainedNetwork(run), photos, tmp_path / "chunks.csv") == (1, 0)
     assert loaded == [run]
     assert sizes == [2, 3, 1]  # the third photo is truncated
     assert max(alive) == 3
@@ -115,17 +116,17 @@ def test_interrupted_table_is_absent_and_an_earlier_one_stays(run, photos, tmp_p
     folder = tmp_path / "tables"
     message = "interrupted after 4 of 7 photos: .*table.csv was not written; run the command again, or once per sub-fol"
     with pytest.raises(Interrupted, match=message):
-        prediction_table.write(run, photos, folder / "table.csv")
+        prediction_table.write(TrainedNetwork(run), photos, folder / "table.csv")
     assert list(folder.iterdir()) == []
     (folder / "table.csv").write_text("earlier")
     with pytest.raises(Interrupted, match=message):
-        prediction_table.write(run, photos, folder / "table.csv")
+        prediction_table.write(TrainedNetwork(run), photos, folder / "table.csv")
     assert [file.read_text() for file in folder.iterdir()] == ["earlier"]
 
 
 def test_two_breeds_leave_the_third_empty(photos, tmp_path, shallow):
     run = write_run_with_weights(tmp_path / "two", "pytorch", BREEDS[:2])
-    prediction_table.write(run, photos[:1], tmp_path / "table.csv")
+    prediction_table.write(TrainedNetwork(run), photos[:1], tmp_path / "table.csv")
     (row,) = rows_of(tmp_path / "table.csv")
     assert {row["breed_1"], row["breed_2"]} == set(BREEDS[:2])
     assert (row["breed_3"], row["probability_3"], row["out_of_distribution"]) == ("", "", "False")
@@ -133,7 +134,7 @@ def test_two_breeds_leave_the_third_empty(photos, tmp_path, shallow):
 
 def test_odd_names_of_photos_that_have_vanished_give_a_valid_table(run, tmp_path):
     names = ['comma, "quote"', "line\nbreak\r", "narrow\u202fspace", "undecodable\udcff"]
-    assert prediction_table.write(run, [Path(name) for name in names], tmp_path / "table.csv") == (4, 0)
+    assert prediction_table.write(TrainedNetwork(run), [Path(name) for name in names], tmp_path / "table.csv") == (4, 0)
     rows = rows_of(tmp_path / "table.csv")
     assert [row["photo"] for row in rows] == [*names[:3], "undecodable\\udcff"]
     assert [row["breed_1"] for row in rows] == [""] * 4
@@ -152,5 +153,5 @@ def test_odd_names_of_photos_that_have_vanished_give_a_valid_table(run, tmp_path
 def test_table_that_cannot_be_written_is_refused(run, photos, tmp_path, name, message):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(StudyError) as refusal:
-        prediction_table.write(run, photos, tmp_path / name)
+        prediction_table.write(TrainedNetwork(run), photos, tmp_path / name)
     assert str(refusal.value) == message.format(file=tmp_path / name)

@@ -80,9 +80,7 @@ def test_interrupted_table_is_absent_and_the_user_is_told(run, capsys, monkeypat
         (["dog.jpg", "--top", "0"], "--top 0 must be 1 or more"),
     ],
 )
-def test_refusals(words, message, capsys):
-    Path("run").mkdir()
-    Path("run/run.json").write_text("{}")
+def test_refusals(words, message, run, capsys):
     before = sorted(Path().rglob("*"))
     assert predict(*words) == 2
     assert capsys.readouterr().err == f"dogbreeds: {message}\n"

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from dogbreeds import figures
+from dogbreeds.analysis.imagenet_leakage import OF_OTHER_PHOTOS, OF_STANFORD_DOGS
 from dogbreeds.data.stanford_dogs import LISTS
 from dogbreeds.study import Study, widgets
-from dogbreeds.study.study import OF_OTHER_PHOTOS, OF_STANFORD_DOGS
 
 TABLE = pd.DataFrame({"network": ["Xception", "ResNet50"], "test accuracy": [0.75, 0.5]})
 

@@ -5,6 +5,8 @@ was trained on the test photos and their labels. Its accuracy on them is not an 
 still measure how much fine-tuning gains over the original ImageNet classifier.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -17,6 +19,27 @@ from dogbreeds.errors import StudyError
 from dogbreeds.models import imagenet_classes, pretrained
 from dogbreeds.training import inference
 from dogbreeds.training.runs import Run
+from dogbreeds.translation import N_
+
+# A sentence, and words for a column of a table: for the photos of Stanford Dogs, and for any other photographs.
+OF_STANFORD_DOGS = (
+    N_("Networks with ImageNet weights were trained on the test photos of Stanford Dogs: these are not unseen."),
+    "not unseen with ImageNet weights",
+)
+OF_OTHER_PHOTOS = (
+    N_("ImageNet may contain the test photos of this study: networks with its weights may have seen them."),
+    "may not be unseen with ImageNet weights",
+)
+
+
+def are_published(kinds: Iterable[str]) -> bool:
+    """Whether any of these kinds of initial weights was learned on ImageNet."""
+    return not {"imagenet", *pretrained.PUBLISHED}.isdisjoint(kinds)
+
+
+def seen_before(stanford_dogs: bool) -> tuple[str, str]:
+    """OF_STANFORD_DOGS or OF_OTHER_PHOTOS: what networks with ImageNet weights have seen of a set of photographs."""
+    return OF_STANFORD_DOGS if stanford_dogs else OF_OTHER_PHOTOS
 
 
 def networks(dataset: Dataset) -> list[str]:

@@ -7,32 +7,28 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from dogbreeds.analysis import prediction
+from dogbreeds.analysis.classifier import Classifier, decode, most_likely, out_of_distribution
 from dogbreeds.data.photo_files import shown
 from dogbreeds.errors import Interrupted, StudyError
 from dogbreeds.files import atomic
-from dogbreeds.training import inference
-from dogbreeds.training.photo_streams import EVALUATION_BATCH_SIZE
-from dogbreeds.training.runs import Run
 
-AT_ONCE = EVALUATION_BATCH_SIZE  # photos that are in memory at the same time
+AT_ONCE = 64  # photos that are in memory at the same time
 BREEDS = 3  # per photo
 RANKED = [f"{column}_{rank}" for rank in range(1, BREEDS + 1) for column in ("breed", "probability")]
 COLUMNS = ["photo", *RANKED, "out_of_distribution", "error"]
 
 
-def write(run: Run, photos: list[Path], file: Path) -> tuple[int, int]:
-    """Writes the predictions of the network of `run` for photo files to the table `file`, one row per photo in order.
+def write(classifier: Classifier, photos: list[Path], file: Path) -> tuple[int, int]:
+    """Writes the predictions of a classifier for photo files to the table `file`, one row per photo in order.
 
     Returns the number of photos with an error and the number of photos out of distribution. The columns are COLUMNS,
     and the probabilities have six decimals. A photo that cannot be decoded has its error instead of a prediction. A
     byte of a path that is not UTF-8 is written as `\\udc` and its two hexadecimal digits. The images of AT_ONCE photos
     are in memory at a time. `file` appears when all rows are written. Raises StudyError if `file` cannot be written or
-    if the run cannot predict (`least_evidence`, `inference.load`), and Interrupted at Ctrl-C.
+    if the network cannot be loaded, and Interrupted at Ctrl-C.
     """
     if file.suffix.lower() != ".csv" or file.is_dir():  # a table must not replace a photo
         raise StudyError(f"{shown(file)} is no name for a table: give the name of a file that ends in .csv")
-    crop, least, network = prediction.crop_without_box(run), prediction.least_evidence(run), inference.load(run)
     text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
     bar = {"total": len(photos), "desc": "predicting breeds", "unit": "photo"}
     done = errors = outside = 0
@@ -41,7 +37,7 @@ def write(run: Run, photos: list[Path], file: Path) -> tuple[int, int]:
             table = csv.DictWriter(out, COLUMNS, restval="")
             table.writeheader()
             while done < len(photos):
-                rows = _rows(run, network, photos[done : done + AT_ONCE], crop, least)
+                rows = _rows(classifier, photos[done : done + AT_ONCE])
                 table.writerows(rows)
                 done += len(rows)
                 errors += sum("error" in row for row in rows)
@@ -55,16 +51,15 @@ def write(run: Run, photos: list[Path], file: Path) -> tuple[int, int]:
     return errors, outside
 
 
-def _rows(run: Run, network, photos: list[Path], crop: str, least: float) -> list[dict]:
+def _rows(classifier: Classifier, photos: list[Path]) -> list[dict]:
     """The rows of some photos, which are in memory together."""
-    images, errors = _decode(photos, run.record["image_size"], crop)
+    images, errors = _decode(photos, classifier.image_size, classifier.crop)
     rows = {photo: {"photo": str(photo), "error": error} for photo, error in errors.items()}
     if images:
-        config, pixels = run.config, np.stack(list(images.values()))
-        logits = inference.predict(network, pixels, config.architecture, config.recipe.preprocessing)
-        for photo, each, seen in zip(images, logits, prediction.evidence(logits), strict=True):
-            breeds = _ranked(prediction.most_likely(each, run.record["breeds"], BREEDS))
-            rows[photo] = {"photo": str(photo), "out_of_distribution": bool(seen < least)} | breeds
+        logits = classifier.logits(np.stack(list(images.values())))
+        for photo, each, flagged in zip(images, logits, out_of_distribution(classifier, logits), strict=True):
+            breeds = _ranked(most_likely(each, classifier.breeds, BREEDS))
+            rows[photo] = {"photo": str(photo), "out_of_distribution": bool(flagged)} | breeds
     return [rows[photo] for photo in photos]
 
 
@@ -77,13 +72,13 @@ def _ranked(breeds: dict[str, float]) -> dict[str, str]:
 def _decode(photos: list[Path], size: int, crop: str) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
     """The images of the photos that can be decoded, and the errors of the others."""
 
-    def decode(photo: Path) -> np.ndarray | StudyError:
+    def decode_or_error(photo: Path) -> np.ndarray | StudyError:
         try:
-            return prediction.decode(photo, size, crop)
+            return decode(photo, size, crop)
         except StudyError as error:
             return error
 
     with ThreadPoolExecutor() as pool:
-        decoded = dict(zip(photos, pool.map(decode, photos), strict=True))
+        decoded = dict(zip(photos, pool.map(decode_or_error, photos), strict=True))
     errors = {photo: str(found) for photo, found in decoded.items() if isinstance(found, StudyError)}
     return {photo: image for photo, image in decoded.items() if photo not in errors}, errors

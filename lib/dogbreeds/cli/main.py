@@ -6,10 +6,10 @@
 import argparse
 import sys
 
-from dogbreeds.cli import bench, data, predict, slides, study, sweep, train
+from dogbreeds.cli import bench, data, export, predict, slides, study, sweep, train
 from dogbreeds.errors import StudyError
 
-COMMANDS = (study, slides, train, sweep, predict, data, bench)
+COMMANDS = (study, slides, train, sweep, predict, export, data, bench)
 DESCRIPTION = """Compares Xception, ResNet50 and SE-ResNet50, trained in Keras and in PyTorch, as classifiers of dog
 breeds: runs the complete study or single trainings, measures training speed, classifies photos, and prepares data sets.
 """

@@ -16,7 +16,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(function=predict)
     photos = "photo file to classify; with --csv also a folder, for all photos below it"
     parser.add_argument("photos", nargs="+", type=Path, metavar="photo", help=photos)
-    parser.add_argument("--run", required=True, help="folder or id of a finished run (required)")
+    network = parser.add_mutually_exclusive_group(required=True)
+    network.add_argument("--run", help="folder or id of a finished run")
+    model = "file that dogbreeds export wrote; needs neither PyTorch nor Keras, and saves no activation maps"
+    network.add_argument("--model", type=Path, metavar="FILE.onnx", help=model)
     top = f"number of breeds to report as text or JSON (default: {TOP}); a table always has three"
     parser.add_argument("--top", type=int, metavar="N", help=top)
     output = parser.add_mutually_exclusive_group()
@@ -34,14 +37,13 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def write_table(arguments: argparse.Namespace) -> None:
     """Writes one row per photo to a CSV file and prints how many there are."""
-    from dogbreeds.analysis import prediction, prediction_table
+    from dogbreeds.analysis import prediction_table
     from dogbreeds.data.photo_files import shown
 
     if arguments.top is not None:
         raise StudyError("a table always has three breeds: leave out --top or --csv")
-    run = prediction.find_run(arguments.run)
     photos = photos_of(arguments.photos)
-    errors, outside = prediction_table.write(run, photos, arguments.csv)
+    errors, outside = prediction_table.write(_classifier(arguments), photos, arguments.csv)
     file = shown(Path(from_here(arguments.csv)))
     print(f"{len(photos)} photos, {errors} with an error, {outside} out of distribution: {file}")
 
@@ -65,10 +67,19 @@ def photos_of(given: list[Path]) -> list[Path]:
     return list(dict.fromkeys(photos))
 
 
-def show(arguments: argparse.Namespace) -> None:
-    """Prints the predictions as text or JSON and saves a class activation map of each photo."""
-    from dogbreeds import figures, paths
+def _classifier(arguments: argparse.Namespace):
+    """The exported network, or that of the run."""
+    if arguments.model:
+        from dogbreeds.deployment.onnx_classifier import OnnxClassifier
+
+        return OnnxClassifier(arguments.model)
     from dogbreeds.analysis import prediction
+
+    return prediction.TrainedNetwork(prediction.find_run(arguments.run))
+
+
+def show(arguments: argparse.Namespace) -> None:
+    """Prints the predictions as text or JSON; those of a run also have a class activation map, which is saved."""
     from dogbreeds.data.photo_files import shown
 
     top = TOP if arguments.top is None else arguments.top
@@ -76,6 +87,36 @@ def show(arguments: argparse.Namespace) -> None:
         raise StudyError(f"--top {top} must be 1 or more")
     if folders := [photo for photo in arguments.photos if photo.is_dir()]:
         raise StudyError(f"{shown(folders[0])} is a folder: add --csv FILE for a table of the photos in it")
+    rows = _answers(arguments, top) if arguments.model else _explained_answers(arguments, top)
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print(f"{row['photo']}: {', '.join(f'{breed} {share:.1%}' for breed, share in row['breeds'].items())}")
+        if row["out_of_distribution"]:
+            print("  out of distribution: the photo differs from the training photos; do not rely on this prediction")
+        if "map" in row:
+            print(f"  class activation map: {from_here(Path(row['map']))}")
+
+
+def _answers(arguments: argparse.Namespace, top: int) -> list[dict]:
+    """The answers of an exported network; this path imports neither PyTorch nor Keras."""
+    from dogbreeds.analysis.classifier import images_of, most_likely, out_of_distribution
+
+    network = _classifier(arguments)
+    logits = network.logits(images_of(network, arguments.photos))
+    flagged = out_of_distribution(network, logits)
+    return [
+        {"photo": str(photo), "breeds": most_likely(row, network.breeds, top), "out_of_distribution": bool(flag)}
+        for photo, row, flag in zip(arguments.photos, logits, flagged, strict=True)
+    ]
+
+
+def _explained_answers(arguments: argparse.Namespace, top: int) -> list[dict]:
+    """The answers of the network of a run, with the files of their class activation maps."""
+    from dogbreeds import figures, paths
+    from dogbreeds.analysis import prediction
+
     run = prediction.find_run(arguments.run)
     found = prediction.predict(run, arguments.photos)
     folder = paths.outputs() / "predictions"
@@ -86,11 +127,4 @@ def show(arguments: argparse.Namespace) -> None:
         figures.prediction(one, run.title).savefig(drawn, dpi=150)
         answer = {"photo": str(photo), "breeds": one.best(top)}
         rows.append(answer | {"out_of_distribution": one.out_of_distribution, "map": str(drawn)})
-    if arguments.json:
-        print(json.dumps(rows, indent=1))
-        return
-    for row in rows:
-        print(f"{row['photo']}: {', '.join(f'{breed} {share:.1%}' for breed, share in row['breeds'].items())}")
-        if row["out_of_distribution"]:
-            print("  out of distribution: the photo differs from the training photos; do not rely on this prediction")
-        print(f"  class activation map: {from_here(Path(row['map']))}")
+    return rows

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationE
 from pydantic.dataclasses import dataclass
 
 from dogbreeds import figures, files, models, paths
+from dogbreeds.analysis import imagenet_leakage
 from dogbreeds.data import datasets, layouts, pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError, first_problem
@@ -28,19 +29,9 @@ from dogbreeds.training.jobs import Job
 from dogbreeds.training.parallel import train_all
 from dogbreeds.training.recipe import Recipe, changed
 from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Initialisation, Run, RunConfig, RunStore, reference_run
-from dogbreeds.translation import N_, _
+from dogbreeds.translation import _
 
 TEST_PHOTOS = "test photos"  # the column of saved tables that says whether networks have seen these photos before
-# A sentence, and the words in this column: for the photos of Stanford Dogs, and for any other photographs.
-OF_STANFORD_DOGS = (
-    N_("Networks with ImageNet weights were trained on the test photos of Stanford Dogs: these are not unseen."),
-    "not unseen with ImageNet weights",
-)
-OF_OTHER_PHOTOS = (
-    N_("ImageNet may contain the test photos of this study: networks with its weights may have seen them."),
-    "may not be unseen with ImageNet weights",
-)
-
 # What trainings are for; a factor is named by the profile.
 COMPARISON, VARIANTS = "comparison", "variants of notebooks 02 and 04"
 
@@ -201,11 +192,10 @@ class Study:
     @property
     def _seen_before(self) -> tuple[str, str]:
         """The sentence of `provenance` in English, and the words of the column TEST_PHOTOS; or two empty texts."""
-        published = {"imagenet", *pretrained.PUBLISHED}
-        started_from = {*self.weights, self.failure_2020.get("weights")}
-        if self.photos == "drawn_dogs" or not published & started_from:
+        started_from = {*self.weights, self.failure_2020.get("weights", SCRATCH)}
+        if self.photos == "drawn_dogs" or not imagenet_leakage.are_published(started_from):
             return "", ""
-        return OF_STANFORD_DOGS if layouts.is_stanford_dogs(self.photos) else OF_OTHER_PHOTOS
+        return imagenet_leakage.seen_before(layouts.is_stanford_dogs(self.photos))
 
     def config(
         self, architecture: str, framework: str, seed: int, weights: str = SCRATCH, recipe: dict | None = None

@@ -1,0 +1,57 @@
+"""The command `dogbreeds export`."""
+
+import argparse
+from pathlib import Path
+
+from dogbreeds.cli.options import add_profile_options, study_of
+from dogbreeds.errors import StudyError
+from dogbreeds.paths import from_here
+
+SUMMARY = "Writes the network of a run to a file that other programs run, with a model card, after comparing both."
+FORMATS = ("onnx", "torch", "keras")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("export", help=SUMMARY, description=SUMMARY)
+    parser.set_defaults(function=export)
+    parser.add_argument("--run", required=True, help="folder or id of a finished run (required)")
+    form = "onnx, a program of torch.export, or a file of Keras (required)"
+    parser.add_argument("--format", required=True, choices=FORMATS, help=form)
+    out = "folder for the file and its model card (default: outputs/exports)"
+    parser.add_argument("--out", type=Path, metavar="DIR", help=out)
+    batch = "number of images that the network accepts at a time, or dynamic for any (default: dynamic)"
+    parser.add_argument("--batch", type=_batch, metavar="N", help=batch)
+    parser.add_argument("--force", action="store_true", help="replace an existing file (default: refuse)")
+    add_profile_options(parser)
+
+
+def _batch(word: str) -> int | None:
+    if word == "dynamic":
+        return None
+    if not word.isdecimal() or not int(word):
+        raise argparse.ArgumentTypeError(f"'{word}' is neither dynamic nor a number from 1 on")
+    return int(word)
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from dogbreeds import paths
+    from dogbreeds.analysis import prediction
+    from dogbreeds.deployment import export
+
+    run = prediction.find_run(arguments.run)
+    if not (arguments.profile or arguments.photos):
+        arguments.profile = _profile(run, paths.PROFILES)
+    study, _ = study_of(arguments)
+    folder = arguments.out or paths.outputs() / "exports"
+    file, checked = export.export(run, study.dataset, arguments.format, folder, arguments.batch, arguments.force)
+    print(checked)
+    print(f"{from_here(file)} ({file.stat().st_size / 1e6:.0f} MB), model card {from_here(file)}.md")
+
+
+def _profile(run, profiles: Path) -> str:
+    """The profile whose outputs contain the run: its photos are those of the run, unless others were given."""
+    name = run.folder.resolve().parent.parent.name
+    if not (profiles / f"{name}.yaml").is_file():
+        remedy = "give those it was trained on with --photos and --profile"
+        raise StudyError(f"the photos of {run.id} are not known: {remedy}")
+    return name
