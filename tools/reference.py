@@ -9,7 +9,6 @@ bench_cpu, and `PROFILE=gpu` the results of the last `make gpu` to gpu. Afterwar
 """
 
 import json
-import platform
 import re
 import shutil
 import sys
@@ -22,7 +21,7 @@ import pandas as pd
 import torch
 
 from dogbreeds import figures, models, paths
-from dogbreeds.analysis import claims_2020, failure_2020, reproducibility, tables
+from dogbreeds.analysis import claims_2020, deployment, failure_2020, reproducibility, tables
 from dogbreeds.analysis.intervals import format_difference
 from dogbreeds.benchmarks.scaling import MEASURES
 from dogbreeds.data.stanford_dogs import ARCHIVES
@@ -30,6 +29,7 @@ from dogbreeds.errors import StudyError
 from dogbreeds.models import pretrained
 from dogbreeds.study import Study, variants
 from dogbreeds.training import runs
+from dogbreeds.training.provenance import processor
 from dogbreeds.training.recipe import Recipe
 from dogbreeds.training.runs import Run
 
@@ -52,11 +52,8 @@ FAILURE = (
 
 def machine(threads: int) -> str:
     """Describes this machine in words: cores and model of the processor, threads per training, and GPU."""
-    information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    model = re.search(r"model name\s*: (.+)", information)
-    processor = f"{torch.get_num_threads()} cores ({model[1] if model else platform.machine()})"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{processor}, {threads} {'thread' if threads == 1 else 'threads'} per training, {gpu}"
+    return f"{processor()}, {threads} {'thread' if threads == 1 else 'threads'} per training, {gpu}"
 
 
 def keep(study: Study, name: str, command: str) -> Path:
@@ -133,7 +130,7 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
     return pairs | {
         "results": tables.result_table(compared),
         "learning_speed": tables.learning_speed(compared),
-        "claims": claims_2020.confront(compared),
+        "claims": deployment.with_claim(claims_2020.confront(compared), Study.deployment_in(folder)),
         "baselines": tables.variant_table(found["baselines"]),
         "in_pytorch": tables.variant_table(found["in_pytorch"]),
         "backends": reproducibility.table(backends, band),

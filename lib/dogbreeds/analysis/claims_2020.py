@@ -16,6 +16,7 @@ HOLDS, FAILS = N_("true of these trained networks"), N_("not true of these train
 # With several seeds that share their initial weights: other initial weights may give another result.
 HOLDS_FROM_THESE = N_("true from these initial weights")
 FAILS_FROM_THESE = N_("not true from these initial weights")
+ANY = N_("any")  # initial weights of a claim that is not about accuracies
 RESNET50_2020 = (44, 164)  # correctly classified, number of photos: 26.83 %
 RESNET50_CURVES_2020 = (0.897, 0.183)  # training and validation accuracy at epoch 9
 XCEPTION_2020 = (161, 164)  # 98.17 %

@@ -1,4 +1,4 @@
-"""The commands `dogbreeds bench speed|scaling|accuracy|decoding|gpu`."""
+"""The commands `dogbreeds bench speed|scaling|accuracy|decoding|deployment|gpu`."""
 
 import argparse
 import os
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dogbreeds import paths
+from dogbreeds.cli.options import add_profile_options, study_of
 from dogbreeds.errors import StudyError, TrainingsFailed
 from dogbreeds.models import ARCHITECTURES, FRAMEWORKS
 
@@ -15,6 +16,7 @@ SPEED = "Measures the training throughput of this library, of reference pipeline
 SCALING = "Measures how the cost of a training scales with the number of photos and breeds and with the batch size."
 ACCURACY = "Compares the test accuracy of this library with that of a baseline pipeline, over three seeds."
 DECODING = "Measures how many photos 1, 2, 4, ... processes decode per second, up to one process per core."
+DEPLOYMENT = "Exports the networks of a study and measures files, the start of a service and its answers, in turns."
 GPU = """Runs the GPU tests, the benchmark, the study of drawn dogs and, with --photos, a study of photographs, each
 within a time limit. Without a GPU the same parts run at tiny sizes, as a rehearsal."""
 
@@ -47,6 +49,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
     _add_command(measured, decoding, DECODING)
 
+    _add_deployment(measured)
+
     parser = measured.add_parser("gpu", help=GPU, description=GPU)
     parser.set_defaults(function=gpu)
     parser.add_argument("--photos", metavar="FOLDER", help="folder of photographs by breed (default: none)")
@@ -62,6 +66,13 @@ def _add_command(commands: argparse._SubParsersAction, function, summary: str) -
     parser.add_argument("--size", type=int, default=96, help="height and width in pixels (default: 96)")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON (default: a table)")
     return parser
+
+
+def _add_deployment(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("deployment", help=DEPLOYMENT, description=DEPLOYMENT)
+    parser.set_defaults(function=deployment)
+    add_profile_options(parser)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured, in turns (default: 5)")
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +131,20 @@ def decoding(arguments: argparse.Namespace) -> None:
     study = _study(arguments)
     table = study.save_table("decoding", decoding.measure(study))
     _print(arguments, study, table, table)
+
+
+def deployment(arguments: argparse.Namespace) -> None:
+    from dogbreeds.analysis.deployment import readable_ratios, summary
+    from dogbreeds.benchmarks import deployment
+
+    if arguments.rounds < 1:
+        raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
+    study, _ = study_of(arguments)
+    for table in deployment.measure(study, arguments.rounds):
+        study.save_table("deployment", table)
+    ratios = f"\n\n{readable_ratios(table).to_string(index=False)}" if study.is_full_comparison else ""
+    print(f"{summary(table).T.to_string(header=False)}{ratios}")
+    print(f"saved in {paths.from_here(study.folder)}", file=sys.stderr)
 
 
 def gpu(arguments: argparse.Namespace) -> None:

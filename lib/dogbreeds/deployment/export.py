@@ -84,26 +84,30 @@ def metadata_of(run: Run) -> Metadata:
 def write(run: Run, form: str, file: Path, batch: int | None, metadata: Metadata) -> None:
     """Writes the network of `run` to `file`, unchecked."""
     framework = run.record["framework"] if form == "onnx" else _framework(form)
-    exporter = _exporter(framework)
-    config = run.config
-    size = config.image_size
-    network = inference.load(run, framework)
-    model = exporter.with_preprocessing(network, config.architecture, config.recipe.preprocessing, size)
-    if form != "onnx":
-        exporter.to_own_format(model, size, batch, file, metadata.to_json())
-        return
-    if framework == "keras":
-        _require_converter()
-    exporter.to_onnx(model, size, batch, file)
-    _add_metadata(file, metadata)
+    model, exporter = complete_network(run, framework)
+    if form == "onnx":
+        if framework == "keras":
+            _require_converter()
+        exporter.to_onnx(model, run.record["image_size"], batch, file)
+        _add_metadata(file, metadata)
+    else:
+        exporter.to_own_format(model, run.record["image_size"], batch, file, metadata.to_json())
+
+
+def complete_network(run: Run, framework: str):
+    """Returns the network of `run` with preprocessing and softmax, and the module that exports it from a framework."""
+    exporter, config = exporter_of(framework), run.config
+    what = (config.architecture, config.recipe.preprocessing, config.image_size)
+    return exporter.with_preprocessing(inference.load(run, framework), *what), exporter
+
+
+def exporter_of(framework: str):
+    """Returns the module that exports from a framework, without importing the other one."""
+    return import_module(f"dogbreeds.deployment.{framework}_export")
 
 
 def _framework(form: str) -> str:
     return "pytorch" if form == "torch" else "keras"
-
-
-def _exporter(framework: str):
-    return import_module(f"dogbreeds.deployment.{framework}_export")
 
 
 def _require_converter() -> None:
@@ -161,7 +165,7 @@ def logits(form: str, file: Path, images: np.ndarray, batch: int | None = None) 
     """Returns the logits of images from an exported file, computed by the engine of its format."""
     if form == "onnx":
         return OnnxClassifier(file).logits(images)
-    run, step, parts = _exporter(_framework(form)).load_own_format(file), batch or 32, []
+    run, step, parts = exporter_of(_framework(form)).load_own_format(file), batch or 32, []
     for start in range(0, len(images), step):
         some = images[start : start + step]
         filled = np.concatenate([some, np.zeros((step - len(some), *some.shape[1:]), np.uint8)]) if batch else some

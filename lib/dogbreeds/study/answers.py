@@ -9,7 +9,7 @@ from functools import wraps
 import numpy as np
 
 from dogbreeds import models
-from dogbreeds.analysis import claims_2020, error_analysis, failure_2020, intervals, metrics, tables
+from dogbreeds.analysis import error_analysis, failure_2020, intervals, metrics, tables
 from dogbreeds.data import shortcuts
 from dogbreeds.models import complexity
 from dogbreeds.study import Study, variants
@@ -108,7 +108,7 @@ def architectures(study: Study) -> list[str]:
     best = table.loc[table["test accuracy"].idxmax()]
     pairs = {choice: tables.comparisons(runs, choice) for choice in tables.CHOICES}
     networks = pairs["network"].sort_values("difference", key=abs).iloc[-1]
-    verdicts = claims_2020.confront(runs)["verdict"].value_counts()
+    verdicts = study.claims()["verdict"].value_counts()
     differ = [
         f"{(each['p (Holm)'] < 0.05).sum()} of {len(each)} by {choice}" for choice, each in pairs.items() if len(each)
     ]

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationE
 from pydantic.dataclasses import dataclass
 
 from dogbreeds import figures, files, models, paths
-from dogbreeds.analysis import imagenet_leakage
+from dogbreeds.analysis import claims_2020, deployment, imagenet_leakage
 from dogbreeds.data import datasets, layouts, pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.errors import StudyError, first_problem
@@ -360,6 +360,20 @@ class Study:
         else:
             start = OtherBreeds(self.other_breeds, settings.source_epochs)
         return failure_trainings.train_all(settings, self.dataset, start, self.folder / "failure_2020")
+
+    def claims(self) -> pd.DataFrame:
+        """Returns what these runs say of the claims of 2020; the last row is about deployment."""
+        return deployment.with_claim(claims_2020.confront(self.runs()), self.deployment())
+
+    def deployment(self) -> pd.DataFrame:
+        """Returns what `dogbreeds bench deployment` measured of this study, or of drawn dogs in outputs/reference."""
+        return self.deployment_in(self.folder / "tables")
+
+    @staticmethod
+    def deployment_in(folder: Path) -> pd.DataFrame:
+        """Returns the table deployment.csv of a folder, or that of drawn dogs in outputs/reference."""
+        own, kept = (each / "deployment.csv" for each in (folder, paths.REFERENCE / "sample"))
+        return pd.read_csv(own if own.is_file() else kept, keep_default_na=False)
 
     def measured(self, name: str, runs: list[Run], measure: Callable[[], dict[str, np.ndarray]]) -> dict:
         """Returns the arrays of `measure()`, which evaluates the trained networks of `runs`; computes them only once.

@@ -1,11 +1,13 @@
 """The record of a run: configuration, accuracies, cost, versions and commit."""
 
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,6 +51,13 @@ def _commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def processor() -> str:
+    """Describes the processor of this machine in words: its cores and its model."""
+    information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    model = re.search(r"model name\s*: (.+)", information)
+    return f"{torch.get_num_threads()} cores ({model[1] if model else platform.machine()})"
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:

@@ -1,0 +1,112 @@
+"""Whether Keras is easier to deploy than PyTorch: what the measurements of `benchmarks.deployment` decide."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from dogbreeds.analysis.claims_2020 import ANY, CONFIRMED, OPEN, REFUTED
+from dogbreeds.translation import N_, _
+
+CLAIM = N_("Keras is easier to deploy than PyTorch")
+TIMED = {
+    "export_seconds": "seconds to export to ONNX",
+    "onnx_start": "seconds from start to answer, onnxruntime",
+    "onnx_ms_1": "ms an image, batch of 1, onnxruntime",
+    "onnx_ms_32": "ms an image, batch of 32, onnxruntime",
+    "own_start": "seconds from start to answer, framework",
+    "own_ms_1": "ms an image, batch of 1, framework",
+    "own_ms_32": "ms an image, batch of 32, framework",
+}
+MEGABYTES = {"onnx_megabytes": "MB of the ONNX file"}
+MEASURES = TIMED | MEGABYTES
+MARGIN = 1.05  # a ratio closer to 1 is not a difference that anyone who deploys a network would notice
+KEYS = ["network", "framework"]
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per network and framework: the median over the rounds of each measure, with its lowest and highest value.
+
+    The columns are readable: the test accuracy in per cent, the largest difference of a logit from the run, and the
+    measures as text.
+    """
+    groups = table.groupby(KEYS, sort=False)
+    shown = (100 * groups["test_accuracy"].first()).map("{:.1f}".format).to_frame("test accuracy in %")
+    shown["largest difference of a logit"] = groups["largest_difference"].max().map("{:.0e}".format)
+    for name, title in MEASURES.items():
+        ends = groups[name].agg(["median", "min", "max"])
+        shown[title] = [_spread(*row) for row in ends.to_numpy()]
+    return shown.reset_index()
+
+
+def _spread(median: float, low: float, high: float) -> str:
+    digits = 0 if median >= 100 else 1 if median >= 10 else 2
+    return f"{median:.{digits}f}" if low == high else f"{median:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per measure: Keras divided by PyTorch with its 95 % interval, its p-value, and which framework is better.
+
+    Each round times both frameworks in turn, so the ratios are paired by network and round. The logarithms are averaged
+    over the networks; the interval and the t-test are over the rounds, so they are about these networks on one machine.
+    The p-values of the times are corrected with Holm's method. A framework is better if the corrected p-value is below
+    0.05 and the ratio differs from 1 by more than MARGIN. The size of a file does not vary: it has no p-value. With
+    fewer than three rounds no framework is better.
+    """
+    rows = []
+    for name in MEASURES:
+        wide = np.log(table.pivot_table(name, ["round", "network"], "framework"))
+        by_round = (wide["Keras"] - wide["PyTorch"]).groupby("round").mean()
+        rows.append({"measure": name, **_interval(by_round.to_numpy(), name in TIMED)})
+    found = pd.DataFrame(rows)
+    tested = found["p (Holm)"].notna()
+    if tested.any():
+        found.loc[tested, "p (Holm)"] = multipletests(found.loc[tested, "p (Holm)"], method="holm")[1]
+    counts = found["measure"].isin(list(MEGABYTES)) | (found["p (Holm)"] < 0.05)
+    found["better"] = np.select(
+        [counts & (found["ratio"] < 1 / MARGIN), counts & (found["ratio"] > MARGIN)], ["Keras", "PyTorch"], ""
+    )
+    return found
+
+
+def _interval(logarithms: np.ndarray, varies: bool) -> dict[str, float]:
+    mean, rounds = logarithms.mean(), len(logarithms)
+    nothing = {"low": np.nan, "high": np.nan, "p (Holm)": np.nan}
+    if not varies or rounds < 3:
+        return {"ratio": np.exp(mean)} | nothing
+    half = stats.t.ppf(0.975, rounds - 1) * stats.sem(logarithms)
+    p = stats.ttest_1samp(logarithms, 0).pvalue
+    return {"ratio": np.exp(mean), "low": np.exp(mean - half), "high": np.exp(mean + half), "p (Holm)": p}
+
+
+def readable_ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `ratios` with measures in words and numbers as text."""
+    found = ratios(table)
+    shown = pd.DataFrame({"measure": found["measure"].map(MEASURES)})
+    ends = found[["ratio", "low", "high"]].to_numpy()
+    shown["Keras / PyTorch [95 % interval]"] = [
+        f"{ratio:.2f}" if np.isnan(low) else f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for ratio, low, high in ends
+    ]
+    shown["p (Holm)"] = found["p (Holm)"].map("{:.2g}".format, na_action="ignore").fillna("")
+    shown["better"] = found["better"].replace("", "neither")
+    return shown
+
+
+def claim(table: pd.DataFrame) -> pd.DataFrame:
+    """The claim on deployment as a row of `claims_2020.confront`.
+
+    It is confirmed if Keras is better by at least one measure and PyTorch by none, and refuted if PyTorch is better by
+    at least one and Keras by none. Otherwise the measures disagree or show nothing, and it is not decidable here.
+    """
+    better = ratios(table)["better"]
+    keras, pytorch = (int((better == name).sum()) for name in ("Keras", "PyTorch"))
+    verdict = CONFIRMED if keras and not pytorch else REFUTED if pytorch and not keras else OPEN
+    measured = _("better by {keras} of {all} measures in Keras, by {pytorch} in PyTorch").format(
+        keras=keras, all=len(better), pytorch=pytorch
+    )
+    return pd.DataFrame([{"claim": CLAIM, "initial weights": ANY, "measured": measured, "verdict": verdict}])
+
+
+def with_claim(claims: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `claims_2020.confront` with the claim on deployment as its last row."""
+    return pd.concat([claims, claim(table)], ignore_index=True)

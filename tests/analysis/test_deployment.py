@@ -1,0 +1,79 @@
+"""The claim on deployment is decided by the measures that differ, and by nothing that varies as much by chance."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dogbreeds.analysis import deployment
+from dogbreeds.analysis.claims_2020 import CONFIRMED, OPEN, REFUTED
+
+
+def measurements(rounds=5, spread=0.02, seed=0, **ratios):
+    """Measurements of three networks; `ratios` are those of Keras to PyTorch by measure, else 1."""
+    generator, rows = np.random.default_rng(seed), []
+    for number in range(rounds):
+        for network in ("Xception", "ResNet50", "SE-ResNet50"):
+            for framework in ("Keras", "PyTorch"):
+                row = {"network": network, "framework": framework, "round": number + 1}
+                row |= {"test_accuracy": 0.845, "largest_difference": 3.1e-6}
+                for name in deployment.MEASURES:
+                    noise = np.exp(generator.normal(0, spread)) if name in deployment.TIMED else 1
+                    row[name] = 2 * noise * (ratios.get(name, 1) if framework == "Keras" else 1)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict", "better"),
+    [
+        ({"own_start": 0.5, "onnx_ms_1": 0.8}, CONFIRMED, (2, 0)),
+        ({"own_start": 2.0}, REFUTED, (0, 1)),
+        ({"own_start": 2.0, "onnx_ms_1": 0.5}, OPEN, (1, 1)),
+        ({}, OPEN, (0, 0)),
+        ({"onnx_ms_1": 1.04}, OPEN, (0, 0)),
+        ({"onnx_megabytes": 1.04}, OPEN, (0, 0)),
+        ({"onnx_megabytes": 1.5}, REFUTED, (0, 1)),
+    ],
+)
+def test_verdict(ratios, verdict, better):
+    row = deployment.claim(measurements(**ratios)).iloc[0]
+    assert row["verdict"] == verdict
+    assert row["measured"] == f"better by {better[0]} of 8 measures in Keras, by {better[1]} in PyTorch"
+
+
+def test_chance_rarely_makes_a_framework_better():
+    """With equal frameworks and much noise, at most 5 % of the tables name a better one (Holm's correction)."""
+    found = [deployment.ratios(measurements(spread=0.3, seed=seed))["better"].ne("").any() for seed in range(60)]
+    assert sum(found) <= 8  # the probability of more is 1 %, if that of each is 5 %
+
+
+def test_ratios_are_paired_within_a_round():
+    """A machine that slows down between rounds changes both frameworks, and not their ratio."""
+    table = measurements(spread=1e-4, own_start=1.2)
+    table[list(deployment.TIMED)] = table[list(deployment.TIMED)].mul(1.5 ** table["round"], axis=0)
+    row = deployment.ratios(table).set_index("measure").loc["own_start"]
+    assert row[["ratio", "low", "high"]].to_numpy() == pytest.approx([1.2, 1.2, 1.2], rel=1e-3)
+    assert row["better"] == "PyTorch"
+
+
+def test_two_rounds_decide_nothing_about_times():
+    found = deployment.ratios(measurements(rounds=2, own_start=3.0))
+    assert found["low"].isna().all()
+    assert set(found["better"]) == {""}
+
+
+def test_summary_has_medians_with_their_spread():
+    table = measurements(rounds=3)
+    table.loc[(table["network"] == "Xception") & (table["framework"] == "Keras"), "own_start"] = [0.5, 12.0, 3.0]
+    shown = deployment.summary(table)
+    row = shown.iloc[0]
+    assert row["seconds from start to answer, framework"] == "3.00 [0.50, 12.00]"
+    assert row["MB of the ONNX file"] == "2.00"
+    assert (row["test accuracy in %"], row["largest difference of a logit"]) == ("84.5", "3e-06")
+    assert len(shown) == 6
+
+
+def test_readable_ratios():
+    shown = deployment.readable_ratios(measurements(own_start=2.0)).set_index("measure")
+    assert shown.loc["seconds from start to answer, framework", "better"] == "PyTorch"
+    assert shown.loc["MB of the ONNX file"].to_list() == ["1.00", "", "neither"]
