@@ -3,8 +3,9 @@
 `make reference PROFILE=sample` copies the tables of outputs/sample to outputs/reference/sample, together with the
 machine, the date and the runs behind the tables (records, histories and predictions, without weights or photos).
 `tables_of` recomputes the tables from these runs in seconds. `PROFILE=failure_2020` copies the trainings of notebook 02
-that ask why ResNet50 failed in 2020. `PROFILE=bench` copies the measurements of `dogbreeds bench` on a CPU to
-bench_cpu, and `PROFILE=gpu` the results of the last `make gpu` to gpu. Afterwards every block of the README between
+that ask why ResNet50 failed in 2020. `PROFILE=deployment` copies the tables of `dogbreeds bench deployment`,
+`PROFILE=bench` the other measurements of `dogbreeds bench` on a CPU to bench_cpu, and `PROFILE=gpu` the results of the
+last `make gpu` to gpu. Afterwards every block of the README between
 `<!-- results: NAME -->` and `<!-- end of results -->` is rewritten from outputs/reference/NAME.
 """
 
@@ -186,6 +187,28 @@ def keep_bench(outputs: Path) -> Path:
     return folder
 
 
+def keep_deployment(outputs: Path) -> list[Path]:
+    """Copies what `dogbreeds bench deployment` measured of the studies in outputs/reference; returns the files.
+
+    The claims of these studies are computed again. Raises StudyError if there are no measurements.
+    """
+    made = [file for file in sorted(outputs.glob("*/tables/deployment.csv")) if (_kept(file) / "claims.csv").is_file()]
+    if not made:
+        raise StudyError(f"{outputs} has no measurements of a reference study: run dogbreeds bench deployment")
+    for file in made:
+        folder = _kept(file)
+        shutil.copy(file, folder / file.name)
+        claims = pd.read_csv(folder / "claims.csv")
+        claims = claims[claims["claim"] != deployment.CLAIM]
+        deployment.with_claim(claims, Study.deployment_in(folder)).to_csv(folder / "claims.csv", index=False)
+    return [_kept(file) / file.name for file in made]
+
+
+def _kept(table: Path) -> Path:
+    """The folder in outputs/reference for a table of a study, whose folder of outputs ends in that of its photos."""
+    return REFERENCE / table.parent.parent.name.partition("-")[0]
+
+
 def keep_gpu(outputs: Path) -> Path:
     """Copies the results of the last `make gpu`, without weights, to outputs/reference/gpu and returns the folder.
 
@@ -223,6 +246,7 @@ def _write_about(folder: Path, about: dict, threads: int) -> None:
 def block(folder: Path) -> str:
     """The Markdown text of the README for the results in `folder`: their origin, tables and a figure."""
     kinds = {"bench_cpu": _bench, "gpu": _gpu, "failure_2020": _failure, "published_files": _published_files}
+    kinds |= {"deployment": _deployment}
     return "\n\n".join(kinds.get(folder.name, _study)(folder)) + "\n"
 
 
@@ -240,6 +264,24 @@ def _published_files(folder: Path) -> list[str]:
         for file in files
     ]
     return [_markdown(pd.DataFrame(rows))]
+
+
+def _deployment(folder: Path) -> list[str]:
+    """What `dogbreeds bench deployment` measured in each study that has a table of it in outputs/reference."""
+    found = []
+    for file in sorted(REFERENCE.glob("*/deployment.csv"), reverse=True):
+        table = pd.read_csv(file, keep_default_na=False)
+        row, verdict = table.iloc[0], deployment.claim(table)["verdict"].iloc[0]
+        images = (
+            f"{row['test_photos']} test images ({row['images']}) at {row['image_size']} x {row['image_size']} pixels"
+        )
+        command = f"`dogbreeds bench deployment --profile {file.parent.name} --rounds {table['round'].max()}`"
+        found += [
+            f"{images}, {command} on {row['machine']}, {row['date']}; each cell has the median and the range.",
+            _markdown(deployment.summary(table)),
+            f'The claim of 2020 that Keras is "easy to deploy", read as "{deployment.CLAIM}": {verdict}.',
+        ]
+    return found
 
 
 def _failure(folder: Path) -> list[str]:
@@ -382,6 +424,8 @@ def main() -> None:
             print(keep_failure(paths.outputs() / "sample" / profile))
         elif profile == "bench":
             print(keep_bench(paths.outputs() / profile))
+        elif profile == "deployment":
+            print(keep_deployment(paths.outputs()))
         elif profile == "gpu":
             print(keep_gpu(paths.outputs() / profile))
         else:

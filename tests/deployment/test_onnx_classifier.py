@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from runs_with_weights import write_run_on
 
+from dogbreeds import paths
 from dogbreeds.cli import main
 from dogbreeds.deployment import export, onnx_classifier
 from dogbreeds.deployment.metadata import KEY, Metadata
@@ -61,6 +63,19 @@ def test_answers_need_neither_pytorch_nor_keras_and_are_those_of_the_run(exporte
     text = subprocess.run([*command, "--top", "1"], capture_output=True, text=True, check=True).stdout.splitlines()
     assert text[0].startswith(f"{photos[0]}: ")
     assert "map" not in "".join(text)
+
+
+def test_the_code_of_the_readme_gives_the_same_answer(exported, photo, tmp_path, capsys):
+    _, file = exported
+    readme = (paths.REPOSITORY / "README.md").read_text()
+    code = readme[readme.index("    import numpy, onnxruntime\n") :].partition("\n\n")[0]
+    code = textwrap.dedent(code).replace("outputs/exports/RUN.onnx", str(file)).replace("photo.jpg", photo)
+    names = {}
+    exec(code, names)
+    assert main(["predict", photo, "--model", str(file), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    breeds = OnnxClassifier(file).breeds
+    assert dict(zip(breeds, names["probabilities"][0], strict=True)) == pytest.approx(row["breeds"], abs=1e-6)
 
 
 def test_networks_of_cropped_photos_say_so(exported, capsys):
