@@ -1,26 +1,10 @@
 """The claim on deployment is decided by the measures that differ, and by nothing that varies as much by chance."""
 
-import numpy as np
-import pandas as pd
 import pytest
+from deployment_measurements import measurements
 
 from dogbreeds.analysis import deployment
 from dogbreeds.analysis.claims_2020 import CONFIRMED, OPEN, REFUTED
-
-
-def measurements(rounds=5, spread=0.02, seed=0, **ratios):
-    """Measurements of three networks; `ratios` are those of Keras to PyTorch by measure, else 1."""
-    generator, rows = np.random.default_rng(seed), []
-    for number in range(rounds):
-        for network in ("Xception", "ResNet50", "SE-ResNet50"):
-            for framework in ("Keras", "PyTorch"):
-                row = {"network": network, "framework": framework, "round": number + 1}
-                row |= {"test_accuracy": 0.845, "largest_difference": 3.1e-6}
-                for name in deployment.MEASURES:
-                    noise = np.exp(generator.normal(0, spread)) if name in deployment.TIMED else 1
-                    row[name] = 2 * noise * (ratios.get(name, 1) if framework == "Keras" else 1)
-                rows.append(row)
-    return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(

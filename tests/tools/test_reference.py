@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import reference
+from deployment_measurements import measurements
 from failure_files import training
 
 from dogbreeds.errors import StudyError
@@ -95,6 +96,29 @@ def test_a_benchmark_is_stored_by_device_and_written_as_ratios(tmp_path, monkeyp
     difference = "+10.0 points (95 % interval -5.0 to +25.0)"
     assert f"| Xception | float32 | 55.0% | 45.0% | {difference} |\n" in text
     assert "| photos | 100 to 1600 | s per epoch | 1.01 | 0.90 to 1.10 |\n" in text
+
+
+def test_deployment_is_stored_with_its_claim_and_written_with_its_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    with pytest.raises(StudyError, match="has no measurements of a reference study: run dogbreeds bench deployment"):
+        reference.keep_deployment(tmp_path / "outputs")
+    kept = tmp_path / "reference" / "five_breeds"
+    kept.mkdir(parents=True)
+    claim = {"claim": "It flies", "initial weights": "scratch", "measured": "", "p (Holm)": 0.5, "verdict": "refuted"}
+    pd.DataFrame([claim]).to_csv(kept / "claims.csv", index=False)
+    made = tmp_path / "outputs" / "five_breeds-Images" / "tables"
+    made.mkdir(parents=True)
+    for ratio, verdict in ((0.5, "confirmed"), (2.0, "refuted")):
+        measurements(own_start=ratio).to_csv(made / "deployment.csv", index=False)
+        assert reference.keep_deployment(tmp_path / "outputs") == [kept / "deployment.csv"]
+        claims = pd.read_csv(kept / "claims.csv")
+        assert claims["claim"].to_list() == ["It flies", "Keras is easier to deploy than PyTorch"]
+        assert claims["verdict"].to_list() == ["refuted", verdict]
+    text = without_padding(reference.block(tmp_path / "reference" / "deployment"))
+    command = "`dogbreeds bench deployment --profile five_breeds --rounds 5` on an abacus, 2020-01-28"
+    assert f"1000 test images (drawn dogs) at 40 x 40 pixels, {command}" in text
+    assert "| Xception | Keras | 84.5 | 3e-06 |" in text
+    assert 'read as "Keras is easier to deploy than PyTorch": refuted.' in text
 
 
 def test_steps_of_the_backends_are_written_with_their_machine(tmp_path):
