@@ -15,7 +15,7 @@ from runs_with_weights import write_run_on
 from dogbreeds import paths
 from dogbreeds.cli import main
 from dogbreeds.deployment import export, onnx_classifier
-from dogbreeds.deployment.metadata import KEY, Metadata
+from dogbreeds.deployment.metadata import KEY, OUTPUTS, Metadata
 from dogbreeds.deployment.onnx_classifier import OnnxClassifier
 
 WITHOUT_FRAMEWORKS = """
@@ -90,11 +90,11 @@ def test_networks_of_cropped_photos_say_so(exported, capsys):
     )
 
 
-def network(nodes, initializers=(), metadata=VALID_METADATA, outputs=("logits", "probabilities"), size=8):
-    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ("batch", size, size, 3))
+def network(nodes, initializers=(), metadata=VALID_METADATA, outputs=OUTPUTS, shape=("batch", 8, 8, 3), opset=18):
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
     graph = helper.make_graph(nodes, "graph", [images], ends, list(initializers))
-    versions = [helper.make_opsetid("", 18), helper.make_opsetid("elsewhere", 1)]
+    versions = [helper.make_opsetid("", opset), helper.make_opsetid("elsewhere", 1)]
     model = helper.make_model(graph, opset_imports=versions, ir_version=10)
     if metadata is not None:
         helper.set_model_props(model, {KEY: metadata})
@@ -127,6 +127,30 @@ def declared_but_absent():
     return network([node("Identity", ["weights"], "logits"), SAME], [weights])
 
 
+def folded():
+    """A constant of 8 GB that onnxruntime would compute while it loads the network, and then reduce to two numbers."""
+    nodes = [node("Expand", ["one", "shape"], "large"), node("ReduceMax", ["large"], "logits", keepdims=0, axes=[0])]
+    wanted = numpy_helper.from_array(np.array([10**9, 1, 2], np.int64), "shape")
+    return network([*nodes, SAME], [wanted, numpy_helper.from_array(np.ones(1, np.float32), "one")], opset=13)
+
+
+def endless():
+    """A loop of 10^18 steps, which ends when the time is over."""
+    kinds = (("step", 7), ("go", 9), ("value", 1), ("went", 9), ("next", 1))
+    ends = [helper.make_tensor_value_info(name, kind, []) for name, kind in kinds]
+    body = helper.make_graph(
+        [node("Identity", ["go"], "went"), node("Neg", ["value"], "next")], "body", ends[:3], ends[3:]
+    )
+    constants = {"steps": np.array(10**18, np.int64), "yes": np.array(True), "first": np.array(1, np.float32)}
+    loop = helper.make_node("Loop", list(constants), ["last"], body=body)
+    kept = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    return network([loop, node("Expand", ["last", "shape"], "logits"), SAME], [*kept, *SHAPE])
+
+
+def undecodable(text, replaced):
+    return network(VALID, SHAPE).replace(text, replaced)
+
+
 def with_metadata(**changes):
     return network(VALID, SHAPE, metadata=json.dumps(json.loads(VALID_METADATA) | changes))
 
@@ -150,11 +174,26 @@ SHAPE = [numpy_helper.from_array(np.array([1, 2], np.int64), "shape")]
         (external("/etc/hostname"), "onnxruntime cannot run FILE (External data path validation failed"),
         (filled(10**6, 10**6), "onnxruntime cannot run FILE (Non-zero status code returned while running Cons"),
         (filled(2, 10**9), "onnxruntime cannot run FILE (Non-zero status code returned while running Cons"),
-        (filled(3, 2), "FILE gives no logits of 2 breeds"),
+        (filled(3, 2), "FILE does not return one finite number for each of its 2 breeds"),
+        (external("here"), "onnxruntime cannot run FILE ("),
+        (folded(), "onnxruntime cannot run FILE (Non-zero status code returned while running Expand"),
+        (endless(), "onnxruntime cannot run FILE (Exiting due to terminate flag"),
+        (undecodable(b"akita", b"\xff" * 5), "onnxruntime cannot run FILE ('utf-8' codec can't decode"),
+        (undecodable(b"ReduceMax", b"Reduce\x1b[m"), "onnxruntime cannot run FILE ("),
+        (undecodable(b"ReduceMax", b"Reduce\xff\xff\xff"), "onnxruntime cannot run FILE ("),
+        (
+            network(VALID, SHAPE, shape=(10**12, 8, 8, 3)),
+            "FILE does not have the input and outputs of an export (at most 1024",
+        ),
         (network(VALID, SHAPE, metadata=None), "FILE has no metadata of this library"),
         (network(VALID, SHAPE, metadata="[" * 10**5), "FILE has invalid metadata (not those of an export)"),
         (network(VALID, SHAPE, metadata="[]"), "FILE has invalid metadata (not those of an export)"),
-        (with_metadata(breeds=["akita", "line\nbreak"]), "FILE has invalid metadata ('breeds.1': String should match"),
+        (
+            with_metadata(breeds=["akita", "line\nbreak"]),
+            "FILE has invalid metadata ('breeds.1': has characters that c",
+        ),
+        (with_metadata(breeds=["pug", "pug"]), "FILE has invalid metadata ('breeds': has a name twice)"),
+        (with_metadata(**{"a\nb\x1b[31m": 1}), "FILE has invalid metadata (\"'a\\nb\\x1b[31m': Unexpected"),
         (with_metadata(breeds=["pug"]), "FILE has invalid metadata ('breeds': List should have at least 2 items"),
         (with_metadata(image_size=10**6), "FILE has invalid metadata ('image_size': Input should be less than"),
         (
@@ -163,19 +202,26 @@ SHAPE = [numpy_helper.from_array(np.array([1, 2], np.int64), "shape")]
         ),
         (with_metadata(crop="box"), "FILE has invalid metadata ('crop': Input should be 'centre' or 'squash'"),
         (with_metadata(more=1), "FILE has invalid metadata ('more': Unexpected keyword argument"),
-        (network(VALID, SHAPE, size=9), "FILE does not have the input and outputs of an export (images of 8 x 8"),
+        (
+            network(VALID, SHAPE, shape=(1, 9, 9, 3)),
+            "FILE does not have the input and outputs of an export (at most 1024",
+        ),
         (network(VALID[:-1], SHAPE, outputs=["logits"]), "FILE does not have the input and outputs of an export"),
     ],
 )
-def test_hostile_files_get_one_line(content, message, tmp_path, capsys, photo):
+def test_hostile_files_get_one_line(content, message, tmp_path, capsys, photo, monkeypatch):
     file = tmp_path / "folder" / "hostile.onnx"
     file.parent.mkdir()
     file.write_bytes(content)
-    (tmp_path / "secret").write_bytes(bytes(8))
+    for place in (tmp_path / "secret", tmp_path / "here", file.parent / "here"):
+        place.write_bytes(bytes(8))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(onnx_classifier, "MOST_SECONDS", 1)
     assert main(["predict", photo, "--model", str(file)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("dogbreeds: " + message.replace("FILE", str(file)))
+    assert lines[0].isprintable()
 
 
 def test_valid_files_made_elsewhere_are_answered(tmp_path, photo, capsys):
@@ -188,7 +234,7 @@ def test_valid_files_made_elsewhere_are_answered(tmp_path, photo, capsys):
 
 def test_missing_and_enormous_files_are_refused_unread(tmp_path, capsys, photo):
     assert main(["predict", photo, "--model", str(tmp_path / "nothing.onnx")]) == 2
-    assert "does not exist: give a file that dogbreeds export wrote" in capsys.readouterr().err
+    assert "is no file: give a file that dogbreeds export wrote" in capsys.readouterr().err
     with (tmp_path / "sparse.onnx").open("wb") as file:
         file.truncate(onnx_classifier.LARGEST_FILE)
     assert main(["predict", photo, "--model", str(tmp_path / "sparse.onnx")]) == 2

@@ -2,63 +2,60 @@
 
 import ast
 import inspect
+import json
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
-import numpy as np
 import pandas as pd
 
 from dogbreeds import models
 from dogbreeds.benchmarks import serve
 from dogbreeds.deployment import export
+from dogbreeds.deployment.onnx_classifier import OnnxClassifier
+from dogbreeds.errors import StudyError
 from dogbreeds.study import Study
 from dogbreeds.training.provenance import processor
 from dogbreeds.training.runs import Run
 
 
-def measure(study: Study, rounds: int) -> Iterator[pd.DataFrame]:
-    """Yields the table of all rounds so far, after each: one row per round, network and framework.
+def measure(study: Study, rounds: int) -> pd.DataFrame:
+    """Returns one row per round, network and framework, when all rounds are done.
 
-    Every network of the study is exported from both frameworks, at its first seed and with the last of its initial
-    weights, and compared with its run (`export.export`). In each round all networks take turns, and the frameworks
-    change places from round to round. The first export of a framework, which loads the converter, is not counted. Each
-    service is a new process. Raises StudyError if an export fails.
+    Every network of the study is exported from each framework, at its first seed and with the last of its initial
+    weights; missing networks are trained first. The file is compared with the run (`export.export`). In each round all
+    networks take turns, and every second round goes through them backwards. The first export of each framework also
+    loads its converter, so it is not counted. Each service is a new process. Raises StudyError if an export or a
+    service fails.
     """
     with TemporaryDirectory() as folder:
-        exported = [_Exported(study, name, Path(folder)) for name in _pairs(study)]
+        pairs = product(study.architectures, study.frameworks)
+        exported = [_Exported(study, *pair, Path(folder)) for pair in pairs]
         rows = []
         for number in range(rounds):
-            for one in exported if number % 2 else _swapped(exported):
+            for one in exported[:: -1 if number % 2 else 1]:
                 rows.append(one.facts() | {"round": number + 1} | one.time_export() | one.time_services())
-            yield pd.DataFrame(rows)
-
-
-def _pairs(study: Study) -> list[tuple[str, str]]:
-    return [(network, framework) for network in study.architectures for framework in models.FRAMEWORKS]
-
-
-def _swapped(exported: list) -> list:
-    return [each for first, second in zip(exported[::2], exported[1::2], strict=True) for each in (second, first)]
+            print(f"round {number + 1} of {rounds}: measured", file=sys.stderr, flush=True)
+    return pd.DataFrame(rows)
 
 
 class _Exported:
     """A trained network with its files."""
 
-    def __init__(self, study: Study, which: tuple[str, str], folder: Path):
-        self.study, (architecture, framework) = study, which
+    def __init__(self, study: Study, architecture: str, framework: str, folder: Path):
+        self.study = study
         self.run: Run = study.with_weights(study.run(architecture, framework, weights=study.weights[-1]))
-        self.own_form = {"pytorch": "torch", "keras": "keras"}[framework]
+        self.own_form = next(form for form, name in export.FRAMEWORKS.items() if name == framework)
         self.files = {}
         for form in ("onnx", self.own_form):
             self.files[form], _ = export.export(self.run, study.dataset, form, folder)
         rows = study.dataset.rows("test")
-        found = export.logits("onnx", self.files["onnx"], study.pixels[rows])
+        found = OnnxClassifier(self.files["onnx"]).logits(study.pixels[rows])
         self.difference = float(abs(found - self.run.logits()).max())
 
     def facts(self) -> dict:
@@ -74,7 +71,6 @@ class _Exported:
             "test_accuracy": float(self.run.correct().mean()),
             "largest_difference": self.difference,
             "onnx_megabytes": self.files["onnx"].stat().st_size / 1e6,
-            "own_megabytes": self.files[self.own_form].stat().st_size / 1e6,
         }
 
     def time_export(self) -> dict[str, float]:
@@ -97,15 +93,18 @@ class _Exported:
 
 def _serve(engine: str, file: Path, size: int) -> tuple[float, list[float]]:
     """The seconds from the start of a service to its first answer, and its milliseconds per image by batch size."""
-    command = [sys.executable, serve.__file__, engine, str(file), str(size)]
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as service:
-        service.stdout.readline()
-        seconds = time.perf_counter() - start
-        rest, errors = service.communicate()
-    if service.returncode:
-        raise RuntimeError(errors.strip().splitlines()[-1])
-    return seconds, list(np.array(ast.literal_eval(rest)))
+    command = [sys.executable, "-P", serve.__file__, engine, str(file), str(size)]
+    with TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as service:
+            service.stdout.readline()
+            seconds = time.perf_counter() - start
+            measured = service.stdout.read()
+        if service.returncode:
+            errors.seek(0)
+            reason = ([line for line in errors.read().splitlines() if line] or ["no message"])[-1]
+            raise StudyError(f"the service with {engine} ended with status {service.returncode} ({reason})")
+    return seconds, json.loads(measured)
 
 
 def code(framework: str) -> str:

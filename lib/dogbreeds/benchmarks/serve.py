@@ -1,7 +1,7 @@
 """A program that answers with an exported network and then times its answers: `python serve.py ENGINE FILE SIZE`.
 
 It prints a line after the first answer, from which the time from its start is measured, and then the milliseconds per
-image for batches of 1 and of 32. It imports nothing but the engine, as a service would.
+image for batches of 1 and of 32. Besides NumPy it imports nothing but the engine, as a service would.
 """
 
 import json

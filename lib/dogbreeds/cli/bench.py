@@ -16,7 +16,8 @@ SPEED = "Measures the training throughput of this library, of reference pipeline
 SCALING = "Measures how the cost of a training scales with the number of photos and breeds and with the batch size."
 ACCURACY = "Compares the test accuracy of this library with that of a baseline pipeline, over three seeds."
 DECODING = "Measures how many photos 1, 2, 4, ... processes decode per second, up to one process per core."
-DEPLOYMENT = "Exports the networks of a study and measures files, the start of a service and its answers, in turns."
+DEPLOYMENT = """Measures, in turns, for each network of a study: the export to ONNX, the file, the start of a service,
+and its answers. Trains the networks that are missing."""
 GPU = """Runs the GPU tests, the benchmark, the study of drawn dogs and, with --photos, a study of photographs, each
 within a time limit. Without a GPU the same parts run at tiny sizes, as a rehearsal."""
 
@@ -134,16 +135,16 @@ def decoding(arguments: argparse.Namespace) -> None:
 
 
 def deployment(arguments: argparse.Namespace) -> None:
-    from dogbreeds.analysis.deployment import readable_ratios, summary
+    from dogbreeds.analysis.deployment import FEWEST_ROUNDS, readable_ratios, summary
     from dogbreeds.benchmarks import deployment
 
-    if arguments.rounds < 1:
-        raise StudyError(f"--rounds {arguments.rounds} must be 1 or more")
+    if arguments.rounds < FEWEST_ROUNDS:
+        raise StudyError(f"--rounds {arguments.rounds} must be {FEWEST_ROUNDS} or more")
     study, _ = study_of(arguments)
-    for table in deployment.measure(study, arguments.rounds):
-        study.save_table("deployment", table)
-    ratios = f"\n\n{readable_ratios(table).to_string(index=False)}" if study.is_full_comparison else ""
-    print(f"{summary(table).T.to_string(header=False)}{ratios}")
+    table = study.save_table("deployment", deployment.measure(study, arguments.rounds))
+    print(summary(table).T.to_string(header=False))
+    if study.is_full_comparison:
+        print(f"\n{readable_ratios(table).to_string(index=False)}")
     print(f"saved in {paths.from_here(study.folder)}", file=sys.stderr)
 
 

@@ -7,7 +7,7 @@ from dogbreeds.cli.options import add_profile_options, study_of
 from dogbreeds.errors import StudyError
 from dogbreeds.paths import from_here
 
-SUMMARY = "Writes the network of a run to a file that other programs run, with a model card, after comparing both."
+SUMMARY = "Exports the network of a run to a file for other programs, checks the file, and adds a model card."
 FORMATS = ("onnx", "torch", "keras")
 
 
@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("export", help=SUMMARY, description=SUMMARY)
     parser.set_defaults(function=export)
     parser.add_argument("--run", required=True, help="folder or id of a finished run (required)")
-    form = "onnx, a program of torch.export, or a file of Keras (required)"
+    form = "onnx, torch (a torch.export program) or keras (a .keras file) (required)"
     parser.add_argument("--format", required=True, choices=FORMATS, help=form)
     out = "folder for the file and its model card (default: outputs/exports)"
     parser.add_argument("--out", type=Path, metavar="DIR", help=out)
@@ -26,10 +26,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _batch(word: str) -> int | None:
+    from dogbreeds.deployment.metadata import LARGEST_BATCH
+
     if word == "dynamic":
         return None
-    if not word.isdecimal() or not int(word):
-        raise argparse.ArgumentTypeError(f"'{word}' is neither dynamic nor a number from 1 on")
+    if not word.isdecimal() or not 0 < int(word) <= LARGEST_BATCH:
+        raise argparse.ArgumentTypeError(f"'{word}' is neither dynamic nor a number from 1 to {LARGEST_BATCH}")
     return int(word)
 
 
@@ -52,6 +54,6 @@ def _profile(run, profiles: Path) -> str:
     """The profile whose outputs contain the run: its photos are those of the run, unless others were given."""
     name = run.folder.resolve().parent.parent.name
     if not (profiles / f"{name}.yaml").is_file():
-        remedy = "give those it was trained on with --photos and --profile"
+        remedy = "give them with --photos and --profile"
         raise StudyError(f"the photos of {run.id} are not known: {remedy}")
     return name

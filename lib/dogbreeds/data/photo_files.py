@@ -100,6 +100,6 @@ def perceptual_hash(path: Path) -> int:
     return int(str(imagehash.phash(open_photo(path))), 16)
 
 
-def shown(path: Path) -> str:
-    """Returns the path in a form that fits on one line, whatever characters it contains."""
+def shown(path: Path | str) -> str:
+    """Returns a path, or a text from a file, in a form that fits on one line, whatever characters it contains."""
     return str(path) if str(path).isprintable() else repr(str(path))

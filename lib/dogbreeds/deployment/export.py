@@ -1,28 +1,35 @@
 """Exports the network of a run to a file that other programs run, and compares the file with the run first."""
 
+import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx_ir
-from jaxtyping import Float
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+from pydantic import ValidationError
+from scipy.special import softmax
 
 from dogbreeds.analysis import intervals, prediction
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import shown
 from dogbreeds.deployment import model_card
-from dogbreeds.deployment.metadata import INPUT, KEY, OUTPUTS, Metadata
-from dogbreeds.deployment.onnx_classifier import OnnxClassifier
-from dogbreeds.errors import StudyError
+from dogbreeds.deployment.metadata import INPUT, KEY, OUTPUTS, Metadata, problem_of
+from dogbreeds.deployment.onnx_classifier import Logits, OnnxClassifier
+from dogbreeds.errors import Interrupted, StudyError
+from dogbreeds.files import atomic
 from dogbreeds.models import TITLES, keras_runtime
 from dogbreeds.training import inference
 from dogbreeds.training.runs import Run
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "keras": ".keras"}  # by format
+FRAMEWORKS = {"torch": "pytorch", "keras": "keras"}  # by their own format
 TOLERANCE = 1e-4  # of a logit, absolute and relative
 
 
@@ -33,37 +40,59 @@ def export(
 
     `dataset` has the photos that the run was trained on, and `form` is one of SUFFIXES. "onnx" is written by the
     framework of the run, "torch" and "keras" by the framework of that name. The network accepts batches of `batch`
-    images, or of any number. Both files appear at the end, after the new file gave the stored logits of all test photos
-    to TOLERANCE, and the same breeds.
+    images, or of any number. Both files appear at the end, after `check`.
 
-    Raises StudyError if it did not, if a file exists already and `force` is not set, if the dataset is not that of the
-    run, if the run has no weights, and if the format cannot be written here.
+    Raises StudyError if the check fails, if a file exists already and `force` is not set, if the dataset is not that of
+    the run, if the run has no weights, and if the format cannot be written here; raises Interrupted at Ctrl-C.
     """
     file = folder / f"{run.id}{SUFFIXES[form]}"
     card = file.with_name(f"{file.name}.md")
     existing = [path for path in (file, card) if path.exists()]
-    if existing and not force:
+    if existing and not (force and all(path.is_file() for path in existing)):
         raise StudyError(f"{shown(existing[0])} exists: choose another folder with --out, or replace it with --force")
+    if form == "keras" and batch:
+        raise StudyError("a Keras file accepts any number of images: leave out --batch")
     _require_dataset(run, dataset)
     metadata = metadata_of(run)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".unfinished-") as place, warnings.catch_warnings():
+        with TemporaryDirectory() as place, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporters, about their own code
-            unfinished = Path(place) / file.name
-            write(run, form, unfinished, batch, metadata)
-            checked = check(run, dataset, form, unfinished, batch)
+            made = Path(place, file.name)
+            with _writing(file):
+                write(run, form, made, batch, metadata)
+            checked = check(run, dataset, form, made, batch)
             text = model_card.text(run, dataset, metadata, file.name, batch, checked)
-            (Path(place) / card.name).write_text(text, encoding="utf-8")
-            (Path(place) / card.name).replace(card)
-            unfinished.replace(file)
-    except OSError as error:
-        raise StudyError(f"{shown(file)} cannot be written ({error.strerror}): choose another place") from error
+            with _writing(file), atomic(card) as described, atomic(file) as unfinished:
+                described.write_text(text, encoding="utf-8")
+                shutil.copy(made, unfinished)
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"interrupted: {shown(file)} was not written; run the command again") from error
     return file, checked
 
 
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise StudyError(f"{shown(file)} cannot be written ({reason}): choose another place with --out") from error
+
+
 def metadata_of(run: Run) -> Metadata:
-    """Returns what a file says about the network of `run`. Raises StudyError if the run is too old to know it."""
+    """Returns what a file says about the network of `run`.
+
+    Raises StudyError if the run is too old to know it, or if a file cannot say it, such as a name of two lines.
+    """
+    try:
+        return _metadata_of(run)
+    except ValidationError as error:
+        raise StudyError(
+            f"{run.id} cannot be exported ({problem_of(error)}): rename the breed and train again"
+        ) from error
+
+
+def _metadata_of(run: Run) -> Metadata:
     record, correct = run.record, run.correct()
     return Metadata(
         run=run.id,
@@ -83,7 +112,7 @@ def metadata_of(run: Run) -> Metadata:
 
 def write(run: Run, form: str, file: Path, batch: int | None, metadata: Metadata) -> None:
     """Writes the network of `run` to `file`, unchecked."""
-    framework = run.record["framework"] if form == "onnx" else _framework(form)
+    framework = FRAMEWORKS.get(form, run.record["framework"])
     model, exporter = complete_network(run, framework)
     if form == "onnx":
         if framework == "keras":
@@ -106,19 +135,13 @@ def exporter_of(framework: str):
     return import_module(f"dogbreeds.deployment.{framework}_export")
 
 
-def _framework(form: str) -> str:
-    return "pytorch" if form == "torch" else "keras"
-
-
 def _require_converter() -> None:
     """Raises StudyError if Keras cannot export to ONNX on its backend."""
-    converter = {"tensorflow": "tf2onnx", "jax": "jax2onnx"}.get(keras_runtime.backend())
-    try:
-        if converter:
-            import_module(converter)
-    except ImportError as error:
-        remedy = f"install {converter}, or set KERAS_BACKEND=torch"
-        raise StudyError(f"Keras needs {converter} to export to ONNX, and it is not here: {remedy}") from error
+    backend = keras_runtime.backend()
+    if backend == "jax":
+        raise StudyError("Keras exports to ONNX on TensorFlow or PyTorch, not on JAX: set KERAS_BACKEND=torch")
+    if backend == "tensorflow" and not find_spec("tf2onnx"):
+        raise StudyError("Keras needs tf2onnx to export to ONNX: install it, or set KERAS_BACKEND=torch")
 
 
 def _add_metadata(file: Path, metadata: Metadata) -> None:
@@ -132,42 +155,41 @@ def _add_metadata(file: Path, metadata: Metadata) -> None:
 
 def _require_dataset(run: Run, dataset: Dataset) -> None:
     if run.record["fingerprint"] != dataset.fingerprint:
-        choices = "with --profile, --photos and --parameter"
-        raise StudyError(f"{run.id} was trained on other photos than {dataset.name} with these settings: say {choices}")
+        remedy = "select its photos with --profile, --photos and --parameter"
+        raise StudyError(f"{run.id} was not trained on {dataset.name} with these settings: {remedy}")
 
 
 def check(run: Run, dataset: Dataset, form: str, file: Path, batch: int | None) -> str:
     """Returns a sentence on how far the logits of an exported file are from those of the run, on all test photos.
 
-    Raises StudyError if a logit differs by more than TOLERANCE, absolute and relative, or if a breed differs, unless
-    the two best logits of the run are as close as that.
+    The most likely breed can change only between logits that are that close. Raises StudyError if a logit differs by
+    more than TOLERANCE, absolute plus relative, or if the probabilities are not the softmax of the logits.
     """
     images = pixel_cache.load(dataset, run.record["image_size"], run.record["crop"])[dataset.rows("test")]
-    found, stored = logits(form, file, images, batch), run.logits()
-    allowed = TOLERANCE * (1 + abs(stored))
-    apart, far = abs(found - stored), (abs(found - stored) > allowed).any(axis=1)
-    best = np.sort(stored, axis=1)
-    tied = best[:, -1] - best[:, -2] <= 2 * allowed.max(axis=1)
-    other = (found.argmax(axis=1) != stored.argmax(axis=1)) & ~tied
-    if far.any() or other.any():
+    (found, probabilities), stored = outputs(form, file, images, batch), run.logits()
+    apart = abs(found - stored)
+    far = ~(apart <= TOLERANCE * (1 + abs(stored)))  # also where a logit is not a number
+    changed = int((found.argmax(axis=1) != stored.argmax(axis=1)).sum())
+    if far.any():
         remedy = "it was not written; export it with the package versions that the run records, or train it again"
         raise StudyError(
-            f"the exported network differs from {run.id}: by up to {apart.max():.2g} in a logit, "
-            f"{int(other.sum())} of {len(images)} breeds: {remedy}"
+            f"the exported network differs from {run.id} by up to {apart.max():.2g} in a logit, and in {changed} of "
+            f"{len(images)} breeds: {remedy}"
         )
-    return (
-        f"On all {len(images)} test images its logits differ from those of the run by at most {apart.max():.1g}, "
-        "and the breeds are the same."
-    )
+    if abs(probabilities - softmax(found, axis=1)).max() > TOLERANCE:
+        raise StudyError(f"the exported network of {run.id} returns other probabilities than those of its logits")
+    breeds = f"{changed} breeds differ, where two logits are as close" if changed else "the breeds are the same"
+    distance = f"its logits differ from those of the run by at most {apart.max():.1g}"
+    return f"On all {len(images)} test images {distance}, and {breeds}."
 
 
-def logits(form: str, file: Path, images: np.ndarray, batch: int | None = None) -> Float[np.ndarray, "photos breeds"]:
-    """Returns the logits of images from an exported file, computed by the engine of its format."""
+def outputs(form: str, file: Path, images: np.ndarray, batch: int | None = None) -> tuple[Logits, Logits]:
+    """Returns the logits and the probabilities of images from an exported file, by the engine of its format."""
     if form == "onnx":
-        return OnnxClassifier(file).logits(images)
-    run, step, parts = exporter_of(_framework(form)).load_own_format(file), batch or 32, []
+        return OnnxClassifier(file).outputs(images)
+    run, step, parts = exporter_of(FRAMEWORKS[form]).load_own_format(file), batch or 32, []
     for start in range(0, len(images), step):
         some = images[start : start + step]
         filled = np.concatenate([some, np.zeros((step - len(some), *some.shape[1:]), np.uint8)]) if batch else some
-        parts.append(run(filled)[: len(some)])
-    return np.concatenate(parts)
+        parts.append([output[: len(some)] for output in run(filled)])
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))

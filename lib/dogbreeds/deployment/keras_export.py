@@ -29,17 +29,16 @@ def to_onnx(model: keras.Model, size: int, batch: int | None, file: Path) -> Non
     model.export(file, format="onnx", verbose=False, input_signature=[images])
 
 
-def to_own_format(model: keras.Model, size: int, batch: int | None, file: Path, metadata: str) -> None:
+def to_own_format(model: keras.Model, size: int, batch: None, file: Path, metadata: str) -> None:
     """Writes a file that `keras.models.load_model` reads, with `metadata` as an entry of the archive.
 
-    The model accepts any number of images, whatever `batch` is.
+    The model accepts any number of images of its `size`.
     """
     model.save(file)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(FILE, metadata)
 
 
-def load_own_format(file: Path) -> Callable[[UInt8[np.ndarray, "batch size size 3"]], np.ndarray]:
-    """Returns a function from images to logits, which runs a model that `to_own_format` wrote."""
-    model = keras.models.load_model(file, compile=False)
-    return lambda images: model.predict_on_batch(images)[0]
+def load_own_format(file: Path) -> Callable[[UInt8[np.ndarray, "batch size size 3"]], list[np.ndarray]]:
+    """Returns a function from images to logits and probabilities, which runs a model that `to_own_format` wrote."""
+    return keras.models.load_model(file, compile=False).predict_on_batch

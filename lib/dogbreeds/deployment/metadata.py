@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic.dataclasses import dataclass
 
 from dogbreeds.data.photo_files import shown
@@ -16,7 +16,23 @@ from dogbreeds.errors import StudyError
 KEY = "dogbreeds"  # of the metadata in an ONNX file; the name of its entry in other files is FILE
 FILE = "dogbreeds.json"
 INPUT, OUTPUTS = "images", ("logits", "probabilities")  # names in every exported network
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]  # fits on one line
+LARGEST_BATCH = 1024  # images of a network with a fixed batch
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has characters that cannot be printed")
+    return text
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("has a name twice")
+    return names
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Breeds = Annotated[list[Name], Field(min_length=2, max_length=10_000), AfterValidator(_distinct)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -27,7 +43,9 @@ class Metadata:
     run: Name
     network: Name
     framework: Name
-    breeds: Annotated[list[Name], Field(min_length=2, max_length=10_000)]  # in the order of the outputs
+    breeds: Annotated[
+        list[Name], Field(min_length=2, max_length=10_000), AfterValidator(_distinct)
+    ]  # in the order of the outputs
     image_size: Annotated[PositiveInt, Field(le=4096)]  # height and width in pixels
     crop: Literal["centre", "squash"]  # of a photo before it is resized, see pixel_cache.CROPS
     trained_on_boxes: bool  # the training photos were cropped to annotated boxes, which other photos do not have
@@ -50,11 +68,16 @@ class Metadata:
             values["test_accuracy_interval"] = tuple(values["test_accuracy_interval"])  # JSON has only lists
             return cls(**values)
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise _invalid(file, f"'{where}': {problem['msg']}") from error
+            raise _invalid(file, problem_of(error)) from error
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise _invalid(file, "not those of an export") from error
+
+
+def problem_of(error: ValidationError) -> str:
+    """Returns the first problem in one line: the name of the value, and what is wrong with it."""
+    problem = error.errors()[0]
+    where = ".".join(map(str, problem["loc"]))
+    return shown(f"'{where}': {problem['msg'].removeprefix('Value error, ')}")
 
 
 def _invalid(file, problem: str) -> StudyError:

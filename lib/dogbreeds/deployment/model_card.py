@@ -1,4 +1,4 @@
-"""The model card of an exported network: what it was trained on, how good it is, and what it must not be used for."""
+"""The model card of an exported network: how to prepare a photo, what it was trained on, and how good it is."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from dogbreeds.analysis import imagenet_leakage, intervals, metrics
 from dogbreeds.data import splits
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.deployment.metadata import Metadata
-from dogbreeds.training.runs import SCRATCH, Run, RunStore
+from dogbreeds.training.runs import OTHER_BREEDS, SCRATCH, Run, RunStore
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 LICENCES = {
@@ -16,9 +16,10 @@ LICENCES = {
     "stanford_dogs": "Stanford Dogs and ImageNet, from which it was cut, are for non-commercial research.",
 }
 CROPS = {
-    "centre": "Cut the largest central square of a photo and resize it to {size} x {size} pixels with antialiasing.",
-    "squash": "Resize a photo to {size} x {size} pixels with antialiasing, whatever its aspect ratio is.",
+    "centre": "Rotate a photo as its EXIF data says, crop it to its largest central square, and resize it to {image}.",
+    "squash": "Rotate a photo as its EXIF data says, and resize it to {image}, whatever its aspect ratio is.",
 }
+IMAGE = "{size} x {size} pixels (Pillow's bilinear filter, which antialiases)"
 BOXES = " The training photos were cut to the box of the dog first: the network is less accurate on whole photos."
 
 
@@ -34,10 +35,11 @@ def text(run: Run, dataset: Dataset, metadata: Metadata, file: str, batch: int |
         **{name: getattr(metadata, name) for name in ("network", "framework", "run")},
         count=len(metadata.breeds),
         file=file,
-        batch="any number of" if batch is None else batch,
+        images_at_once="any number of images" if batch is None else f"{batch} image{'s' * (batch > 1)}",
+        batch=batch or "batch",
         size=size,
         check=check,
-        crop=CROPS[metadata.crop].format(size=size) + (BOXES if metadata.trained_on_boxes else ""),
+        crop=CROPS[metadata.crop].format(image=IMAGE.format(size=size)) + (BOXES if metadata.trained_on_boxes else ""),
         least_evidence=metadata.least_evidence,
         images=len(dataset.photos),
         kind=dataset.kind,
@@ -74,9 +76,10 @@ def _contamination(run: Run, dataset: Dataset) -> str:
         return "No contamination: the drawings were made for this study."
     if imagenet_leakage.are_published(kinds):
         return f"Contamination: {imagenet_leakage.seen_before(dataset.name == 'stanford_dogs')[0]}"
-    if {*kinds} <= {SCRATCH, "other-breeds"}:
+    others = [kind for kind in kinds if kind not in (SCRATCH, OTHER_BREEDS)]
+    if not others:
         return "No contamination known: the network started from no weights that were learned on these breeds."
-    return f"Contamination not known: what the initial weights ({kinds[0]}) were learned on is not recorded."
+    return f"Contamination not known: the run does not record what its initial weights ({others[0]}) were learned on."
 
 
 def _lowest(run: Run, breeds: list[str]) -> str:

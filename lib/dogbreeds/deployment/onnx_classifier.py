@@ -1,13 +1,17 @@
 """A classifier that runs an exported ONNX file with onnxruntime. This module imports neither PyTorch nor Keras.
 
-The file may come from anywhere. onnxruntime refuses unknown operators, and external data outside the working directory;
-this module limits its memory and checks the metadata, the input and the outputs.
+The file may come from anywhere. onnxruntime refuses unknown operators; this module refuses external data, limits memory
+and time, and checks the metadata, the input and the outputs.
 """
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Timer
 
 import numpy as np
 import onnxruntime
@@ -15,13 +19,16 @@ from jaxtyping import Float, UInt8
 
 from dogbreeds.analysis.classifier import LESS_ACCURATE
 from dogbreeds.data.photo_files import shown
-from dogbreeds.deployment.metadata import INPUT, KEY, OUTPUTS, Metadata
+from dogbreeds.deployment.metadata import INPUT, KEY, LARGEST_BATCH, OUTPUTS, Metadata
 from dogbreeds.errors import StudyError
 
-BATCH_SIZE = 32  # of a network that accepts any
+PIXELS = 32 * 224**2  # of a batch, if the network accepts any number of images; at most 32 images
 MOST_MEMORY = 4 * 2**30  # bytes that a network may allocate
+MOST_SECONDS = 120  # that a network may take for one batch
 LARGEST_FILE = 2 * 2**30  # bytes, the limit of the format
 SILENT = 4  # severity of fatal errors: others are raised, and need not be printed too
+
+Logits = Float[np.ndarray, "photos breeds"]
 
 
 class OnnxClassifier:
@@ -32,11 +39,14 @@ class OnnxClassifier:
 
     def __init__(self, file: Path):
         self._file = file
-        self._session = _session(file)
-        self.metadata = Metadata.of(self._session.get_modelmeta().custom_metadata_map.get(KEY), file)
+        with _one_line(file):
+            self._session = _session(file)
+            text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+        self.metadata = Metadata.of(text, file)
         self.breeds, self.image_size = self.metadata.breeds, self.metadata.image_size
         self.crop, self.least_evidence = self.metadata.crop, self.metadata.least_evidence
-        self._batch_size = self._require_interface()
+        with _one_line(file):
+            self._batch_size = self._require_interface()
         if self.metadata.trained_on_boxes:
             print(f"dogbreeds: {shown(file)} {LESS_ACCURATE}", file=sys.stderr)
 
@@ -48,45 +58,70 @@ class OnnxClassifier:
         size, ends = self.image_size, [*self._session.get_inputs(), *self._session.get_outputs()]
         found = [(end.name, end.type) for end in ends]
         expected = [(INPUT, "tensor(uint8)"), *((name, "tensor(float)") for name in OUTPUTS)]
-        if found != expected or ends[0].shape[1:] != [size, size, 3]:
-            expectation = f"images of {size} x {size} pixels, {' and '.join(OUTPUTS)}"
-            raise StudyError(f"{shown(self._file)} does not have the input and outputs of an export ({expectation})")
-        batch = ends[0].shape[0]
+        batch = ends[0].shape[0] if found == expected and ends[0].shape[1:] == [size, size, 3] else 0
+        if isinstance(batch, int) and not 0 < batch <= LARGEST_BATCH:
+            expectation = f"at most {LARGEST_BATCH} images of {size} x {size} pixels, {' and '.join(OUTPUTS)}"
+            raise StudyError(
+                f"{shown(self._file)} does not have the input and outputs of an export ({expectation}): export it again"
+            )
         return batch if isinstance(batch, int) else None
 
-    def logits(self, images: UInt8[np.ndarray, "photos size size 3"]) -> Float[np.ndarray, "photos breeds"]:
-        """Returns the logits of images. Raises StudyError if the network fails, or needs too much memory."""
-        step = self._batch_size or BATCH_SIZE
-        parts = [self._logits(images[start : start + step]) for start in range(0, len(images), step)]
-        return np.concatenate(parts)
+    def logits(self, images: UInt8[np.ndarray, "photos size size 3"]) -> Logits:
+        """Returns the logits of images. Raises StudyError if the network fails, or takes too much memory or time."""
+        return self.outputs(images)[0]
 
-    def _logits(self, images: np.ndarray) -> np.ndarray:
+    def outputs(self, images: UInt8[np.ndarray, "photos size size 3"]) -> tuple[Logits, Logits]:
+        """Returns the logits and the probabilities of images; see `logits`."""
+        step = self._batch_size or max(1, min(32, PIXELS // self.image_size**2))
+        parts = [self._outputs(images[start : start + step]) for start in range(0, len(images), step)]
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+    def _outputs(self, images: np.ndarray) -> list[np.ndarray]:
         count, batch = len(images), images
         if self._batch_size:
             batch = np.zeros((self._batch_size, *images.shape[1:]), np.uint8)
             batch[:count] = images
-        try:
-            (logits,) = self._session.run(["logits"], {INPUT: batch})
-        except Exception as error:  # onnxruntime raises its own exceptions, which have no common class
-            raise _failed(self._file, error) from error
-        if logits.shape != (len(batch), len(self.breeds)) or not np.isfinite(logits).all():
-            raise StudyError(f"{shown(self._file)} gives no logits of {len(self.breeds)} breeds: export it again")
-        return logits[:count]
+        options = onnxruntime.RunOptions()
+        limit = Timer(MOST_SECONDS, setattr, (options, "terminate", True))
+        with _one_line(self._file):
+            limit.start()
+            try:
+                found = self._session.run(list(OUTPUTS), {INPUT: batch}, options)
+            finally:
+                limit.cancel()
+        expected = (len(batch), len(self.breeds))
+        if any(each.shape != expected or not np.isfinite(each).all() for each in found):
+            breeds = f"each of its {len(self.breeds)} breeds"
+            raise StudyError(f"{shown(self._file)} does not return one finite number for {breeds}: export it again")
+        return [each[:count] for each in found]
 
 
 def _session(file: Path) -> onnxruntime.InferenceSession:
-    if not file.is_file():
-        raise StudyError(f"{shown(file)} does not exist: give a file that dogbreeds export wrote")
-    if file.stat().st_size >= LARGEST_FILE:
-        raise StudyError(f"{shown(file)} has {file.stat().st_size >> 20} MB, and an export has less than 2048 MB")
     _limit_memory()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = SILENT
     options.add_session_config_entry("session.use_env_allocators", "1")
+    with TemporaryDirectory() as empty:  # where external data would have to be
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", empty)
+        return onnxruntime.InferenceSession(
+            _content(file),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=["ConstantFolding"],  # which ignores the limit on memory
+            enable_fallback=0,  # which loads the file twice, with a message
+        )
+
+
+def _content(file: Path) -> bytes:
+    if not file.is_file():
+        raise StudyError(f"{shown(file)} is no file: give a file that dogbreeds export wrote")
     try:
-        return onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # see above
-        raise _failed(file, error) from error
+        if (size := file.stat().st_size) >= LARGEST_FILE:
+            limit = f"an export has less than {LARGEST_FILE >> 20} MB"
+            raise StudyError(f"{shown(file)} has {size >> 20} MB, and {limit}: give a file that dogbreeds export wrote")
+        return file.read_bytes()
+    except OSError as error:
+        raise StudyError(f"{shown(file)} cannot be read ({error.strerror}): change its permissions") from error
 
 
 @cache
@@ -98,6 +133,14 @@ def _limit_memory() -> None:
     onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg({"max_mem": MOST_MEMORY}))
 
 
-def _failed(file: Path, error: Exception) -> StudyError:
-    reason = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))[:200]
-    return StudyError(f"onnxruntime cannot run {shown(file)} ({reason}): export it again")
+@contextmanager
+def _one_line(file: Path) -> Iterator[None]:
+    """Raises StudyError for every other exception: onnxruntime has many, which have no class in common."""
+    try:
+        yield
+    except StudyError:
+        raise
+    except Exception as error:
+        reason = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))[:200]
+        remedy = "use a file that dogbreeds export wrote, with small batches"
+        raise StudyError(f"onnxruntime cannot run {shown(file)} ({shown(reason)}): {remedy}") from error

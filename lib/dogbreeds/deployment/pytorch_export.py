@@ -49,15 +49,15 @@ def to_own_format(model: nn.Module, size: int, batch: int | None, file: Path, me
     torch.export.save(program, file, extra_files={FILE: metadata})
 
 
-def load_own_format(file: Path) -> Callable[[UInt8[np.ndarray, "batch size size 3"]], np.ndarray]:
-    """Returns a function from images to logits, which runs a program that `to_own_format` wrote."""
+def load_own_format(file: Path) -> Callable[[UInt8[np.ndarray, "batch size size 3"]], list[np.ndarray]]:
+    """Returns a function from images to logits and probabilities, which runs a program that `to_own_format` wrote."""
     module = torch.export.load(file).module()
 
-    def logits(images):
+    def outputs(images):
         with torch.inference_mode():
-            return module(torch.from_numpy(images))[0].numpy()
+            return [output.numpy() for output in module(torch.from_numpy(images))]
 
-    return logits
+    return outputs
 
 
 def _program(model: nn.Module, size: int, batch: int | None) -> torch.export.ExportedProgram:
