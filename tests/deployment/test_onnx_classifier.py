@@ -177,7 +177,7 @@ SHAPE = [numpy_helper.from_array(np.array([1, 2], np.int64), "shape")]
         (filled(3, 2), "FILE does not return one finite number for each of its 2 breeds"),
         (external("here"), "onnxruntime cannot run FILE ("),
         (folded(), "onnxruntime cannot run FILE (Non-zero status code returned while running Expand"),
-        (endless(), "onnxruntime cannot run FILE (Exiting due to terminate flag"),
+        (endless(), "onnxruntime cannot run FILE (Non-zero status code returned while running Loop node"),
         (undecodable(b"akita", b"\xff" * 5), "onnxruntime cannot run FILE ('utf-8' codec can't decode"),
         (undecodable(b"ReduceMax", b"Reduce\x1b[m"), "onnxruntime cannot run FILE ("),
         (undecodable(b"ReduceMax", b"Reduce\xff\xff\xff"), "onnxruntime cannot run FILE ("),
