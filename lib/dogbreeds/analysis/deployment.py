@@ -101,11 +101,11 @@ def claim(table: pd.DataFrame) -> pd.DataFrame:
     at least one and Keras in none. Otherwise the measures disagree or show nothing, and it is not decidable here. The
     measurement says on which images and when, because another study may show it.
     """
-    better, row = ratios(table)["better"], table.iloc[0]
+    better, (images, date) = ratios(table)["better"], table.loc[0, ["images", "date"]]
     keras, pytorch = (int((better == name).sum()) for name in ("Keras", "PyTorch"))
     verdict = CONFIRMED if keras and not pytorch else REFUTED if pytorch and not keras else OPEN
     measured = _("Keras better in {keras} of {all} measures, PyTorch in {pytorch} ({images}, {date})").format(
-        keras=keras, all=len(better), pytorch=pytorch, images=_(row["images"]), date=row["date"]
+        keras=keras, all=len(better), pytorch=pytorch, images=_(images), date=date
     )
     return pd.DataFrame([{"claim": CLAIM, "initial weights": ANY, "measured": measured, "verdict": verdict}])
 
