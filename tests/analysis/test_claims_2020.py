@@ -1,5 +1,7 @@
 """A claim is confirmed or refuted only if the measured difference is significant after Holm's correction."""
 
+import re
+
 import numpy as np
 import pytest
 from finished_runs import finished_run, logits_and_labels
@@ -47,6 +49,55 @@ def test_large_differences_are_confirmed_or_refuted(runs):
 def test_equal_results_leave_all_claims_open(runs):
     table = claims_2020.confront(runs(xception=(31, 4), resnet50=(31, 4), se_resnet50=(31, 4)))
     assert set(table["verdict"][:-1]) == {claims_2020.OPEN}
+
+
+@pytest.fixture
+def squeezed(tmp_path):
+    """Returns the row on SE-ResNet50 and ResNet50, from the accuracies of both and the number of photos."""
+
+    def row(se_resnet50, resnet50, photos, seeds=3, **settings):
+        created = []
+        for name, share in (("xception", 0.9), ("resnet50", resnet50), ("se_resnet50", se_resnet50)):
+            for seed in range(seeds):
+                folder = tmp_path / f"{se_resnet50}-{photos}-{seeds}-{name}-{seed}-{len(settings)}"
+                curve = learning_curve(4 * (1 + 0.02 * seed))
+                more = {"architecture": name, "seed": seed, "validation_accuracy": curve} | settings
+                created.append(finished_run(folder, *logits_and_labels(round(share * photos), photos), **more))
+        return claims_2020.confront(created).set_index("claim").loc["SE-ResNet50 is better than ResNet50"]
+
+    return row
+
+
+def test_equal_networks_are_equal_within_the_margin_if_there_are_enough_photos(squeezed):
+    few, many = squeezed(0.5, 0.5, 100), squeezed(0.5, 0.5, 2000)
+    assert many["verdict"] == claims_2020.EQUAL == f"equal within {100 * intervals.MARGIN:.0f} points"
+    assert many["p equal (Holm)"] < 0.05 < few["p equal (Holm)"]
+    assert few["verdict"] == claims_2020.OPEN
+    needed = int(re.match(r"[\d,]+(?= test photos)", few["would decide"])[0].replace(",", ""))
+    assert 200 < needed < 2000
+
+
+def test_equality_is_about_what_was_trained(squeezed):
+    assert squeezed(0.5, 0.5, 2000, seeds=1)["verdict"] == claims_2020.THESE_EQUAL
+    shared = {"weights": "other-breeds", "source": "one"}
+    assert squeezed(0.5, 0.5, 2000, **shared)["verdict"] == claims_2020.EQUAL_FROM_THESE
+
+
+@pytest.mark.parametrize(("ahead", "verdict"), [(0.01, claims_2020.CONFIRMED), (-0.01, claims_2020.REFUTED)])
+def test_a_significant_difference_keeps_its_direction_within_the_margin(squeezed, ahead, verdict):
+    row = squeezed(0.5 + ahead, 0.5, 20_000)
+    assert row["verdict"] == verdict
+    assert row["p equal (Holm)"] < 0.05
+
+
+def test_undecided_claims_say_what_would_decide_them(runs):
+    table = claims_2020.confront(runs(xception=(62, 4), resnet50=(60, 4), se_resnet50=(60, 4))).set_index("claim")
+    undecided = table[table["verdict"] == claims_2020.OPEN]
+    assert table.loc[table["verdict"] != claims_2020.OPEN, "would decide"].isna().all()
+    ahead = undecided.loc["Xception stays ahead of ResNet50", "would decide"]
+    assert re.fullmatch(r"[\d,]+ test photos( or \d+ seeds)?", ahead)
+    photos = int(ahead.partition(" ")[0].replace(",", ""))
+    assert 100 < photos < 5000
 
 
 def test_near_chance_is_not_tested_by_another_recipe(runs):
@@ -144,5 +195,6 @@ def test_verdicts_use_holm_corrected_p_values(runs, monkeypatch):
     monkeypatch.setattr(claims_2020.tables, "gap", lambda *_: {"difference": 0.1, "low": 0.01, "high": 0.2, "p": 0.02})
     table = claims_2020.confront(runs(xception=(60, 4), resnet50=(60, 4), se_resnet50=(60, 4)))
     ahead = table[table["measured"].str.startswith("+10.0 points")]
-    assert ahead["p (Holm)"].to_list() == pytest.approx([0.1, 0.1, 0.1])  # three p-values of 0.02 and two of 1
+    # three p-values of 0.02, two of 1, and that of equality
+    assert ahead["p (Holm)"].to_list() == pytest.approx([0.12, 0.12, 0.12])
     assert set(ahead["verdict"]) == {claims_2020.OPEN}

@@ -262,19 +262,77 @@ def test_equality_within_the_margin_needs_enough_photos():
     for photos, equal in ((100, False), (10_000, True)):
         first = np.arange(photos) % 10 < 8
         second = np.arange(photos) % 10 > 1
-        found, low, high = intervals.equivalence(first[None], second[None])
-        assert found is equal
-        assert low == pytest.approx(-high)
+        found = intervals.equivalence(first[None], second[None])
+        assert (found["p"] < 0.05) is equal
+        assert found["low"] == pytest.approx(-found["high"])
 
 
 def test_a_difference_larger_than_the_margin_is_never_equality():
     first, second = np.arange(100_000) % 100 < 80, np.arange(100_000) % 100 < 77
-    assert intervals.equivalence(first[None], second[None])[0] is False
+    assert intervals.equivalence(first[None], second[None])["p"] > 0.5
 
 
 def test_equality_over_seeds_uses_the_interval_of_seeds_and_photos():
     values = np.random.default_rng(0).random((3, 20_000)) < 0.8
-    equal, low, high = intervals.equivalence(values, values[:, ::-1])
+    p, low, high = intervals.equivalence(values, values[:, ::-1]).values()
     wider = intervals.difference(values, values[:, ::-1])
-    assert equal
+    assert p < 0.05
     assert wider["low"] < low < high < wider["high"]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("shares", [False, True])
+def test_equality_is_significant_exactly_if_the_interval_is_within_the_margin(seeds, shares):
+    generator = np.random.default_rng(0)
+    decided = []
+    for photos in (300, 2000, 4000, 9000):
+        first, second = (
+            (generator.random((2, 2, seeds, photos)) < 0.8).mean(axis=1)
+            if shares
+            else (generator.random((2, seeds, photos)) < 0.8)
+        )
+        found = intervals.equivalence(first, second)
+        decided.append(found["p"] < 0.05)
+        assert decided[-1] == (found["low"] > -intervals.MARGIN and found["high"] < intervals.MARGIN)
+    assert len(set(decided)) == 2
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_few_photos_without_a_difference_do_not_show_equality(seeds):
+    """One photo that is classified differently does not make equality more certain, either."""
+    for photos, equal in ((100, False), (200, True)):
+        same = np.ones((seeds, photos), bool)
+        found = intervals.equivalence(same, same)
+        assert (found["p"] < 0.05) is equal
+        assert bool(found["high"] < intervals.MARGIN) is equal
+        other = same.copy()
+        other[0, 0] = False
+        assert intervals.equivalence(same, other)["p"] >= found["p"]
+        shares = np.where(same, 1.0, 0.0)
+        shares[0, 0] = 2 / 3
+        assert intervals.equivalence(same.astype(float), shares)["p"] >= intervals.equivalence(shares, shares)["p"]
+
+
+def test_no_number_of_photos_shows_a_difference_of_zero():
+    same = np.arange(200) % 3 > 0
+    photos, seeds = intervals.photos_and_seeds_needed(same[None], same[None])
+    assert photos == np.inf
+    assert np.isnan(seeds)
+    assert intervals.photos_and_seeds_needed(*[np.stack([same, same[::-1], same])] * 2) == (np.inf, np.inf)
+
+
+def test_more_photos_of_the_same_seeds_can_be_enough_although_very_many_are_not():
+    """With 3 seeds the degrees of freedom fall from 10 to 2 as photos are added, faster than the error."""
+    assert intervals._fewest(lambda number: 10_000 <= number < 40_000) == 10_000
+    assert intervals._fewest(lambda number: number >= 5, least=2) == 5
+    assert intervals._fewest(lambda number: number >= 2, least=2) == 2
+    assert intervals._fewest(lambda number: number > intervals.MOST) == np.inf
+
+
+def test_photos_cannot_make_up_for_seeds_that_vary():
+    """Two of three seeds are 10 points better and one is 15 points worse: more photos of these seeds decide nothing."""
+    first, second = np.zeros((3, 1000), bool), np.zeros((3, 1000), bool)
+    first[:2, :100] = second[2, :150] = True
+    photos, seeds = intervals.photos_and_seeds_needed(first, second)
+    assert photos == np.inf
+    assert 50 < seeds < 5000

@@ -3,7 +3,7 @@
 import pytest
 import simulations
 
-from dogbreeds.analysis import claims_2020
+from dogbreeds.analysis import claims_2020, intervals
 
 STUDIES = 600
 
@@ -42,3 +42,25 @@ def test_more_photos_decide_the_chance_claim_without_reversing_it():
     assert few[claims_2020.OPEN] > 0.5
     assert many[claims_2020.CONFIRMED] == 1
     assert few[claims_2020.REFUTED] <= 0.025
+
+
+@pytest.mark.parametrize(("seeds", "seed_effect"), [(1, 0), (3, 0), (3, 0.4), (5, 0.4)])
+def test_networks_at_the_margin_are_rarely_found_equal(seeds, seed_effect):
+    """The size of the equivalence test: a true difference of 2 points is not equality."""
+    assert 0.005 <= simulations.found_equal(400, seeds, 5000, intervals.MARGIN, seed_effect) <= 0.075
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_equal_networks_are_found_equal_with_enough_photos(seeds):
+    """The power of the equivalence test at a true difference of zero; a small test set shows nothing."""
+    assert simulations.found_equal(200, seeds, 20_000 // seeds, 0.0) >= 0.8
+    assert simulations.found_equal(200, seeds, 100, 0.0) <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("seeds", "seed_effect", "sizes", "least"), [(1, 0, 1, 0.7), (2, 1, 1, 0.6), (3, 1, 2, 0.45), (10, 2, 2, 0.65)]
+)
+def test_the_numbers_of_photos_and_seeds_that_are_needed_give_about_the_stated_power(seeds, seed_effect, sizes, least):
+    powers = simulations.power_at_the_number_needed(100, seeds, 1500, 3.0, seed_effect)
+    assert len(powers) == sizes
+    assert all(least <= power <= 0.95 for power in powers)

@@ -41,9 +41,14 @@ def test_comparisons_have_difference_interval_and_corrected_p_value(make):
     assert row["difference"] == pytest.approx(0.1)
     assert 0 < row["low"] < 0.1 < row["high"] < 0.2
     assert row["p"] == pytest.approx(stats.chi2.sf(10, 1))  # (10 - 0)**2 / 10
-    assert row["p (Holm)"] == pytest.approx(3 * row["p"])
+    assert row["p (Holm)"] == pytest.approx(4 * row["p"])  # three differences and one equality
     assert row["detectable"] == intervals.detectable_difference(100, 0.1)
     assert pairs.loc[("ResNet50", "SE-ResNet50"), "p"] == 1
+    equal = pairs.loc[("ResNet50", "SE-ResNet50"), "p equal"]
+    assert equal == pytest.approx(
+        stats.norm.sf(np.sqrt(100 * 0.02 / 0.98))
+    )  # no photo of 100 is classified differently
+    assert pairs["p equal"].notna().sum() == 1
     between = tables.comparisons(runs, "framework")
     assert between[["network", "initial weights", "first", "second"]].to_numpy().tolist() == [
         ["ResNet50", "scratch", "Keras", "PyTorch"]

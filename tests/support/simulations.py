@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 from dogbreeds.analysis import claims_2020, intervals, metrics
 
@@ -51,6 +51,38 @@ def coverage(studies, seeds, photos=234, ahead=6.0, of_seeds=0.0):
     options = {"ahead": ahead, "of_seeds": of_seeds}
     found = [intervals.difference(*correct_answers(generator, seeds, photos, **options)) for _ in range(studies)]
     return np.mean([each["low"] <= truth <= each["high"] for each in found])
+
+
+def ahead_for(gap, of_seeds=0.0):
+    """The effect, in points, that makes the true difference between two networks equal to `gap`."""
+    return optimize.brentq(lambda ahead: true_gap(ahead, of_seeds) - gap, -20, 20, xtol=0.01)
+
+
+def found_equal(studies, seeds, photos, gap, of_seeds=0.0):
+    """How often two networks whose true difference is `gap` are found to be equal within the margin."""
+    generator, ahead = np.random.default_rng(0), ahead_for(gap, of_seeds)
+    options = {"ahead": ahead, "of_seeds": of_seeds}
+    found = [intervals.equivalence(*correct_answers(generator, seeds, photos, **options)) for _ in range(studies)]
+    return np.mean([each["p"] < 0.05 for each in found])
+
+
+def power_at_the_number_needed(studies, seeds, photos, ahead, of_seeds=0.0):
+    """How often studies of the size that is needed find the difference: with more photos, and with more seeds.
+
+    The size is the median over many studies, because that of one study varies by chance. Infinite sizes are left out.
+    """
+    generator, options = np.random.default_rng(0), {"ahead": ahead, "of_seeds": of_seeds}
+    pilots = [
+        intervals.photos_and_seeds_needed(*correct_answers(generator, seeds, photos, **options)) for _ in range(studies)
+    ]
+    more_photos, more_seeds = np.median(pilots, axis=0)
+    powers = []
+    for size in [(seeds, more_photos), (more_seeds, photos)]:
+        if np.isfinite(size).all():
+            tried = [int(number) for number in size]
+            found = [intervals.difference(*correct_answers(generator, *tried, **options)) for _ in range(studies)]
+            powers.append(np.mean([each["p"] < 0.05 for each in found]))
+    return powers
 
 
 def learning_curve(generator, constant, plateau, epochs=30, noise=0.02):
@@ -104,6 +136,19 @@ def tables(studies):
         for effect in (0, 1.6, 3.2, 6.4)
     }
     yield "size with three seeds: source, effect of a source", sources
+    equal = {
+        (n, effect, gap): {"found equal": found_equal(studies // 4, n, 5000, gap, effect)}
+        for n in (1, 3, 5)
+        for effect in ((0,) if n == 1 else (0, 0.4))
+        for gap in (0.0, 0.01, intervals.MARGIN)
+    }
+    yield "equal within the margin, 5,000 photos: seeds, effect of a seed, true difference", equal
+    needed = {
+        (n, effect): {"powers": str(np.round(power_at_the_number_needed(studies // 8, n, 1500, 3.0, effect), 2))}
+        for n in (1, 2, 3, 5, 10)
+        for effect in ((0,) if n == 1 else (0, 1, 2))
+    }
+    yield "power at the number of photos, and of seeds, that is needed: seeds, effect of a seed", needed
     speed = {
         (n, constants, plateaus): verdicts_on_speed(studies // 4, n, constants, plateaus)
         for n in (3, 5)
@@ -116,4 +161,4 @@ def tables(studies):
 
 if __name__ == "__main__":
     for title, rows in tables(int(sys.argv[1]) if len(sys.argv) > 1 else 4000):
-        print(f"{title}\n{pd.DataFrame(rows).T.round(3).to_string()}\n", flush=True)
+        print(f"{title}\n{pd.DataFrame(rows).T.infer_objects().round(3).to_string()}\n", flush=True)

@@ -1,5 +1,8 @@
 """Confidence intervals, paired tests and power of accuracies, computed with SciPy and statsmodels."""
 
+import bisect
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import optimize, stats
@@ -9,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 from dogbreeds.translation import _, number
 
 MARGIN = 0.02  # accuracies that differ by less are equal for a user: 2 photos in 100
+MOST = 10**6  # photos, or seeds, that a study could have
 
 
 def accuracy_interval(correct: int, photos: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -74,11 +78,8 @@ def _score_interval(first_alone: int, second_alone: int, photos: int, confidence
     quantile = stats.norm.ppf((1 + confidence) / 2)
 
     def excess(gap: float) -> float:
-        """Squared score at this gap minus the squared quantile, times the variance; Tango's equations 5 and 6."""
-        b = (2 * photos - first_alone + second_alone) * gap - first_alone - second_alone
-        root = np.sqrt(b**2 + 8 * photos * second_alone * gap * (1 - gap))
-        variance = photos * ((root - b) / (2 * photos) + gap * (1 - gap))
-        return (first_alone - second_alone - photos * gap) ** 2 - quantile**2 * variance
+        distance, variance = _score(first_alone, second_alone, photos, gap)
+        return distance**2 - quantile**2 * variance
 
     if first_alone == second_alone == 0:
         most = quantile**2 / (photos + quantile**2)
@@ -88,6 +89,13 @@ def _score_interval(first_alone: int, second_alone: int, photos: int, confidence
         inner = gap * (photos - quantile**2) / (photos + quantile**2)
         return gap, min(gap, inner), max(gap, inner)
     return gap, float(optimize.brentq(excess, -1, gap)), float(optimize.brentq(excess, gap, 1))
+
+
+def _score(first_alone: int, second_alone: int, photos: int, gap: float) -> tuple[float, float]:
+    """The distance of the measured from a supposed gap, times `photos`, and its variance; Tango's equations 5 and 6."""
+    b = (2 * photos - first_alone + second_alone) * gap - first_alone - second_alone
+    root = np.sqrt(b**2 + 8 * photos * second_alone * gap * (1 - gap))
+    return first_alone - second_alone - photos * gap, photos * ((root - b) / (2 * photos) + gap * (1 - gap))
 
 
 def over_seeds(accuracies: list[float], confidence: float = 0.95) -> dict[str, float]:
@@ -111,20 +119,35 @@ def over_seeds_and_photos(values: Float[np.ndarray, "seeds photos"], confidence:
     one. The interval then has the nominal coverage from three seeds on, and is wide for two seeds (see the simulations
     in the tests). `sd` is the standard deviation of the seeds' means; `low` and `high` are the ends of the interval.
     """
+    mean, error, freedom = _crossed(values)
+    summary = {"mean": mean, "sd": float(values.mean(axis=1).std(ddof=1)), "low": mean, "high": mean}
+    if error == 0:
+        return summary | {"p": float(mean == 0)}
+    low, high = stats.t.interval(confidence, freedom, loc=mean, scale=error)
+    return summary | {"low": float(low), "high": float(high), "p": float(2 * stats.t.sf(abs(mean) / error, freedom))}
+
+
+def _crossed(values: Float[np.ndarray, "seeds photos"]) -> tuple[float, float, float]:
+    """The mean over seeds and photos, its standard error and degrees of freedom; see `over_seeds_and_photos`."""
+    of_seeds, of_photos, _residual = _mean_squares(values)
+    seeds, photos = values.shape
+    error = np.sqrt((of_seeds + of_photos) / (seeds * photos))
+    return float(values.mean()), float(error), _freedom(of_seeds, of_photos, seeds)
+
+
+def _mean_squares(values: Float[np.ndarray, "seeds photos"]) -> tuple[float, float, float]:
+    """The mean squares of the seeds, of the photos without the residual one, and the residual one."""
     seeds, photos = values.shape
     mean, by_seed, by_photo = values.mean(), values.mean(axis=1), values.mean(axis=0)
     residual = np.sum((values - by_seed[:, None] - by_photo + mean) ** 2) / ((seeds - 1) * (photos - 1))
     of_seeds = max(photos * by_seed.var(ddof=1), residual / 3)
-    of_photos = max(seeds * by_photo.var(ddof=1) - residual, 0)
-    error = np.sqrt((of_seeds + of_photos) / (seeds * photos))
-    summary = {"mean": float(mean), "sd": float(by_seed.std(ddof=1)), "low": float(mean), "high": float(mean)}
-    if error == 0:
-        return summary | {"p": float(mean == 0)}
-    freedom = np.inf if of_seeds == 0 else (of_seeds + of_photos) ** 2 / (of_seeds**2 / (seeds - 1))
+    return float(of_seeds), max(float(seeds * by_photo.var(ddof=1) - residual), 0.0), float(residual)
+
+
+def _freedom(of_seeds: float, of_photos: float, seeds: int) -> float:
     if seeds == 2:
-        freedom = 1
-    low, high = stats.t.interval(confidence, freedom, loc=mean, scale=error)
-    return summary | {"low": float(low), "high": float(high), "p": float(2 * stats.t.sf(abs(mean) / error, freedom))}
+        return 1.0
+    return np.inf if of_seeds == 0 else (of_seeds + of_photos) ** 2 / (of_seeds**2 / (seeds - 1))
 
 
 def accuracy(correct: Bool[np.ndarray, "seeds photos"]) -> dict[str, float]:
@@ -169,18 +192,36 @@ def difference(
 def equivalence(
     first: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
     second: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
-) -> tuple[bool, float, float]:
-    """Whether two accuracies are equal within MARGIN, and the ends of the 90 % interval of their difference.
+) -> dict[str, float]:
+    """The p-value of two one-sided tests that two accuracies are equal within MARGIN, and the 90 % interval of the gap.
 
-    They are equal if this interval lies within the margin: two one-sided tests at 5 % (Schuirmann, Journal of
-    Pharmacokinetics and Biopharmaceutics 15, 1987). The arrays are those of `difference`.
+    `p` is the larger p-value of the tests that the difference is below MARGIN and above -MARGIN. It is below 5 %
+    exactly if the interval, `low` to `high`, lies within the margin (Schuirmann, Journal of Pharmacokinetics and
+    Biopharmaceutics 15, 1987). The arrays are those of `difference`. For two networks the tests are Tango's score
+    tests. Otherwise they are t-tests over photos, or over seeds and photos; their standard error is at least
+    `_least_error`, because a few photos without a difference prove little.
     """
-    if len(first) == 1:
+    values = first.astype(float) - second.astype(float)
+    seeds, photos = values.shape
+    if seeds == 1 and first.dtype == bool == second.dtype:
+        alone = int(np.sum(first & ~second)), int(np.sum(~first & second))
+        scores = [_score(*alone, photos, gap) for gap in (-MARGIN, MARGIN)]
+        below, above = (distance / np.sqrt(variance) for distance, variance in scores)
         _, low, high = paired_difference(first[0], second[0], 0.9)
+        return {"p": float(max(stats.norm.sf(below), stats.norm.cdf(above))), "low": low, "high": high}
+    if seeds == 1:
+        mean, error, freedom = float(values.mean()), float(stats.sem(values[0])), photos - 1
     else:
-        both = over_seeds_and_photos(first.astype(float) - second.astype(float), 0.9)
-        low, high = both["low"], both["high"]
-    return low > -MARGIN and high < MARGIN, low, high
+        mean, error, freedom = _crossed(values)
+    error = max(error, _least_error(photos))
+    half = stats.t.ppf(0.95, freedom) * error
+    p = stats.t.sf((MARGIN - abs(mean)) / error, freedom)
+    return {"p": float(p), "low": float(mean - half), "high": float(mean + half)}
+
+
+def _least_error(photos: int) -> float:
+    """The standard error of the difference if one network is correct on a share MARGIN of the photos more."""
+    return float(np.sqrt(MARGIN * (1 - MARGIN) / photos))
 
 
 def format_difference(difference: float, low: float, high: float) -> str:
@@ -202,3 +243,55 @@ def detectable_difference(photos: int, discordant: float, power: float = 0.8, si
         return gap * np.sqrt(photos) - for_size * np.sqrt(discordant) - for_power * np.sqrt(discordant - gap**2)
 
     return float(optimize.brentq(excess, 0, discordant)) if excess(discordant) >= 0 else float("nan")
+
+
+def photos_and_seeds_needed(
+    first: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
+    second: Bool[np.ndarray, "seeds photos"] | Float[np.ndarray, "seeds photos"],
+    size: float = 0.05,
+    power: float = 0.8,
+    margin: float | None = None,
+) -> tuple[float, float]:
+    """How many test photos, and how many seeds, would show the measured difference with probability `power`.
+
+    With a `margin`, they would show that the accuracies are equal within it. The number of photos is for the measured
+    seeds, and the number of seeds for the measured photos. `size` is the significance level of `difference`, or of
+    `equivalence`. The measured difference and its variation between photos and between seeds are taken as the true
+    ones, so that the numbers from a few seeds are rough (see the simulations in the tests). A number is infinite if it
+    would be above MOST, and NaN if the runs do not show it: the number of seeds with one seed, and the number of photos
+    with two, which hardly show their variation. With one seed the photos are for these trained networks.
+    """
+    values = first.astype(float) - second.astype(float)
+    gap, (seeds, photos) = abs(float(values.mean())), values.shape
+    distance, size, least = (gap, size / 2, 0.0) if margin is None else (margin - gap, size, _least_error(1))
+    if margin is not None and gap == 0:
+        power = (1 + power) / 2  # both one-sided tests must succeed
+    if seeds == 1:
+        shown = (stats.norm.ppf(1 - size) + stats.norm.ppf(power)) * max(values[0].std(), least)
+        number = np.ceil((shown / distance) ** 2) if distance > 0 else np.inf
+        return (float(number) if number <= MOST else np.inf), np.nan
+    of_seeds, of_photos, residual = _mean_squares(values)
+    between_seeds, between_photos = max(of_seeds - residual, 0) / photos, of_photos / seeds
+
+    def shows(number_of_seeds: int, number_of_photos: int) -> bool:
+        squares = residual + number_of_photos * between_seeds, number_of_seeds * between_photos
+        freedom = _freedom(*squares, number_of_seeds)
+        error = np.sqrt(max(sum(squares) / number_of_seeds, least**2) / number_of_photos)
+        return bool(distance > 0 and distance >= (stats.t.ppf(1 - size, freedom) + stats.t.ppf(power, freedom)) * error)
+
+    more_photos = _fewest(lambda number: shows(seeds, number)) if seeds > 2 else np.nan
+    return more_photos, _fewest(lambda number: shows(number, photos), least=2)
+
+
+def _fewest(shows: Callable[[int], bool], least: int = 1) -> float:
+    """The smallest number from `least` to MOST for which `shows` is true, or infinity.
+
+    More photos of the same seeds leave fewer degrees of freedom, so that `shows` can be true for some numbers only: the
+    search goes through a grid before it bisects.
+    """
+    grid = [least, *np.unique(np.geomspace(least, MOST, 400).astype(int)).tolist()]
+    found = next((place for place, number in enumerate(grid) if shows(number)), None)
+    if found is None:
+        return np.inf
+    low, high = grid[max(found - 1, 0)], grid[found]
+    return float(low + bisect.bisect_left(range(low, high), True, key=shows))

@@ -13,6 +13,8 @@ from dogbreeds.translation import number
 
 CHOICES = ("network", "framework", "initial weights")  # the names of the parts of `Run.choice` in tables
 DIFFERENCE = ("difference", "low", "high", "p", "p (Holm)")  # of two accuracies, with interval and p-values
+# Pairs that may be equal: for these, two one-sided tests are made in addition (`intervals.equivalence`).
+MAY_BE_EQUAL = ({"Keras", "PyTorch"}, {"ResNet50", "SE-ResNet50"})
 COSTS = {"epochs": "epochs", "seconds": "seconds", "photos_per_second": "photos/s", "peak_memory_mb": "memory MB"}
 
 
@@ -89,10 +91,11 @@ def format_table(table: pd.DataFrame) -> str:
 def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
     """One row per pair of choices that differ only in `between`: "network", "framework" or "initial weights".
 
-    A row has the difference and p-value of `gap`, and the p-value after Holm's correction over the rows of the table
+    A row has the difference and p-value of `gap`, and p-values after Holm's correction over all tests of the table
     (Holm, Scandinavian Journal of Statistics 6, 1979). `detectable` is the smallest difference that McNemar's test
     detects with 80 % power for one seed, given the share of photos that only one of the two classifies correctly. The
-    table is empty if there is no pair. Raises ValueError if the runs of a pair have different seeds.
+    pairs in MAY_BE_EQUAL also have the p-value of `intervals.equivalence`. The table is empty if there is no pair.
+    Raises ValueError if the runs of a pair have different seeds.
     """
     kept, rows = [name for name in CHOICES if name != between], []
     for (one, mine), (other, others) in combinations(by_choice(runs).items(), 2):
@@ -101,9 +104,11 @@ def comparisons(runs: list[Run], between: str) -> pd.DataFrame:
             row = {name: first[name] for name in kept} | {"first": first[between], "second": second[between]}
             row |= gap(mine, others)
             discordant = correct(mine) != correct(others)
+            if {first[between], second[between]} in MAY_BE_EQUAL:
+                row["p equal"] = intervals.equivalence(by_seed(mine), by_seed(others))["p"]
             row["detectable"] = intervals.detectable_difference(discordant.shape[1], float(discordant.mean()))
             rows.append(row)
-    return _corrected(rows, [*kept, "first", "second", *DIFFERENCE, "detectable"])
+    return _corrected(rows, [*kept, "first", "second", *DIFFERENCE, "p equal", "p equal (Holm)", "detectable"])
 
 
 def factor_table(runs: list[Run], factor_runs: dict[str, list[Run]]) -> pd.DataFrame:
@@ -126,11 +131,20 @@ def factor_table(runs: list[Run], factor_runs: dict[str, list[Run]]) -> pd.DataF
 
 
 def _corrected(rows: list[dict], columns: list[str]) -> pd.DataFrame:
-    """The rows as a table with these columns, with p-values after Holm's correction over all rows."""
+    """The rows as a table with these columns, with p-values after Holm's correction over all of its tests."""
     table = pd.DataFrame(rows, columns=columns)
+    names = [name for name in ("p", "p equal") if name in table]
     if rows:
-        table["p (Holm)"] = multipletests(table["p"], method="holm")[1]
+        table[[f"{name} (Holm)" for name in names]] = holm(table[names].to_numpy(float))
     return table
+
+
+def holm(p_values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """P-values after Holm's correction over all of them that are not NaN."""
+    corrected, tested = np.full(p_values.shape, np.nan), ~np.isnan(p_values)
+    if tested.any():
+        corrected[tested] = multipletests(p_values[tested], method="holm")[1]
+    return corrected
 
 
 def learning_speed(runs: list[Run]) -> pd.DataFrame:
@@ -192,6 +206,8 @@ def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
     shown = table[[name for name in CHOICES if name in table]].assign(pair=table["first"] + " - " + table["second"])
     shown["points [95 % interval]"] = _with_intervals(table, ["difference", "low", "high"], "+.1f")
     shown["p (Holm)"] = _p_values(table["p (Holm)"])
+    if table["p equal (Holm)"].notna().any():
+        shown["p equal within 2 points (Holm)"] = _p_values(table["p equal (Holm)"]).fillna("")
     return shown.assign(detectable=(100 * table["detectable"]).map(number, spec=".1f"))
 
 
@@ -205,7 +221,8 @@ def readable_factors(table: pd.DataFrame) -> pd.DataFrame:
 
 def readable_claims(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `claims_2020.confront` with p-values as text; claims that are not tested have none."""
-    return table.assign(**{"p (Holm)": _p_values(table["p (Holm)"]).fillna("")})
+    columns = ["p (Holm)", "p equal (Holm)"]
+    return table.assign(**{name: _p_values(table[name]).fillna("") for name in columns if name in table}).fillna("")
 
 
 def readable_variants(table: pd.DataFrame) -> pd.DataFrame:

@@ -128,7 +128,8 @@ def measure(study: Study, workers: int) -> Iterator[tuple[pd.DataFrame, pd.DataF
 
     The first table has one row per network, pipeline and seed with the test accuracy. The second has one row per
     network and precision of this library: the difference in test accuracy, this library minus the baseline pipeline,
-    with its 95 % interval. Raises StudyError if the baseline pipeline does not support the recipe or the crop.
+    with its 95 % interval, and the p-value of `intervals.equivalence`. These p-values are not corrected. Raises
+    StudyError if the baseline pipeline does not support the recipe or the crop.
     """
     _check_supported(study)
     dataset, accuracies, differences = study.dataset, [], []
@@ -152,6 +153,7 @@ def measure(study: Study, workers: int) -> Iterator[tuple[pd.DataFrame, pd.DataF
                 row = {"network": network, "pipeline": pipeline, "seed": seed, "test accuracy": right.mean()}
                 accuracies.append(row | settings)
         for precision in PRECISIONS:
-            difference = intervals.difference(found[f"this library, {precision}"], found["baseline"])
-            differences.append({"network": network, "this library in": precision} | difference)
+            both = found[f"this library, {precision}"], found["baseline"]
+            row = {"network": network, "this library in": precision} | intervals.difference(*both)
+            differences.append(row | {"p equal": intervals.equivalence(*both)["p"]})
         yield pd.DataFrame(accuracies), pd.DataFrame(differences)

@@ -84,7 +84,8 @@ def squeeze_excitation(study: Study) -> list[str]:
 def frameworks(study: Study) -> list[str]:
     """Notebook 04: whether the framework changes the accuracy."""
     keras, pytorch = (_runs_of(study, "framework", name) for name in models.FRAMEWORKS)
-    equal, low, high = intervals.equivalence(tables.by_seed(keras), tables.by_seed(pytorch))
+    found = intervals.equivalence(tables.by_seed(keras), tables.by_seed(pytorch))
+    low, high = (f"{100 * found[end]:+.1f}" for end in ("low", "high"))
     margin = f"{100 * intervals.MARGIN:.0f} points"
     about = "" if len(study.seeds) > 1 else ", for these trained networks (one seed)"
     fields = ("architecture", "seed", "fingerprint", "recipe", "initialisation", "parameters")
@@ -92,9 +93,9 @@ def frameworks(study: Study) -> list[str]:
     same = len(set(keys[0]) & set(keys[1]))
     return [
         f"the test accuracy in Keras minus that in PyTorch is {_gap(keras, pytorch)}; they are "
-        f"{f'equal within {margin}' if equal else f'not shown to be equal within {margin}'}{about}.",
-        f"The 90 % interval of the difference is {100 * low:+.1f} to {100 * high:+.1f} points; within {margin} it "
-        "would show equality (two one-sided tests).",
+        f"{f'equal within {margin}' if found['p'] < 0.05 else f'not shown to be equal within {margin}'}{about}.",
+        f"The 90 % interval of the difference is {low} to {high} points; within {margin} it would show equality (two "
+        "one-sided tests).",
         f"The comparison averages {len(keras)} pairs of runs, seeds: {len(study.seeds)}.",
         f"Pairs with the same images, recipe, initial weights and number of parameters: {same} of {len(keras)}.",
     ]
