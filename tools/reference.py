@@ -272,14 +272,17 @@ def _deployment(folder: Path) -> list[str]:
     found = []
     for file in sorted(REFERENCE.glob("*/deployment.csv"), reverse=True):
         table = pd.read_csv(file, keep_default_na=False)
+        shown = deployment.summary(table)
         row, verdict = table.iloc[0], deployment.claim(table)["verdict"].iloc[0]
         images = (
             f"{row['test_photos']} test images ({row['images']}) at {row['image_size']} x {row['image_size']} pixels"
         )
         command = f"`dogbreeds bench deployment --profile {file.parent.name} --rounds {table['round'].max()}`"
         found += [
-            f"{images}, {command} on {row['machine']}, {row['date']}; each cell has the median and the range.",
-            _markdown(deployment.summary(table)),
+            f"{images}, {command} on {row['machine']}, {row['date']}; with the range over the rounds.",
+            _markdown(
+                shown.set_index(shown.pop("network") + ", " + shown.pop("framework")).T.reset_index(names="median")
+            ),
             f'The claim of 2020 that Keras is "easy to deploy", read as "{deployment.CLAIM}": {verdict}.',
         ]
     return found

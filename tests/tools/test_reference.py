@@ -117,7 +117,8 @@ def test_deployment_is_stored_with_its_claim_and_written_with_its_machine(tmp_pa
     text = without_padding(reference.block(tmp_path / "reference" / "deployment"))
     command = "`dogbreeds bench deployment --profile five_breeds --rounds 5` on an abacus, 2020-01-28"
     assert f"1000 test images (drawn dogs) at 40 x 40 pixels, {command}" in text
-    assert "| Xception | Keras | 84.5 | 3e-06 |" in text
+    assert "| median | Xception, Keras | Xception, PyTorch | ResNet50, Keras |" in text
+    assert "| test accuracy in % | 84.5 | 84.5 |" in text
     assert 'read as "Keras is easier to deploy than PyTorch": refuted.' in text
 
 
