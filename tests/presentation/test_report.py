@@ -97,7 +97,7 @@ def test_tables_are_readable_and_escaped(page):
     assert found[:8] == ["It flies", "scratch", "+1.0 points", "0.012", "It swims", "scratch", "none", ""]
     assert found[8:11] == ["&lt;i&gt;", "Keras", "83.2 [75.2, 89.0]"]
     assert found[11:19] == ["&lt;i&gt;", "Keras", "scratch", "34", "60", "2,955", "20.8", "363.3"]
-    assert found[19:] == ["Xception", "scratch", "Keras - PyTorch", "+5.0 [+1.0, +10.0]", "0.0035", "7.0"]
+    assert found[19:] == ["Xception", "scratch", "Keras - PyTorch", "+5.0 [+1.0, +10.0]", "0.0035", "0.4", "7.0"]
 
 
 def test_head_and_each_table_say_that_test_photos_may_not_be_unseen(page, study):

@@ -66,7 +66,7 @@ def confront(runs: list[Run]) -> pd.DataFrame:
     tests = int(table[P_VALUES].notna().sum().sum())
     table["verdict"] = [_verdict(row) for _index, row in table.iterrows()]
     table["would decide"] = [
-        _needed(row["arrays"], tests, not np.isnan(row["p equal (Holm)"])) if row["verdict"] == OPEN else None
+        _needed(row["arrays"], tests, not np.isnan(row["p equal (Holm)"])) if row["verdict"] == OPEN else np.nan
         for _index, row in table.iterrows()
     ]
     chance = [
@@ -85,13 +85,13 @@ def _verdict(row: pd.Series) -> str:
     return row["verdicts"][0] if row["p equal (Holm)"] < 0.05 else OPEN
 
 
-def _needed(arrays: tuple[np.ndarray, np.ndarray] | None, tests: int, may_be_equal: bool) -> str | None:
-    """The smaller numbers of `intervals.photos_and_seeds_needed` in words, for a difference or for equality.
+def _needed(arrays: tuple[np.ndarray, np.ndarray] | None, tests: int, may_be_equal: bool) -> str | float:
+    """The smaller numbers of `intervals.photos_and_seeds_needed` in words, for a difference or for equality; NaN without arrays.
 
     The level is divided by the number of `tests`, which is at least as strict as Holm's correction.
     """
     if arrays is None:
-        return None
+        return np.nan
     margins = (None, intervals.MARGIN) if may_be_equal else (None,)
     found = [intervals.photos_and_seeds_needed(*arrays, size=0.05 / tests, margin=margin) for margin in margins]
     photos, seeds = (min(numbers) for numbers in zip(*found, strict=True))
