@@ -86,9 +86,9 @@ def _verdict(row: pd.Series) -> str:
 
 
 def _needed(arrays: tuple[np.ndarray, np.ndarray] | None, tests: int, may_be_equal: bool) -> str | float:
-    """The smaller numbers of `intervals.photos_and_seeds_needed` in words, for a difference or for equality; NaN without arrays.
+    """The smaller numbers of `intervals.photos_and_seeds_needed` in words, for a difference or for equality.
 
-    The level is divided by the number of `tests`, which is at least as strict as Holm's correction.
+    The level is divided by the number of `tests`, which is at least as strict as Holm's correction. NaN without arrays.
     """
     if arrays is None:
         return np.nan
