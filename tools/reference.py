@@ -131,7 +131,7 @@ def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
     return pairs | {
         "results": tables.result_table(compared),
         "learning_speed": tables.learning_speed(compared),
-        "claims": deployment.with_claim(claims_2020.confront(compared), Study.deployment_in(folder)),
+        "claims": deployment.with_claim(claims_2020.confront(compared), deployment.read(folder)),
         "baselines": tables.variant_table(found["baselines"]),
         "in_pytorch": tables.variant_table(found["in_pytorch"]),
         "backends": reproducibility.table(backends, band),
@@ -192,8 +192,8 @@ def keep_deployment(outputs: Path) -> list[Path]:
 
     The claims of these studies are computed again. Raises StudyError if there are no measurements.
     """
-    made = [file for file in sorted(outputs.glob("*/tables/deployment.csv")) if (_kept(file) / "claims.csv").is_file()]
-    made = [file for file in made if len(pd.read_csv(file)[NETWORK].drop_duplicates()) == 6]
+    found = sorted(outputs.glob("*/tables/deployment.csv"))
+    made = [file for file in found if (_kept(file) / "claims.csv").is_file() and _is_complete(pd.read_csv(file))]
     if not made:
         raise StudyError(f"{outputs} has no measurements of a reference study: run dogbreeds bench deployment")
     for file in made:
@@ -201,8 +201,13 @@ def keep_deployment(outputs: Path) -> list[Path]:
         shutil.copy(file, folder / file.name)
         claims = pd.read_csv(folder / "claims.csv")
         claims = claims[claims["claim"] != deployment.CLAIM]
-        deployment.with_claim(claims, Study.deployment_in(folder)).to_csv(folder / "claims.csv", index=False)
+        deployment.with_claim(claims, deployment.read(folder)).to_csv(folder / "claims.csv", index=False)
     return [_kept(file) / file.name for file in made]
+
+
+def _is_complete(table: pd.DataFrame) -> bool:
+    """Whether a table of `dogbreeds bench deployment` has all networks in both frameworks."""
+    return len(table[NETWORK].drop_duplicates()) == len(models.ARCHITECTURES) * len(models.FRAMEWORKS)
 
 
 def _kept(table: Path) -> Path:
@@ -246,8 +251,8 @@ def _write_about(folder: Path, about: dict, threads: int) -> None:
 
 def block(folder: Path) -> str:
     """The Markdown text of the README for the results in `folder`: their origin, tables and a figure."""
-    kinds = {"bench_cpu": _bench, "gpu": _gpu, "failure_2020": _failure, "published_files": _published_files}
-    kinds |= {"deployment": _deployment}
+    kinds = {"bench_cpu": _bench, "gpu": _gpu, "deployment": _deployment, "failure_2020": _failure}
+    kinds["published_files"] = _published_files
     return "\n\n".join(kinds.get(folder.name, _study)(folder)) + "\n"
 
 
@@ -271,18 +276,17 @@ def _deployment(folder: Path) -> list[str]:
     """What `dogbreeds bench deployment` measured in each study that has a table of it in outputs/reference."""
     found = []
     for file in sorted(REFERENCE.glob("*/deployment.csv"), reverse=True):
-        table = pd.read_csv(file, keep_default_na=False)
-        shown = deployment.summary(table)
-        row, verdict = table.iloc[0], deployment.claim(table)["verdict"].iloc[0]
+        table = deployment.read(file.parent)
+        shown, row, verdict = deployment.summary(table), table.iloc[0], deployment.claim(table)["verdict"].iloc[0]
+        size = f"{row['image_size']} x {row['image_size']} pixels"
         images = (
-            f"{row['test_photos']} test images ({row['images']}) at {row['image_size']} x {row['image_size']} pixels"
+            f"{row['test_photos']} test images ({row['images']}) at {size}, initial weights: {row['initial_weights']}"
         )
-        command = f"`dogbreeds bench deployment --profile {file.parent.name} --rounds {table['round'].max()}`"
+        measured = f"`dogbreeds bench deployment`, {table['round'].max()} rounds on {row['machine']}, {row['date']}"
+        names = shown.pop("network") + ", " + shown.pop("framework")
         found += [
-            f"{images}, {command} on {row['machine']}, {row['date']}; with the range over the rounds.",
-            _markdown(
-                shown.set_index(shown.pop("network") + ", " + shown.pop("framework")).T.reset_index(names="median")
-            ),
+            f"{images}. {measured}: medians, with the range over the rounds.",
+            _markdown(shown.set_index(names).T.reset_index(names="median")),
             f'The claim of 2020 that Keras is "easy to deploy", read as "{deployment.CLAIM}": {verdict}.',
         ]
     return found

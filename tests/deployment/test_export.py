@@ -12,7 +12,7 @@ import torch
 from runs_with_weights import write_run_on
 from scipy.special import softmax
 
-from dogbreeds.cli import main
+from dogbreeds.cli import export as export_command, main
 from dogbreeds.data import pixel_cache
 from dogbreeds.deployment import export
 from dogbreeds.deployment.metadata import Metadata
@@ -40,16 +40,17 @@ def files(folder: Path) -> list[str]:
 @pytest.mark.parametrize("form", export.SUFFIXES)
 @pytest.mark.parametrize("run", FRAMEWORKS, indirect=True)
 def test_every_format_gives_the_stored_logits_for_any_number_of_images(run, form, dataset, tmp_path):
-    file, checked = export.export(run, dataset, form, tmp_path / "exports")
+    file, compared = export.export(run, dataset, form, tmp_path / "exports")
     assert files(tmp_path / "exports") == sorted([file.name, f"{file.name}.md"])
-    assert checked.startswith(f"On all {len(run.labels())} test images its logits differ")
+    assert compared.images == len(run.labels())
+    assert 0 <= compared.largest_difference < 1e-4
     images = images_of(dataset)
     for count in (1, 3, len(images)):
         logits, probabilities = export.outputs(form, file, images[:count])
         np.testing.assert_allclose(logits, run.logits()[:count], atol=1e-4)
         np.testing.assert_allclose(probabilities, softmax(logits, axis=1), atol=1e-5)
     card = (tmp_path / "exports" / f"{file.name}.md").read_text()
-    assert checked in card
+    assert str(compared) in card
     assert "0. Chihuahua\n1. pug\n" in card
 
 
@@ -116,7 +117,7 @@ def test_breeds_differ_only_where_the_run_itself_is_undecided(run, dataset, tmp_
         found = np.array([[1.0, 2.0], second])
         both = found, softmax(found, axis=1) if probabilities is None else probabilities
         monkeypatch.setattr(export, "outputs", lambda *arguments: both)
-        return export.check(run, dataset, "onnx", tmp_path, None)
+        return str(export.check(run, dataset, "onnx", tmp_path, None))
 
     assert checked([1.0, 1.00001]).endswith("and the breeds are the same.")
     assert "at most 1e-05, and 1 breeds differ, where two logits are as close." in checked([1.00001, 1.0])
@@ -195,6 +196,10 @@ def test_card_says_what_is_known_of_photos_and_initial_weights(run, dataset, tmp
     assert "Licence: not known here" in plain
     assert "ImageNet may contain the test photos" in card(kind="imagenet", source="imagenet")
     assert "does not record what its initial weights (w.h5) were learned on" in card(kind="w.h5", source="w.h5")
+
+
+def test_command_offers_every_format():
+    assert tuple(export.SUFFIXES) == export_command.FORMATS
 
 
 def test_command_finds_the_photos_of_the_run(run, dataset, photo_folder, tmp_path, capsys):

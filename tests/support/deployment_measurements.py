@@ -20,6 +20,7 @@ def measurements(rounds=5, spread=0.02, seed=0, **ratios):
                     "images": "drawn dogs",
                 }
                 row |= {"image_size": 40, "machine": "an abacus", "date": "2020-01-28", "backend": ""}
+                row |= {"initial_weights": "scratch"}
                 for name in deployment.MEASURES:
                     noise = np.exp(generator.normal(0, spread)) if name in deployment.TIMED else 1
                     row[name] = 2 * noise * (ratios.get(name, 1) if framework == "Keras" else 1)

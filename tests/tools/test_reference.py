@@ -115,8 +115,8 @@ def test_deployment_is_stored_with_its_claim_and_written_with_its_machine(tmp_pa
         assert claims["claim"].to_list() == ["It flies", "Keras is easier to deploy than PyTorch"]
         assert claims["verdict"].to_list() == ["refuted", verdict]
     text = without_padding(reference.block(tmp_path / "reference" / "deployment"))
-    command = "`dogbreeds bench deployment --profile five_breeds --rounds 5` on an abacus, 2020-01-28"
-    assert f"1000 test images (drawn dogs) at 40 x 40 pixels, {command}" in text
+    assert "1000 test images (drawn dogs) at 40 x 40 pixels, initial weights: scratch. `dogbreeds bench dep" in text
+    assert "`, 5 rounds on an abacus, 2020-01-28: medians, with the range over the rounds." in text
     assert "| median | Xception, Keras | Xception, PyTorch | ResNet50, Keras |" in text
     assert "| test accuracy in % | 84.5 | 84.5 |" in text
     assert 'read as "Keras is easier to deploy than PyTorch": refuted.' in text

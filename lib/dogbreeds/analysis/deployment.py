@@ -1,11 +1,14 @@
 """Whether Keras is easier to deploy than PyTorch: what the measurements of `benchmarks.deployment` decide."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from dogbreeds import paths
 from dogbreeds.analysis.claims_2020 import ANY, CONFIRMED, OPEN, REFUTED
-from dogbreeds.analysis.tables import holm
+from dogbreeds.analysis.tables import holm, readable_p_values
 from dogbreeds.errors import StudyError
 from dogbreeds.translation import N_, _
 
@@ -24,6 +27,12 @@ MEASURES = TIMED | MEGABYTES
 MARGIN = 1.05  # a ratio closer to 1 is not a difference that anyone who deploys a network would notice
 FEWEST_ROUNDS = 3
 KEYS = ["network", "framework"]
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """Returns the table of `benchmarks.deployment` in a folder, or that of drawn dogs in outputs/reference."""
+    own, kept = (each / "deployment.csv" for each in (folder, paths.REFERENCE / "sample"))
+    return pd.read_csv(own if own.is_file() else kept, keep_default_na=False)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +99,7 @@ def readable_ratios(table: pd.DataFrame) -> pd.DataFrame:
     shown["Keras / PyTorch [95 % interval]"] = [
         f"{ratio:.2f}" if np.isnan(low) else f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for ratio, low, high in ends
     ]
-    shown["p (Holm)"] = found["p (Holm)"].map("{:.2g}".format, na_action="ignore").fillna("")
+    shown["p (Holm)"] = readable_p_values(found["p (Holm)"])
     shown["better"] = found["better"].replace("", "neither")
     return shown
 

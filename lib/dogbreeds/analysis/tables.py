@@ -205,9 +205,9 @@ def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `comparisons` as text, with differences in points of accuracy."""
     shown = table[[name for name in CHOICES if name in table]].assign(pair=table["first"] + " - " + table["second"])
     shown["points [95 % interval]"] = _with_intervals(table, ["difference", "low", "high"], "+.1f")
-    shown["p (Holm)"] = _p_values(table["p (Holm)"])
+    shown["p (Holm)"] = readable_p_values(table["p (Holm)"])
     if table["p equal (Holm)"].notna().any():
-        shown["p equal within 2 points (Holm)"] = _p_values(table["p equal (Holm)"]).fillna("")
+        shown["p equal within 2 points (Holm)"] = readable_p_values(table["p equal (Holm)"])
     return shown.assign(detectable=(100 * table["detectable"]).map(number, spec=".1f"))
 
 
@@ -215,14 +215,14 @@ def readable_factors(table: pd.DataFrame) -> pd.DataFrame:
     """A `factor_table` as text, with differences from the unchanged recipe in points of accuracy."""
     shown = table[["factor", *CHOICES]].copy()
     shown["points [95 % interval]"] = _with_intervals(table, ["difference", "low", "high"], "+z.1f")
-    shown["p (Holm)"] = _p_values(table["p (Holm)"])
+    shown["p (Holm)"] = readable_p_values(table["p (Holm)"])
     return shown.join(table[["epochs", "epochs, unchanged", "seconds", "seconds, unchanged"]].round(1))
 
 
 def readable_claims(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `claims_2020.confront` with p-values as text; claims that are not tested have none."""
     columns = ["p (Holm)", "p equal (Holm)"]
-    return table.assign(**{name: _p_values(table[name]).fillna("") for name in columns if name in table}).fillna("")
+    return table.assign(**{name: readable_p_values(table[name]) for name in columns if name in table}).fillna("")
 
 
 def readable_variants(table: pd.DataFrame) -> pd.DataFrame:
@@ -230,7 +230,7 @@ def readable_variants(table: pd.DataFrame) -> pd.DataFrame:
     shown = pd.DataFrame({"variant": table.index}, index=table.index)
     shown["test accuracy"] = _with_intervals(table, ["test accuracy", "low", "high"], ".1f")
     shown["ahead"] = _with_intervals(table, ["ahead", "from", "to"], "+z.1f")
-    shown["p"] = _p_values(table["p"])
+    shown["p"] = readable_p_values(table["p"])
     return shown.join(table[["best epoch", "steps", "seconds"]].map("{:.0f}".format)).reset_index(drop=True)
 
 
@@ -240,6 +240,6 @@ def _with_intervals(table: pd.DataFrame, columns: list[str], spec: str) -> list[
     return [f"{share} [{low}, {high}]" for share, low, high in shares.to_numpy()]
 
 
-def _p_values(values: pd.Series) -> pd.Series:
-    """P-values as text with two significant digits; missing values stay missing."""
-    return values.map(lambda value: number(value, ".2g"), na_action="ignore")
+def readable_p_values(values: pd.Series) -> pd.Series:
+    """P-values as text with two significant digits; tests that were not made have an empty text."""
+    return values.map(lambda value: number(value, ".2g"), na_action="ignore").fillna("")

@@ -17,7 +17,6 @@ import pandas as pd
 from dogbreeds import models
 from dogbreeds.benchmarks import serve
 from dogbreeds.deployment import export
-from dogbreeds.deployment.onnx_classifier import OnnxClassifier
 from dogbreeds.errors import StudyError
 from dogbreeds.study import Study
 from dogbreeds.training.provenance import processor
@@ -51,12 +50,10 @@ class _Exported:
         self.study = study
         self.run: Run = study.with_weights(study.run(architecture, framework, weights=study.weights[-1]))
         self.own_form = next(form for form, name in export.FRAMEWORKS.items() if name == framework)
-        self.files = {}
+        self.files, self.differences = {}, {}
         for form in ("onnx", self.own_form):
-            self.files[form], _ = export.export(self.run, study.dataset, form, folder)
-        rows = study.dataset.rows("test")
-        found = OnnxClassifier(self.files["onnx"]).logits(study.pixels[rows])
-        self.difference = float(abs(found - self.run.logits()).max())
+            self.files[form], compared = export.export(self.run, study.dataset, form, folder)
+            self.differences[form] = compared.largest_difference
 
     def facts(self) -> dict:
         config = self.run.config
@@ -66,10 +63,11 @@ class _Exported:
             "machine": processor(),
             "date": datetime.now(UTC).date().isoformat(),
             "images": self.study.dataset.kind,
+            "initial_weights": self.run.initial_weights,
             "image_size": config.image_size,
             "test_photos": len(self.run.labels()),
             "test_accuracy": float(self.run.correct().mean()),
-            "largest_difference": self.difference,
+            "largest_difference": self.differences["onnx"],
             "onnx_megabytes": self.files["onnx"].stat().st_size / 1e6,
         }
 

@@ -8,7 +8,7 @@ from dogbreeds.errors import StudyError
 from dogbreeds.paths import from_here
 
 SUMMARY = "Exports the network of a run to a file for other programs, checks the file, and adds a model card."
-FORMATS = ("onnx", "torch", "keras")
+FORMATS = ("onnx", "torch", "keras")  # of export.SUFFIXES, which is slow to import
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -45,8 +45,8 @@ def export(arguments: argparse.Namespace) -> None:
         arguments.profile = _profile(run, paths.PROFILES)
     study, _ = study_of(arguments)
     folder = arguments.out or paths.outputs() / "exports"
-    file, checked = export.export(run, study.dataset, arguments.format, folder, arguments.batch, arguments.force)
-    print(checked)
+    file, compared = export.export(run, study.dataset, arguments.format, folder, arguments.batch, arguments.force)
+    print(compared)
     print(f"{from_here(file)} ({file.stat().st_size / 1e6:.0f} MB), model card {from_here(file)}.md")
 
 
@@ -54,6 +54,5 @@ def _profile(run, profiles: Path) -> str:
     """The profile whose outputs contain the run: its photos are those of the run, unless others were given."""
     name = run.folder.resolve().parent.parent.name
     if not (profiles / f"{name}.yaml").is_file():
-        remedy = "give them with --photos and --profile"
-        raise StudyError(f"the photos of {run.id} are not known: {remedy}")
+        raise StudyError(f"the photos of {run.id} are not known: give them with --photos and --profile")
     return name

@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import onnx_ir
@@ -19,9 +20,10 @@ from dogbreeds.analysis import intervals, prediction
 from dogbreeds.data import pixel_cache
 from dogbreeds.data.datasets import Dataset
 from dogbreeds.data.photo_files import shown
-from dogbreeds.deployment import model_card
+from dogbreeds.deployment import batches, model_card
+from dogbreeds.deployment.batches import Outputs
 from dogbreeds.deployment.metadata import INPUT, KEY, OUTPUTS, Metadata, problem_of
-from dogbreeds.deployment.onnx_classifier import Logits, OnnxClassifier
+from dogbreeds.deployment.onnx_classifier import OnnxClassifier
 from dogbreeds.errors import Interrupted, StudyError
 from dogbreeds.files import atomic
 from dogbreeds.models import TITLES, keras_runtime
@@ -33,10 +35,24 @@ FRAMEWORKS = {"torch": "pytorch", "keras": "keras"}  # by their own format
 TOLERANCE = 1e-4  # of a logit, absolute and relative
 
 
+class Comparison(NamedTuple):
+    """How an exported network compares with its run on all test images; as text, a sentence."""
+
+    images: int
+    largest_difference: float  # of a logit
+    changed: int  # images with another most likely breed
+
+    def __str__(self) -> str:
+        same = "the breeds are the same"
+        breeds = f"{self.changed} breeds differ, where two logits are as close" if self.changed else same
+        distance = f"its logits differ from those of the run by at most {self.largest_difference:.1g}"
+        return f"On all {self.images} test images {distance}, and {breeds}."
+
+
 def export(
     run: Run, dataset: Dataset, form: str, folder: Path, batch: int | None = None, force: bool = False
-) -> tuple[Path, str]:
-    """Writes the network of `run` and its model card to `folder`; returns the file and what was compared with the run.
+) -> tuple[Path, Comparison]:
+    """Writes the network of `run` and its model card to `folder`; returns the file and its comparison with the run.
 
     `dataset` has the photos that the run was trained on, and `form` is one of SUFFIXES. "onnx" is written by the
     framework of the run, "torch" and "keras" by the framework of that name. The network accepts batches of `batch`
@@ -60,14 +76,14 @@ def export(
             made = Path(place, file.name)
             with _writing(file):
                 write(run, form, made, batch, metadata)
-            checked = check(run, dataset, form, made, batch)
-            text = model_card.text(run, dataset, metadata, file.name, batch, checked)
+            compared = check(run, dataset, form, made, batch)
+            text = model_card.text(run, dataset, metadata, file.name, batch, str(compared))
             with _writing(file), atomic(card) as described, atomic(file) as unfinished:
                 described.write_text(text, encoding="utf-8")
                 shutil.copy(made, unfinished)
     except KeyboardInterrupt as error:
         raise Interrupted(f"interrupted: {shown(file)} was not written; run the command again") from error
-    return file, checked
+    return file, compared
 
 
 @contextmanager
@@ -159,11 +175,11 @@ def _require_dataset(run: Run, dataset: Dataset) -> None:
         raise StudyError(f"{run.id} was not trained on {dataset.name} with these settings: {remedy}")
 
 
-def check(run: Run, dataset: Dataset, form: str, file: Path, batch: int | None) -> str:
-    """Returns a sentence on how far the logits of an exported file are from those of the run, on all test photos.
+def check(run: Run, dataset: Dataset, form: str, file: Path, batch: int | None) -> Comparison:
+    """Compares an exported file with its run on all test photos.
 
-    The most likely breed can change only between logits that are that close. Raises StudyError if a logit differs by
-    more than TOLERANCE, absolute plus relative, or if the probabilities are not the softmax of the logits.
+    The most likely breed can change only between logits that are within the tolerance. Raises StudyError if a logit
+    differs by more than TOLERANCE, absolute plus relative, or if the probabilities are not the softmax of the logits.
     """
     images = pixel_cache.load(dataset, run.record["image_size"], run.record["crop"])[dataset.rows("test")]
     (found, probabilities), stored = outputs(form, file, images, batch), run.logits()
@@ -178,18 +194,11 @@ def check(run: Run, dataset: Dataset, form: str, file: Path, batch: int | None) 
         )
     if abs(probabilities - softmax(found, axis=1)).max() > TOLERANCE:
         raise StudyError(f"the exported network of {run.id} returns other probabilities than those of its logits")
-    breeds = f"{changed} breeds differ, where two logits are as close" if changed else "the breeds are the same"
-    distance = f"its logits differ from those of the run by at most {apart.max():.1g}"
-    return f"On all {len(images)} test images {distance}, and {breeds}."
+    return Comparison(len(images), float(apart.max()), changed)
 
 
-def outputs(form: str, file: Path, images: np.ndarray, batch: int | None = None) -> tuple[Logits, Logits]:
+def outputs(form: str, file: Path, images: np.ndarray, batch: int | None = None) -> tuple[Outputs, Outputs]:
     """Returns the logits and the probabilities of images from an exported file, by the engine of its format."""
     if form == "onnx":
         return OnnxClassifier(file).outputs(images)
-    run, step, parts = exporter_of(FRAMEWORKS[form]).load_own_format(file), batch or 32, []
-    for start in range(0, len(images), step):
-        some = images[start : start + step]
-        filled = np.concatenate([some, np.zeros((step - len(some), *some.shape[1:]), np.uint8)]) if batch else some
-        parts.append([output[: len(some)] for output in run(filled)])
-    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+    return batches.run(exporter_of(FRAMEWORKS[form]).load_own_format(file), images, largest=32, fixed=batch)

@@ -5,6 +5,7 @@ This module imports neither PyTorch nor Keras.
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, PositiveInt, ValidationError
@@ -43,9 +44,7 @@ class Metadata:
     run: Name
     network: Name
     framework: Name
-    breeds: Annotated[
-        list[Name], Field(min_length=2, max_length=10_000), AfterValidator(_distinct)
-    ]  # in the order of the outputs
+    breeds: Breeds  # in the order of the outputs
     image_size: Annotated[PositiveInt, Field(le=4096)]  # height and width in pixels
     crop: Literal["centre", "squash"]  # of a photo before it is resized, see pixel_cache.CROPS
     trained_on_boxes: bool  # the training photos were cropped to annotated boxes, which other photos do not have
@@ -59,7 +58,7 @@ class Metadata:
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
-    def of(cls, text: str | None, file) -> "Metadata":
+    def of(cls, text: str | None, file: Path) -> "Metadata":
         """Returns the metadata in a text. Raises StudyError that names `file` if there are none, or impossible ones."""
         if text is None:
             raise StudyError(f"{shown(file)} has no metadata of this library: export it with dogbreeds export")
@@ -80,5 +79,5 @@ def problem_of(error: ValidationError) -> str:
     return shown(f"'{where}': {problem['msg'].removeprefix('Value error, ')}")
 
 
-def _invalid(file, problem: str) -> StudyError:
+def _invalid(file: Path, problem: str) -> StudyError:
     return StudyError(f"{shown(file)} has invalid metadata ({problem}): export it again with dogbreeds export")

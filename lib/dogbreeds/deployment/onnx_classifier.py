@@ -15,10 +15,12 @@ from threading import Timer
 
 import numpy as np
 import onnxruntime
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from dogbreeds.analysis.classifier import LESS_ACCURATE
 from dogbreeds.data.photo_files import shown
+from dogbreeds.deployment import batches
+from dogbreeds.deployment.batches import Outputs
 from dogbreeds.deployment.metadata import INPUT, KEY, LARGEST_BATCH, OUTPUTS, Metadata
 from dogbreeds.errors import StudyError
 
@@ -27,8 +29,6 @@ MOST_MEMORY = 4 * 2**30  # bytes that a network may allocate
 MOST_SECONDS = 120  # that a network may take for one batch
 LARGEST_FILE = 2 * 2**30  # bytes, the limit of the format
 SILENT = 4  # severity of fatal errors: others are raised, and need not be printed too
-
-Logits = Float[np.ndarray, "photos breeds"]
 
 
 class OnnxClassifier:
@@ -66,34 +66,29 @@ class OnnxClassifier:
             )
         return batch if isinstance(batch, int) else None
 
-    def logits(self, images: UInt8[np.ndarray, "photos size size 3"]) -> Logits:
+    def logits(self, images: UInt8[np.ndarray, "photos size size 3"]) -> Outputs:
         """Returns the logits of images. Raises StudyError if the network fails, or takes too much memory or time."""
         return self.outputs(images)[0]
 
-    def outputs(self, images: UInt8[np.ndarray, "photos size size 3"]) -> tuple[Logits, Logits]:
+    def outputs(self, images: UInt8[np.ndarray, "photos size size 3"]) -> tuple[Outputs, Outputs]:
         """Returns the logits and the probabilities of images; see `logits`."""
-        step = self._batch_size or max(1, min(32, PIXELS // self.image_size**2))
-        parts = [self._outputs(images[start : start + step]) for start in range(0, len(images), step)]
-        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+        largest = max(1, min(32, PIXELS // self.image_size**2))
+        return batches.run(self._outputs, images, largest, self._batch_size)
 
     def _outputs(self, images: np.ndarray) -> list[np.ndarray]:
-        count, batch = len(images), images
-        if self._batch_size:
-            batch = np.zeros((self._batch_size, *images.shape[1:]), np.uint8)
-            batch[:count] = images
         options = onnxruntime.RunOptions()
         limit = Timer(MOST_SECONDS, setattr, (options, "terminate", True))
         with _one_line(self._file):
             limit.start()
             try:
-                found = self._session.run(list(OUTPUTS), {INPUT: batch}, options)
+                found = self._session.run(list(OUTPUTS), {INPUT: images}, options)
             finally:
                 limit.cancel()
-        expected = (len(batch), len(self.breeds))
+        expected = (len(images), len(self.breeds))
         if any(each.shape != expected or not np.isfinite(each).all() for each in found):
             breeds = f"each of its {len(self.breeds)} breeds"
             raise StudyError(f"{shown(self._file)} does not return one finite number for {breeds}: export it again")
-        return [each[:count] for each in found]
+        return found
 
 
 def _session(file: Path) -> onnxruntime.InferenceSession:

@@ -367,13 +367,7 @@ class Study:
 
     def deployment(self) -> pd.DataFrame:
         """Returns what `dogbreeds bench deployment` measured of this study, or of drawn dogs in outputs/reference."""
-        return self.deployment_in(self.folder / "tables")
-
-    @staticmethod
-    def deployment_in(folder: Path) -> pd.DataFrame:
-        """Returns the table deployment.csv of a folder, or that of drawn dogs in outputs/reference."""
-        own, kept = (each / "deployment.csv" for each in (folder, paths.REFERENCE / "sample"))
-        return pd.read_csv(own if own.is_file() else kept, keep_default_na=False)
+        return deployment.read(self.folder / "tables")
 
     def measured(self, name: str, runs: list[Run], measure: Callable[[], dict[str, np.ndarray]]) -> dict:
         """Returns the arrays of `measure()`, which evaluates the trained networks of `runs`; computes them only once.
